@@ -1,0 +1,298 @@
+"""What goes wrong: servers and workers killed, folders that cannot be written, lists that are damaged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from job_fakes import SPEC, Make, fake, wait_for, wait_for_end, wait_for_step
+
+from core.errors import JobError
+from core.jobs import local
+from core.jobs.home import open_home
+from core.jobs.local import LocalBackend
+from core.jobs.process import Identity, identify, is_alive, signal_group
+from core.jobs.record import read_record
+from core.jobs.stopping import Patience
+from core.spec import to_json
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from core.jobs.local import LocalBackend
+from core.spec import Spec, from_json
+backend = LocalBackend(Path(sys.argv[1]), sys.argv[3:])
+backend.warm_up()
+time.sleep(0.3)
+job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend._standby._process.pid
+print(job, flush=True)
+time.sleep(60)
+"""
+
+
+def serve(home: Path, spec: str) -> tuple[subprocess.Popen[str], str]:
+    """A server in a process of its own, and what it printed: the job it started, or its warm worker's pid."""
+    command = [sys.executable, "-c", SERVER, str(home), spec, *fake("long")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=local.ROOT, start_new_session=True)
+    assert server.stdout is not None
+    return server, server.stdout.readline().strip()
+
+
+def end(server: subprocess.Popen[str]) -> None:
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def test_a_job_outlives_its_server_and_the_next_server_takes_it_over(make: Make, tmp_path: Path):
+    server, job = serve(tmp_path / "home", to_json(SPEC))
+    end(server)
+    backend = make("long")
+    before = wait_for_step(backend, job, 1).step
+    after = wait_for_step(backend, job, before + 5).step
+    steps = [point["step"] for point in backend.metrics(job, "anna")[0]]
+    assert steps[:after] == list(range(1, after + 1))
+    with pytest.raises(JobError, match="still running"):
+        backend.submit(SPEC, "anna")
+    backend.stop(job, "anna")
+    assert wait_for_end(backend, job).state == "stopped"
+
+
+def test_a_warm_worker_without_a_job_ends_with_its_server(tmp_path: Path):
+    server, pid = serve(tmp_path / "home", "-")
+    identity = identify(int(pid))
+    assert identity is not None
+    end(server)
+    wait_for(lambda: not is_alive(identity), 5)
+
+
+def test_a_killed_worker_is_lost_within_five_seconds(make: Make):
+    backend = make("long")
+    job = backend.submit(SPEC, "anna")
+    pid = wait_for_step(backend, job).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: backend.status(job, "anna").state == "lost", 5) < 1
+    status = backend.status(job, "anna")
+    assert status.error is not None
+    assert "killed, most often because memory ran out" in status.error
+    assert backend.jobs("anna")[0].reason == status.error
+    assert make().status(job, "anna") == status
+    backend.submit(SPEC, "anna")
+
+
+@pytest.mark.parametrize(("mode", "words"), [("crash", "the fake worker crashed"), ("mute", "said nothing")])
+def test_a_crashed_worker_is_lost_with_its_last_words(make: Make, mode: str, words: str):
+    backend = make(mode)
+    job = backend.submit(SPEC, "anna")
+    status = wait_for_end(backend, job)
+    assert status.state == "lost"
+    assert words in (status.error or "")
+
+
+def test_a_zombie_of_an_earlier_server_counts_as_dead():
+    program = "import os, time\npid = os.fork()\nif not pid: os._exit(0)\nprint(pid, flush=True)\ntime.sleep(30)"
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    wait_for(lambda: identify(pid) is None)
+    assert Path(f"/proc/{pid}").exists()
+    parent.kill()
+    parent.wait()
+
+
+def test_stop_on_a_dead_worker_settles_at_once(make: Make):
+    backend = make("long")
+    job = backend.submit(SPEC, "anna")
+    pid = wait_for_step(backend, job).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    backend._children[job].wait()
+    backend.stop(job, "anna")
+    assert backend.jobs("anna")[0].state == "lost"
+
+
+def test_a_worker_that_ignores_stop_is_ended_by_force(make: Make):
+    backend = make("deaf", Patience(term_after=60, kill_after=0.3))
+    job = backend.submit(SPEC, "anna")
+    wait_for_step(backend, job)
+    backend.stop(job, "anna")
+    assert backend.status(job, "anna").state == "stopping"
+    backend.stop(job, "anna", force=True)
+    status = wait_for_end(backend, job)
+    assert status.state == "stopped"
+    assert "before it could save" in (status.error or "")
+
+
+def test_a_worker_that_hangs_is_ended_after_the_wait(make: Make):
+    backend = make("deaf", Patience(term_after=0.2, kill_after=0.2))
+    job = backend.submit(SPEC, "anna")
+    pid = wait_for_step(backend, job).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    backend.stop(job, "anna")
+    assert wait_for_end(backend, job).state == "stopped"
+
+
+def test_a_reused_pid_is_not_signalled():
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    true = identify(other.pid)
+    assert true is not None
+    for false in (
+        Identity(true.boot, true.pid, true.start - 1),
+        Identity("another boot", true.pid, true.start),
+    ):
+        assert not is_alive(false)
+        assert not signal_group(false, signal.SIGKILL)
+    assert other.poll() is None
+    assert signal_group(true, signal.SIGKILL)
+    assert other.wait() == -signal.SIGKILL
+
+
+def test_a_job_whose_pid_another_process_has_now_is_lost(make: Make):
+    backend = make("long")
+    job = backend.submit(SPEC, "anna")
+    pid = wait_for_step(backend, job).pid
+    assert pid is not None
+    backend._store._run("UPDATE jobs SET start = start - 1")
+    assert backend.status(job, "anna").state == "lost"
+    os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("damage", ["removed", "garbage", "torn", "truncated"])
+def test_a_damaged_list_is_rebuilt_from_the_folders(make: Make, damage: str):
+    backend = make("quick")
+    ended = backend.submit(SPEC, "anna")
+    wait_for_end(backend, ended)
+    backend.close()
+    backend = make("long")
+    running = backend.submit(SPEC, "ben")
+    rows = {(row.id, row.owner, row.name) for owner in ("anna", "ben") for row in backend.jobs(owner)}
+    backend.close()
+    spoil(backend._home.database, damage)
+    again = make("long")
+    assert {(row.id, row.owner, row.name) for owner in ("anna", "ben") for row in again.jobs(owner)} == rows
+    assert again.status(ended, "anna").state == "finished"
+    wait_for_step(again, running, 3, "ben")
+    again.stop(running, "ben")
+    assert wait_for_end(again, running, "ben").state == "stopped"
+
+
+def spoil(database: Path, damage: str) -> None:
+    for ending in ("-wal", "-shm"):
+        database.with_name(database.name + ending).unlink(missing_ok=True)
+    if damage == "removed":
+        database.unlink()
+    elif damage == "garbage":
+        database.write_bytes(b"not a database at all " * 200)
+    elif damage == "torn":
+        content = bytearray(database.read_bytes())
+        content[4096:8192] = b"\xff" * 4096
+        database.write_bytes(content)
+    else:
+        database.write_bytes(database.read_bytes()[:5000])
+
+
+def test_a_start_cut_short_before_it_was_recorded_is_found_again(make: Make):
+    backend = make("long")
+    job = backend.submit(SPEC, "anna")
+    wait_for_step(backend, job)
+    folder = backend.folder(job, "anna")
+    record = (folder / "job.json").read_text()
+    (folder / "job.json").write_text(record[: record.index('"identity"')] + '"identity": null}')
+    backend._store._run("DELETE FROM jobs")
+    again = make("long")
+    assert again.status(job, "anna").state == "running"
+    found = read_record(folder)
+    assert found is not None
+    assert found.identity is not None
+    again.stop(job, "anna")
+    assert wait_for_end(again, job).state == "stopped"
+
+
+def test_leftovers_of_a_cut_short_start_are_cleared(make: Make):
+    backend = make("quick")
+    (backend._home.jobs / ".new-x").mkdir()
+    assert make("quick").jobs("anna") == []
+    assert list(backend._home.jobs.iterdir()) == []
+
+
+def test_a_full_disk_is_said_before_anything_is_made(make: Make, monkeypatch: pytest.MonkeyPatch):
+    backend = make("long")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**6))
+    with pytest.raises(JobError, match=r"1 MB of free space and the job needs 210 MB"):
+        backend.submit(SPEC, "anna")
+    assert list(backend._home.jobs.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_while_starting_leaves_nothing(make: Make, monkeypatch: pytest.MonkeyPatch):
+    backend = make("long")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local, "write_record", full)
+    with pytest.raises(JobError, match="No space left on device"):
+        backend.submit(SPEC, "anna")
+    assert list(backend._home.jobs.iterdir()) == []
+    monkeypatch.undo()
+    backend.submit(SPEC, "anna")
+
+
+def test_a_list_that_cannot_be_written_leaves_neither_process_nor_folder(make: Make, monkeypatch: pytest.MonkeyPatch):
+    backend = make("long")
+    started: list[Identity] = []
+    start = backend._start
+
+    def start_and_tell(*arguments: object) -> Identity:
+        started.append(start(*arguments))  # type: ignore[arg-type]
+        backend._store._connection.execute("DROP TABLE jobs")
+        return started[0]
+
+    monkeypatch.setattr(backend, "_start", start_and_tell)
+    with pytest.raises(JobError, match="busy or cannot be written"):
+        backend.submit(SPEC, "anna")
+    assert not is_alive(started[0])
+    assert list(backend._home.jobs.iterdir()) == []
+    assert backend.jobs("anna") == []
+
+
+def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JobError, match="Set STUDIO_HOME"):
+        LocalBackend(tmp_path / "file" / "home", fake("quick"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_data_folder_is_a_sentence(tmp_path: Path):
+    (tmp_path / "home").mkdir(mode=0o500)
+    with pytest.raises(JobError, match="Set STUDIO_HOME"):
+        LocalBackend(tmp_path / "home", fake("quick"))
+
+
+def test_a_list_of_a_newer_release_is_left_alone(tmp_path: Path):
+    home = open_home(tmp_path / "home")
+    with sqlite3.connect(home.database) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(JobError, match="newer release"):
+        LocalBackend(home.root, fake("quick"))
+
+
+def test_a_locked_list_is_a_sentence(make: Make, monkeypatch: pytest.MonkeyPatch):
+    backend = make("quick")
+    backend._store._run("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(backend._home.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JobError, match="Try again"):
+        backend.submit(SPEC, "anna")
+    other.close()
+    assert list(backend._home.jobs.iterdir()) == []
+    assert wait_for_end(backend, backend.submit(SPEC, "anna")).state == "finished"

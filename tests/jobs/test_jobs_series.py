@@ -1,0 +1,71 @@
+"""Reading files that another process is writing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.jobs import series
+from core.jobs.series import last_words, read_points, read_words
+from core.jobs.stopping import Patience
+
+
+def test_a_torn_last_line_is_left_for_the_next_read(tmp_path: Path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b'{"step": 1}\n{"ste')
+    points, offset = read_points(file, 0)
+    assert (points, offset) == ([{"step": 1}], 12)
+    with file.open("ab") as out:
+        out.write(b'p": 2}\n')
+    assert read_points(file, offset) == ([{"step": 2}], 24)
+
+
+def test_a_damaged_line_is_left_out_and_reading_goes_on(tmp_path: Path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b'{"step": 1}\n\x00\xff\n[1]\n{"step": 2}\n')
+    assert [point["step"] for point in read_points(file, 0)[0]] == [1, 2]
+
+
+def test_a_large_file_is_read_in_pieces(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(series, "MAX_BYTES", 30)
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b'{"step": 1}\n' * 2 + b"x" * 100 + b'\n{"step": 3}\n')
+    found, offset = [], 0
+    for _ in range(10):
+        points, offset = read_points(file, offset)
+        found += [point["step"] for point in points]
+    assert found == [1, 1, 3]
+    assert offset == file.stat().st_size
+
+
+def test_a_missing_file_and_one_that_got_shorter_begin_anew(tmp_path: Path):
+    file = tmp_path / "metrics.jsonl"
+    assert read_points(file, 0) == ([], 0)
+    file.write_bytes(b'{"step": 1}\n')
+    assert read_points(file, 500) == ([{"step": 1}], 12)
+    assert read_points(file, -3) == ([{"step": 1}], 12)
+
+
+def test_a_letter_of_several_bytes_is_never_cut(tmp_path: Path):
+    file = tmp_path / "worker.log"
+    file.write_bytes("é".encode()[:1])
+    assert read_words(file, 0) == ("", 0)
+    file.write_bytes("é!".encode())
+    assert read_words(file, 0) == ("é!", 3)
+    assert last_words(tmp_path / "none") == ""
+
+
+def test_patience_waits_then_asks_then_kills():
+    now = [0.0]
+    patience = Patience(term_after=10, kill_after=5, clock=lambda: now[0])
+    signals = []
+    for second in range(18):
+        now[0] = second
+        signals.append(patience.due("job"))
+    assert [(second, number.name) for second, number in enumerate(signals) if number] == [
+        (10, "SIGTERM"),
+        (15, "SIGKILL"),
+        (16, "SIGKILL"),
+        (17, "SIGKILL"),
+    ]
+    patience.forget("job")
+    assert patience.due("job") is None
