@@ -1,0 +1,141 @@
+"""The model card: what was trained, on what, with which result, and how to load it with plain PEFT.
+
+What it does not do: claim anything that the job did not measure, or name a folder of this machine.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+
+from core.adapters.published import published_source
+from core.spec import Score, Source, Spec, Status
+
+STUDIO = "VLM LoRA Studio"
+DEMO_MODEL = "assets/demo/model"
+"""Where the demo model lies in a checkout."""
+
+
+def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
+    """The card as Markdown with a YAML head (https://huggingface.co/docs/hub/model-cards)."""
+    parts = [
+        _head(spec),
+        f"# {_plain(spec.name)}",
+        f"A LoRA adapter for {_named(spec.model)}, trained on {_named(spec.data)} with {STUDIO}.",
+        _results(spec, status),
+        "![Loss, held-out loss and exact match over the steps](curves.svg)",
+        _what_learned(spec, status, by_component),
+        _settings(spec, status),
+        "## How to load it\n\nWith plain PEFT, in the folder of this file:\n\n```python\n" + load_code(spec) + "```",
+        "`spec.json` holds everything needed to train it again.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def load_code(spec: Spec) -> str:
+    """A script that answers a question about `picture.png` with the tuned model."""
+    revision = f", revision={spec.model.revision!r}" if spec.model.revision else ""
+    return f"""\
+from peft import PeftModel
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+base = {_base(spec.model)}
+processor = AutoProcessor.from_pretrained(base{revision})
+model = AutoModelForImageTextToText.from_pretrained(base{revision})
+model = PeftModel.from_pretrained(model, ".").eval()
+
+picture = Image.open("picture.png").convert("RGB")
+content = [{{"type": "image", "image": picture}}, {{"type": "text", "text": "What is this?"}}]
+inputs = processor.apply_chat_template(
+    [{{"role": "user", "content": content}}],
+    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+)
+tokens = model.generate(**inputs, max_new_tokens={spec.settings.max_new_tokens}, do_sample=False)
+print(processor.batch_decode(tokens[:, inputs["input_ids"].shape[1]:], skip_special_tokens=True)[0])
+"""
+
+
+def _head(spec: Spec) -> str:
+    lines = ["---", "library_name: peft", "pipeline_tag: image-text-to-text"]
+    if spec.model.kind == "hub":  # only a Hub id may stand here: any other name would link to somebody else's model
+        lines += [f"base_model: {json.dumps(spec.model.name)}", "base_model_relation: adapter"]
+    if spec.data.kind == "hub":
+        lines += ["datasets:", f"- {json.dumps(spec.data.name)}"]
+    return "\n".join([*lines, "tags:", "- lora", "- vlm", "- vision-language", "- vlm-lora-studio", "---"])
+
+
+def _results(spec: Spec, status: Status) -> str:
+    rows = [
+        ("the model as it came", status.before),
+        ("**with this adapter**", status.after),
+    ]
+    lines = ["## Results", "", "| | exact match | correct | held-out loss |", "| --- | --- | --- | --- |"]
+    lines += [f"| {label} | {_score(score)} |" for label, score in rows]
+    if status.majority is not None:
+        lines.append(f"| always the most common answer | {100 * status.majority:.1f}% | | |")
+    measured = status.after or status.before
+    if measured is not None:
+        lines += ["", f"Measured on {measured.rows} held-out rows of {_named(spec.data)} that it did not train on;"]
+        lines.append("what it does on other pictures was not measured.")
+    if status.state != "finished":
+        lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
+    return "\n".join(lines)
+
+
+def _score(score: Score | None) -> str:
+    if score is None:
+        return "not measured | | "
+    loss = "" if score.loss is None else f"{score.loss:.3f}"
+    return f"{100 * score.exact_match:.1f}% | {score.correct} of {score.rows} | {loss}"
+
+
+def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | None) -> str:
+    trainable = spec.trainable if status.trainable is None else status.trainable
+    lines = ["## What learned", "", f"{trainable:,} parameters in {len(spec.plan.target_modules):,} modules."]
+    if spec.selection.cells:
+        lines.append(f"Chosen: {', '.join(spec.selection.cells)}.")
+    if by_component:
+        lines += ["", "| component | trainable parameters |", "| --- | --- |"]
+        lines += [f"| {name} | {count:,} |" for name, count in by_component.items()]
+    return "\n".join(lines)
+
+
+def _settings(spec: Spec, status: Status) -> str:
+    plan, settings = spec.plan, spec.settings
+    length = f"{settings.epochs:g} epochs" if settings.steps is None else f"{settings.steps:,} steps"
+    rows = {
+        "method": plan.method.upper() if plan.method == "lora" else plan.method,
+        "rank, alpha, dropout": f"{plan.rank}, {plan.alpha:g}, {plan.dropout:g}",
+        "length": f"{length} ({status.step:,} steps done)",
+        "batch": f"{settings.batch_size} rows x {settings.accumulation}",
+        "learning rate": f"{settings.learning_rate:g}, {settings.schedule}, warm-up {settings.warmup_share:.0%}",
+        "weight decay, clipping": f"{settings.weight_decay:g}, {settings.max_grad_norm:g}",
+        "seed": str(settings.seed),
+        "computed on": _plain(status.device) or "not recorded",
+    }
+    lines = ["## Settings", "", "| setting | value |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows.items())])
+
+
+def _base(source: Source) -> str:
+    if source.kind == "demo":
+        return f'"{DEMO_MODEL}"  # in a checkout of {STUDIO}'
+    if source.kind == "folder":
+        return f"{json.dumps(published_source(source).name)}  # the folder of the base model"
+    return json.dumps(source.name)
+
+
+def _named(source: Source) -> str:
+    if source.kind == "demo":
+        return f"the demo {_plain(source.name)} of {STUDIO}"
+    return f"`{_plain(str(published_source(source)))}`"
+
+
+def _plain(text: str) -> str:
+    """One line of text that Markdown and HTML leave alone."""
+    shown = html.escape(" ".join(text.split()), quote=False)
+    for sign in "\\`*_[]|":
+        shown = shown.replace(sign, f"\\{sign}") if sign != "`" else shown.replace(sign, "'")
+    return shown
