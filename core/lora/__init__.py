@@ -1,0 +1,1 @@
+"""Which modules learn, and what that costs."""

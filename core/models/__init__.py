@@ -1,0 +1,1 @@
+"""A source of a model, and what it is made of."""

@@ -1,0 +1,75 @@
+"""Whether LoRA can reach a module, so that what it adds is really trained, saved small and merged exactly.
+
+Every rule stands for something that PEFT 0.21 or TRL 1.16 was seen to do; the sentence says what.
+
+What it does not do: judge whether adapting a module is a good idea.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from core.models.roles import Chain, is_router
+from core.spec import Role
+
+_QUANTIZER = re.compile(r"VQ|VectorQuant")
+_CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
+
+
+def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> str | None:
+    """Why LoRA cannot reach the first module of the chain; None when it can.
+
+    Args:
+        around: the module and all that it lies in.
+        role: what the module does.
+        is_head: it is the model's output embedding.
+        twin: another module that holds the same weight.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    _, module = around[0]
+    layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+    if is_head:
+        return "training multiplies by its weight directly, so LoRA on it would never learn"
+    if not isinstance(module, layers):
+        return _no_layer(module, role)
+    if twin is not None:
+        return f"it shares its weight with {twin}, which two adapters would change against each other"
+    if is_router(around):
+        return "a router's choice of experts must stay as it was trained"
+    if getattr(module, "groups", 1) > 1:
+        return "a convolution in groups takes only ranks that the groups divide, and cannot be merged"
+    return _bypassed(around)
+
+
+def _bypassed(around: Chain) -> str | None:
+    """Why a layer that PEFT would wrap still would not learn."""
+    import torch
+
+    name, _ = around[0]
+    for outer_name, outer in around[1:]:
+        if isinstance(outer, torch.nn.MultiheadAttention):
+            return f"PyTorch's attention ({outer_name}) reads its weight directly, so LoRA on it would never learn"
+        if _QUANTIZER.search(type(outer).__name__):
+            return "it belongs to an image tokenizer, through which no gradient passes"
+    if "Mamba" in type(around[1][1]).__name__ and name.endswith("out_proj"):
+        return "Mamba's fused kernel reads its weight directly, so LoRA on it would never learn"
+    return None
+
+
+def _no_layer(module: Any, role: Role) -> str:
+    """Why a module that is no Linear and no convolution is out of reach."""
+    import torch
+
+    own = [parameter for _, parameter in module.named_parameters(recurse=False)]
+    if isinstance(module, torch.nn.Embedding):
+        return "it is a table, which is read past LoRA or would be saved whole beside the adapter"
+    if isinstance(module, torch.nn.MultiheadAttention):
+        return "PyTorch's attention keeps query, key and value in one bare tensor"
+    if any(parameter.dim() == 3 for parameter in own) and role == "mlp":
+        return "its experts are fused into one tensor of three dimensions, which is no layer that LoRA can wrap"
+    if role == "norm":
+        return "a norm has no matrix to which a low-rank update could be added"
+    return "it holds bare parameters and is no layer that LoRA can wrap"

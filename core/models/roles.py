@@ -1,0 +1,124 @@
+"""What a module does inside its component, and its place in a stack of layers, with the reason in words.
+
+The nearest class around a module that says attention, MLP or embedding decides; names decide where no class does.
+
+What it does not do: say which component a module belongs to (`components.py`), or whether LoRA can reach it
+(`reach.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from core.spec import Component, Role
+
+_CLASSES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("head", re.compile(r"LMHead$|PredictionHead")),
+    ("attention", re.compile(r"Attention|Attn|DeltaNet|Mamba2?Mixer|Mamba2?$|ShortConv|SSM|SelfOutput$")),
+    (
+        "mlp",
+        re.compile(r"MLP|Mlp|FeedForward|FFN|LayerFF|Intermediate$|Experts?|M[oO]E$|MoeBlock|Act(Dense)?$|Output$"),
+    ),
+    ("embedding", re.compile(r"Embed")),
+)
+"""In this order, for a class may carry two of these words."""
+_WHOLE_LAYER = re.compile(r"(Layer|Block|Head|Encoder|Decoder|Model|Stage)$")
+"""Classes that hold more than the thing which their name speaks of."""
+_MLP_BLOCK = re.compile(r"(MLP|Mlp|FeedForward|M[oO][eE])(Block|Layer)$")
+_NAMES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("head", re.compile(r"^(lm_head|output_projection|score|classifier)$")),
+    (
+        "mlp",
+        re.compile(
+            r"^(mlp|ffn|ff|feed_?forward|(linear_)?fc\d*|fc_(in|out)|(up|gate|down)_proj|wi(_\d)?|intermediate)$"
+        ),
+    ),
+    ("attention", re.compile(r"(^|_)(attn|attention|crossattention)($|_)|^[qkvo]_proj$|^qkv$")),
+    ("embedding", re.compile(r"embed|^wte$|^wpe$|^patch_projection$")),
+)
+_NORM_CLASS = re.compile(r"Norm")
+_ROUTER_CLASS = re.compile(r"Router|Gate$|TopK")
+_ROUTER_NAMES = frozenset({"router", "gate", "shared_expert_gate"})
+
+Chain = list[tuple[str, Any]]
+"""Name and module, from the module itself outwards to the model."""
+
+
+def chain(name: str, modules: dict[str, Any]) -> Chain:
+    """The module and all that it lies in, the nearest first."""
+    found = [(name, modules[name])]
+    while name:
+        name = name.rpartition(".")[0]
+        found.append((name, modules[name]))
+    return found
+
+
+def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, str]:
+    """The role of the first module of the chain, and why."""
+    import torch
+
+    module = around[0][1]
+    kind = type(module).__name__
+    if is_head:
+        return "head", "it is the model's output embedding"
+    if _NORM_CLASS.search(kind):
+        return "norm", f"its class is {kind}"
+    if isinstance(module, torch.nn.Embedding):
+        return "embedding", f"its class is {kind}"
+    if is_router(around):
+        return "other", "it is a router: it chooses experts"
+    found = _by_class(around) or _by_name(around)
+    if component == "projector" and isinstance(module, torch.nn.Linear) and (found is None or found[0] != "attention"):
+        return "mlp", "it is a linear layer of the projector, outside of attention"
+    return found or ("other", "neither its class nor its name says what it does")
+
+
+def is_router(around: Chain) -> bool:
+    """Whether the module weighs experts against each other."""
+    name, module = around[0]
+    leaf = name.rpartition(".")[2]
+    if re.search(r"Router|TopK", type(module).__name__):
+        return True
+    if len(around) < 2 or leaf not in _ROUTER_NAMES:
+        return any(re.search(r"Router", type(outer).__name__) for _, outer in around[1:2])
+    siblings = {key for key, _ in around[1][1].named_children()}
+    return bool({"experts", "shared_expert", "shared_experts"} & siblings) or leaf == "router"
+
+
+def layer_of(around: Chain) -> int | None:
+    """The index in the outermost numbered stack of layers; the parts of a Sequential are no layers."""
+    index = None
+    for (name, _), (_, outer) in pairwise(around):
+        if type(outer).__name__ == "ModuleList":
+            index = int(name.rpartition(".")[2])
+    return index
+
+
+def _by_class(around: Chain) -> tuple[Role, str] | None:
+    for _, module in around:
+        kind = type(module).__name__
+        if _WHOLE_LAYER.search(kind) and not _MLP_BLOCK.search(kind) and not kind.endswith("LMHead"):
+            continue
+        for role, words in _CLASSES:
+            if words.search(kind):
+                return role, f"it {'is' if module is around[0][1] else 'lies in'} {_article(kind)}"
+    return None
+
+
+def _by_name(around: Chain) -> tuple[Role, str] | None:
+    for leaf in _leaves(around):
+        for role, words in _NAMES:
+            if words.search(leaf):
+                return role, f"the name “{leaf}” is usual for it"
+    return None
+
+
+def _leaves(around: Chain) -> Iterator[str]:
+    return (name.rpartition(".")[2] for name, _ in around if name)
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"

@@ -1,0 +1,275 @@
+"""Where a model comes from: text into a source, and a source into a folder with its config, refused when unsafe.
+
+What it does not do: load weights (`loading.py`), talk to the Hub (`hub.py`), or understand a config (`inspection.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.spec import Source
+
+DEMO_MODEL = Source("demo", "demo-vlm")
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "demo"
+ROOT_VARIABLE = "STUDIO_MODEL_ROOT"
+"""When set, folders outside of it are refused."""
+MAX_CONFIG_BYTES = 4 * 1024 * 1024
+"""Real configs have 1 to 100 kB."""
+SETTINGS_FILES = (
+    "config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+)
+"""The small files that say how a model is built and used."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,99}")
+_MAX_HUB_ID = 96
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state\w*|random_states\w*)\.\w+")
+"""Pickles that a trainer leaves beside the weights; nothing here opens them."""
+
+
+class WellKnown(NamedTuple):
+    """A model of the Hub that is worth a try."""
+
+    name: str
+    size: str
+    """Parameters."""
+    note: str
+    gated: bool = False
+    """Whether its terms must be agreed to on its page."""
+
+
+WELL_KNOWN: tuple[WellKnown, ...] = (
+    WellKnown("HuggingFaceTB/SmolVLM-256M-Instruct", "0.26 B", "The smallest; learns on a laptop"),
+    WellKnown("HuggingFaceTB/SmolVLM-500M-Instruct", "0.51 B", "Small, with better answers"),
+    WellKnown("OpenGVLab/InternVL3-1B-hf", "0.94 B", "Strong for its size; reads documents"),
+    WellKnown("Qwen/Qwen3-VL-2B-Instruct", "2.1 B", "Recent all-rounder; text, charts, places in the picture"),
+    WellKnown("Qwen/Qwen2-VL-2B-Instruct", "2.2 B", "All-rounder; pictures of any size"),
+    WellKnown("google/paligemma2-3b-pt-224", "3.0 B", "Made to be fine-tuned", gated=True),
+    WellKnown("Qwen/Qwen2.5-VL-3B-Instruct", "3.8 B", "Documents, forms and tables"),
+    WellKnown("google/gemma-3-4b-it", "4.3 B", "Many languages", gated=True),
+    WellKnown("llava-hf/llava-1.5-7b-hf", "7.1 B", "The classic of the field"),
+)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A source whose config lies on this machine."""
+
+    source: Source
+    """With the revision pinned to a commit."""
+    folder: Path
+    """Holds `config.json`, and for the demo and for folders the weights if there are any."""
+    config: dict[str, Any]
+    config_bytes: bytes
+
+
+def parse_source(text: str, revision: str | None = None) -> Source:
+    """The source that a person names.
+
+    Args:
+        text: `demo`, a folder, a Hub id `owner/name`, `owner/name@revision`, or the address of its page.
+        revision: a branch, tag or commit of a Hub id.
+
+    Raises:
+        SourceNotFound: it has the form of none of these.
+        SourceRefused: it climbs out with `..`.
+
+    >>> parse_source("owner/name@main").revision
+    'main'
+    """
+    text = text.strip()
+    if text.lower() in ("demo", DEMO_MODEL.name):
+        return DEMO_MODEL
+    if not text or not text.isprintable():
+        raise SourceNotFound(
+            _asked(text), "that is no name of a model", "Give a Hub id such as owner/name, or a folder"
+        )
+    if _is_folder(text):
+        return Source("folder", text.removesuffix("config.json") if text.endswith("/config.json") else text)
+    name, found = _split(re.sub(r"^https?://(www\.)?(huggingface\.co|hf\.co)/", "", text))
+    revision = revision or found
+    _check_hub_id(name)
+    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise SourceNotFound(
+            _asked(text), f"“{clip(revision)}” is no revision", "Give a branch, a tag or a commit, or leave it out"
+        )
+    return Source("hub", name, revision)
+
+
+def resolve(source: Source, offline: bool = False) -> Resolved:
+    """The source's config on this machine, fetched from the Hub where needed.
+
+    Args:
+        source: what `parse_source` made.
+        offline: take only what is already here; the network is not asked.
+
+    Raises:
+        SourceNotFound: an unknown id, no network, no such folder, no config.json.
+        SourceRefused: code of its own, weights only as pickle, a path outside the model root, no real config.
+    """
+    if source.kind == "hub":
+        from core.models import hub
+
+        _check_hub_id(source.name)
+        source, folder = hub.cached(source) if offline else hub.fetch(source)
+    elif source.kind == "demo":
+        folder = ASSETS / "model"
+    else:
+        folder = _folder(source)
+    refuse_pickles(source, [entry.name for entry in folder.iterdir()])
+    config, raw = _settings(source, folder)
+    return Resolved(source, folder, config, raw)
+
+
+def refuse_pickles(source: Source, files: list[str]) -> None:
+    """Refuses weights that exist only as pickle, which can run code when opened.
+
+    Raises:
+        SourceRefused: there is a pickle and no safetensors file.
+    """
+    pickles = [name for name in files if name.endswith(_PICKLED) and not _NOT_WEIGHTS.fullmatch(Path(name).name)]
+    if pickles and not any(name.endswith(".safetensors") for name in files):
+        raise SourceRefused(
+            _asked(source.name),
+            f"its weights exist only as pickle ({clip(pickles[0])}), a format that can run code when it is opened",
+            "Take a model with safetensors weights, or convert it first",
+        )
+
+
+def clip(text: str, length: int = 80) -> str:
+    """The text, safe and short enough to stand in a sentence."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _asked(name: str) -> str:
+    return f"The model “{clip(name)}” was asked for"
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """Name and revision of `name@revision`, or of the path of a Hub page `name/tree/revision`."""
+    for mark in ("@", "/tree/"):
+        if mark in text:
+            name, _, revision = text.partition(mark)
+            return name, revision
+    return text.rstrip("/"), None
+
+
+def _is_folder(text: str) -> bool:
+    """Whether the text is meant as a folder: by its form, or because there is one where folders are allowed."""
+    if text.startswith(("/", "./", "../", "~", ".\\", "..\\")) or text in (".", "..") or re.match(r"[A-Za-z]:\\", text):
+        return True
+    try:
+        return _allowed(Path(text).resolve()) and Path(text).is_dir()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _allowed(path: Path) -> bool:
+    root = os.environ.get(ROOT_VARIABLE)
+    return not root or path.is_relative_to(Path(root).expanduser().resolve())
+
+
+def _check_hub_id(name: str) -> None:
+    """The rules of the Hub for a model's name.
+
+    Raises:
+        SourceNotFound: no such name can exist.
+        SourceRefused: it climbs out with `..`.
+    """
+    if ".." in name:
+        raise SourceRefused(_asked(name), "a name may not climb with “..”", "Give a Hub id such as owner/name")
+    if len(name) > _MAX_HUB_ID:
+        raise SourceNotFound(
+            _asked(name), f"a Hub id has at most {_MAX_HUB_ID} characters and this has {len(name)}", "Check the name"
+        )
+    ends = any(part.endswith((".", "-", ".git")) for part in name.split("/"))
+    if not _HUB_ID.fullmatch(name) or "--" in name or ends:
+        raise SourceNotFound(
+            _asked(name),
+            "it is neither a folder here nor a Hub id",
+            "A Hub id is owner/name, in letters, digits, “-”, “_” and “.”, such as Qwen/Qwen2-VL-2B-Instruct",
+        )
+
+
+def _folder(source: Source) -> Path:
+    """The real folder of a folder source.
+
+    Raises:
+        SourceRefused: it lies outside the model root.
+        SourceNotFound: there is no such folder.
+    """
+    asked = _asked(source.name)
+    try:
+        folder = Path(source.name).expanduser().resolve()
+        if not _allowed(folder):
+            raise SourceRefused(asked, "it lies outside the folder of models", "Put the model into that folder")
+        if folder.is_dir():
+            return folder
+    except (OSError, ValueError, RuntimeError):
+        pass
+    raise SourceNotFound(asked, "there is no such folder that can be read", "Check the path")
+
+
+def _settings(source: Source, folder: Path) -> tuple[dict[str, Any], bytes]:
+    """The config and its bytes, after a look at every small file for code of its own.
+
+    Raises:
+        SourceNotFound: there is no config.json.
+        SourceRefused: a file is no JSON object, too large, or wants code of its own.
+    """
+    if not (folder / "config.json").is_file():
+        found = (folder / "adapter_config.json").is_file()
+        reason = "it is an adapter, not a model" if found else "it has no config.json"
+        remedy = "Give the model that it was trained on" if found else "Give a model in the format of transformers"
+        raise SourceNotFound(_asked(source.name), reason, remedy)
+    config, raw = _json(source, folder, "config.json")
+    for name in SETTINGS_FILES:
+        settings = config if name == "config.json" else {}
+        if name != "config.json" and (folder / name).is_file():
+            settings, _ = _json(source, folder, name)
+        if settings.get("auto_map"):
+            raise SourceRefused(
+                _asked(source.name),
+                f"its {name} (auto_map) brings Python code of its own, which is never run here",
+                "Look for a version of this model for transformers, often named with “-hf”",
+            )
+    return config, raw
+
+
+def _json(source: Source, folder: Path, name: str) -> tuple[dict[str, Any], bytes]:
+    """One settings file as an object.
+
+    Raises:
+        SourceRefused: it leads out of the model root, is too large, or is no JSON object.
+    """
+    path, asked = folder / name, _asked(source.name)
+    if source.kind == "folder" and not _allowed(path.resolve()):
+        raise SourceRefused(asked, f"its {name} leads out of the folder of models", "Put the file itself there")
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            limit = MAX_CONFIG_BYTES // 2**20
+            raise SourceRefused(
+                asked, f"its {name} has more than {limit} MiB", "Take the file as its makers published it"
+            )
+        raw = path.read_bytes()
+        data = json.loads(raw)
+    except (ValueError, RecursionError):  # JSONDecodeError, UnicodeDecodeError and numbers of 5,000 digits
+        raise SourceRefused(asked, f"its {name} is not valid JSON", "Download it again") from None
+    except OSError as error:
+        reason = f"its {name} cannot be read ({error.strerror})"
+        raise SourceError(asked, reason, "Check the rights of the file") from None
+    if not isinstance(data, dict):
+        raise SourceRefused(asked, f"its {name} holds no JSON object", "Download it again")
+    return data, raw
