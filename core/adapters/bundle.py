@@ -17,8 +17,9 @@ from typing import IO, Any
 
 from core.adapters.card import card_text
 from core.adapters.curves import curves_svg
-from core.adapters.published import published_source, published_spec
+from core.adapters.published import published_spec
 from core.errors import AdapterError
+from core.models.loading import public_name
 from core.spec import Spec, Status, read, to_json
 
 WEIGHTS, CONFIG, CARD, CURVES, SPEC = (
@@ -90,13 +91,22 @@ def copy_adapter(job_dir: Path, target: Path) -> Path:
     return target
 
 
-def _present(job_dir: Path) -> list[Path]:
+def adapter_folder(job_dir: Path) -> Path:
+    """The job's adapter as PEFT loads it.
+
+    Raises:
+        AdapterError: there is none, or only a part of one.
+    """
     folder = job_dir / "adapter"
-    missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
-    if missing:
+    if not all((folder / name).is_file() for name in (WEIGHTS, CONFIG)):
         raise AdapterError(
             "The adapter was asked for", "the job has not made one", "Wait until it has finished, or start it again"
         )
+    return folder
+
+
+def _present(job_dir: Path) -> list[Path]:
+    folder = adapter_folder(job_dir)
     return [file for name in (WEIGHTS, CONFIG, CARD, CURVES) if (file := folder / name).is_file()]
 
 
@@ -110,7 +120,7 @@ def _contents(job_dir: Path, spec: Spec) -> dict[str, Path | bytes]:
 def _published_config(path: Path, spec: Spec) -> bytes:
     """PEFT's config with the base model named as others know it instead of where it lay here."""
     config = json.loads(path.read_bytes())
-    config["base_model_name_or_path"] = published_source(spec.model).name
+    config["base_model_name_or_path"] = public_name(spec.model)
     config["revision"] = spec.model.revision
     return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()
 

@@ -10,11 +10,10 @@ import json
 from collections.abc import Mapping
 
 from core.adapters.published import published_source
+from core.models.loading import public_name
 from core.spec import Score, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
-DEMO_MODEL = "assets/demo/model"
-"""Where the demo model lies in a checkout."""
 
 
 def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
@@ -120,11 +119,8 @@ def _settings(spec: Spec, status: Status) -> str:
 
 
 def _base(source: Source) -> str:
-    if source.kind == "demo":
-        return f'"{DEMO_MODEL}"  # in a checkout of {STUDIO}'
-    if source.kind == "folder":
-        return f"{json.dumps(published_source(source).name)}  # the folder of the base model"
-    return json.dumps(source.name)
+    where = {"demo": f"  # in a checkout of {STUDIO}", "folder": "  # the folder of the base model", "hub": ""}
+    return json.dumps(public_name(source)) + where[source.kind]
 
 
 def _named(source: Source) -> str:

@@ -45,12 +45,15 @@ class _Panel:
 
 
 def curves_svg(series: Sequence[Mapping[str, Any]]) -> str:
-    """Loss and held-out loss at the left, exact match on held-out rows at the right, over optimizer steps."""
+    """Loss and held-out loss at the left, exact match on held-out rows at the right, over optimizer steps.
+
+    `series` are the points of `metrics.jsonl`: `train` points have a loss, `eval` points a loss and an exact match.
+    """
     losses = (
-        Line("training loss", "#2563a8", _points(series, "loss")),
-        Line("held-out loss", "#c2571a", _points(series, "eval_loss")),
+        Line("training loss", "#2563a8", _points(series, "train", "loss")),
+        Line("held-out loss", "#c2571a", _points(series, "eval", "loss")),
     )
-    match = tuple((step, 100 * value) for step, value in _points(series, "exact_match"))
+    match = tuple((step, 100 * value) for step, value in _points(series, "eval", "exact_match"))
     matches = (Line("held-out rows", "#2c7a4b", match),)
     steps = max((step for line in (*losses, *matches) for step, _ in line.points), default=1.0) or 1.0
     highest = max((value for line in losses for _, value in line.points), default=1.0)
@@ -84,8 +87,8 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [round(low + step * index, 10) for index in range(math.ceil(span / step - 1e-9) + 1)]
 
 
-def _points(series: Sequence[Mapping[str, Any]], key: str) -> tuple[Point, ...]:
-    found = [(point.get("step"), point.get(key)) for point in series]
+def _points(series: Sequence[Mapping[str, Any]], kind: str, key: str) -> tuple[Point, ...]:
+    found = [(point.get("step"), point.get(key)) for point in series if point.get("kind") == kind]
     numbers = [(step, value) for step, value in found if _is_number(step) and _is_number(value)]
     return tuple((float(step), float(value)) for step, value in numbers)  # type: ignore[arg-type]
 

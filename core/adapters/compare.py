@@ -1,0 +1,159 @@
+"""The tuned model beside the original: one model in memory, asked twice, once with its adapter switched off.
+
+What it does not do: train, judge an answer, or keep more than the adapter that was opened last.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from core.adapters.bundle import adapter_folder
+from core.data.source import MAX_PIXELS, Row
+from core.errors import AdapterError
+from core.spec import Spec, read
+
+MAX_QUESTION = 2000
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What both say to the same question about the same picture."""
+
+    base: str
+    tuned: str
+
+
+@dataclass(frozen=True)
+class _Asked(Row):
+    """A row whose picture is in memory instead of in a file."""
+
+    image: Image = field(compare=False)
+
+    def open(self) -> Image:
+        return self.image
+
+
+class Comparison:
+    """Base model and adapter of one job. Safe to use from many threads; they take turns.
+
+    Raises:
+        AdapterError: there is no adapter, or it does not fit its model.
+        SourceError: the base model cannot be loaded.
+    """
+
+    def __init__(self, job_dir: Path) -> None:
+        from peft import PeftModel
+
+        from core.models.loading import load_model, load_processor
+
+        self.spec = read(Spec, job_dir / "spec.json")
+        folder = adapter_folder(job_dir)
+        self._lock = threading.Lock()
+        self._processor = load_processor(self.spec.model)
+        base = load_model(self.spec.model, *_place())
+        try:
+            self._model = PeftModel.from_pretrained(base, str(folder)).eval()
+        except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
+            raise _does_not_fit(str(error).splitlines()[0]) from error
+        _check_whole(self._model, folder)
+
+    def answer(self, picture: Image, question: str) -> Answers:
+        """Both answers, greedy, as the evaluation of the job takes them.
+
+        Raises:
+            AdapterError: the question is empty or too long, the picture too large, or the memory did not suffice.
+        """
+        import torch
+
+        rows = [_checked(picture, question)]
+        try:
+            with self._lock:
+                tuned = self._ask(rows)
+                with self._model.disable_adapter():
+                    base = self._ask(rows)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise AdapterError(
+                "An answer was asked for", "the memory did not suffice", "Take a smaller picture or end a running job"
+            ) from None
+        return Answers(base, tuned)
+
+    def _ask(self, rows: list[Row]) -> str:
+        from core.evaluation.answers import generate_answers
+
+        return generate_answers(self._model, self._processor, rows, self.spec.settings.max_new_tokens, batch_size=1)[0]
+
+
+def open_comparison(job_dir: Path) -> Comparison:
+    """The comparison of a job; the one opened last stays in memory, the one before is let go.
+
+    Raises:
+        AdapterError, SourceError: see `Comparison`.
+    """
+    return _latest.open(job_dir.resolve())
+
+
+class _Latest:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: tuple[Path, int] | None = None
+        self._comparison: Comparison | None = None
+
+    def open(self, job_dir: Path) -> Comparison:
+        key = (job_dir, (adapter_folder(job_dir) / "adapter_model.safetensors").stat().st_mtime_ns)
+        with self._lock:
+            if self._comparison is None or self._key != key:
+                self._comparison = None  # lets the old model go before the new one needs its memory
+                self._comparison, self._key = Comparison(job_dir), key
+            return self._comparison
+
+
+_latest = _Latest()
+
+
+def _place() -> tuple[str, Any]:
+    """Device and precision, as the worker chooses them, so that both give the answers that were measured."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu", torch.float32
+    return "cuda", torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+
+
+def _checked(picture: Image, question: str) -> Row:
+    from PIL import ImageOps
+
+    asked = "An answer was asked for"
+    words = question.strip()
+    if not words:
+        raise AdapterError(asked, "the question is empty", "Write a question")
+    if len(words) > MAX_QUESTION:
+        raise AdapterError(asked, f"the question has {len(words):,} characters", f"Keep it under {MAX_QUESTION:,}")
+    if picture.width * picture.height > MAX_PIXELS:
+        limit = f"the limit is {MAX_PIXELS // 1_000_000} megapixels"
+        raise AdapterError(
+            asked, f"the picture has {picture.width:,} × {picture.height:,} pixels and {limit}", "Shrink it"
+        )
+    return _Asked(Path("picture"), words, "", ImageOps.exif_transpose(picture).convert("RGB"))
+
+
+def _check_whole(model: Any, folder: Path) -> None:
+    """PEFT only warns when a file lacks weights or holds others: the tuned side would silently be half the base."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        stored = set(file.keys())
+    if stored != set(get_peft_model_state_dict(model, save_embedding_layers=False)):
+        raise _does_not_fit("its file holds the weights of other modules")
+
+
+def _does_not_fit(reason: str) -> AdapterError:
+    return AdapterError(
+        "The adapter was opened", f"it does not fit its base model ({reason})", "Train it again on this model"
+    )

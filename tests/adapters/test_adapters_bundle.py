@@ -1,0 +1,135 @@
+"""What a person takes home: complete, the same every time, and without a path of the machine it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.adapters.bundle import copy_adapter, write_card, zip_adapter
+from core.adapters.card import card_text
+from core.adapters.curves import curves_svg, nice_ticks
+from core.errors import AdapterError
+from core.spec import Source, Spec, Status, read
+
+NAMES = {"adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg", "spec.json"}
+
+
+def test_the_zip_holds_everything_and_no_path_of_this_machine(job_dir: Path, base: Path):
+    with zipfile.ZipFile(zip_adapter(job_dir)) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == NAMES
+        content = {name: archive.read(name) for name in NAMES}
+    for name, data in content.items():
+        assert str(base.parent).encode() not in data, name
+        assert str(job_dir).encode() not in data, name
+    assert json.loads(content["spec.json"])["model"]["name"] == "tiny-model"
+    assert json.loads(content["adapter_config.json"])["base_model_name_or_path"] == "tiny-model"
+
+
+def test_the_same_adapter_gives_the_same_bytes(job_dir: Path):
+    first = zip_adapter(job_dir)
+    data, made = first.read_bytes(), first.stat().st_mtime_ns
+    assert zip_adapter(job_dir).stat().st_mtime_ns == made, "it is not made twice"
+    first.unlink()
+    assert zip_adapter(job_dir).read_bytes() == data
+    assert not list(job_dir.glob(".*.tmp"))
+
+
+def test_a_changed_card_gives_a_new_zip(job_dir: Path, tmp_path: Path):
+    job = shutil.copytree(job_dir, tmp_path / "job")
+    target = zip_adapter(job)
+    card = job / "adapter" / "README.md"
+    card.write_text("new words")
+    later = target.stat().st_mtime_ns + 10
+    os.utime(card, ns=(later, later))
+    with zipfile.ZipFile(zip_adapter(job)) as archive:
+        assert archive.read("README.md") == b"new words"
+
+
+def test_a_copy_holds_the_same_as_the_zip(job_dir: Path, tmp_path: Path):
+    copy_adapter(job_dir, tmp_path / "a" / "b")
+    with zipfile.ZipFile(zip_adapter(job_dir)) as archive:
+        for name in NAMES:
+            assert (tmp_path / "a" / "b" / name).read_bytes() == archive.read(name)
+
+
+def test_half_an_adapter_is_none(job_dir: Path, tmp_path: Path):
+    job = shutil.copytree(job_dir, tmp_path / "job")
+    (job / "adapter" / "adapter_config.json").unlink()
+    with pytest.raises(AdapterError, match="has not made one"):
+        zip_adapter(job)
+
+
+def test_the_card_says_what_was_measured(job_dir: Path):
+    card = (job_dir / "adapter" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: peft\npipeline_tag: image-text-to-text\n")
+    assert "| the model as it came | 5.0% | 2 of 40 | 3.200 |" in card
+    assert "| **with this adapter** | 87.5% | 35 of 40 | 0.400 |" in card
+    assert "| always the most common answer | 15.0% |" in card
+    assert "| projector | 0 |" in card
+    assert "# Digits &lt;b&gt;\\|&lt;/b&gt; 1" in card
+
+
+def test_the_card_of_a_stopped_job_says_so_and_claims_nothing(job_dir: Path):
+    card = card_text(read(Spec, job_dir / "spec.json"), Status(state="stopped", step=3, total_steps=40))
+    assert "ended early, at step 3 of 40" in card
+    assert card.count("not measured") == 2
+
+
+def test_a_hub_model_is_named_with_its_revision(job_dir: Path):
+    spec = replace(read(Spec, job_dir / "spec.json"), model=Source("hub", "org/model", "abc123"))
+    card = card_text(spec, Status(state="finished"))
+    assert 'base_model: "org/model"\nbase_model_relation: adapter' in card
+    assert "from_pretrained(base, revision='abc123')" in card
+
+
+@pytest.mark.slow
+def test_the_code_in_the_card_runs_with_plain_peft(job_dir: Path, base: Path, tmp_path: Path):
+    copy_adapter(job_dir, tmp_path)
+    shutil.copytree(base, tmp_path / base.name)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "picture.png")
+    code = re.search(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}  # nothing of this repository can be imported
+    done = subprocess.run(
+        [sys.executable, "-c", code[1]], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_curves_are_an_svg_with_titles_axes_and_every_point(job_dir: Path):
+    root = ET.parse(job_dir / "adapter" / "curves.svg").getroot()  # noqa: S314 - our own file
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Loss (nats per answer token)", "Exact match (%)", "optimizer step", "held-out rows"} <= set(texts)
+    paths = [element.get("d", "") for element in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert max(path.count("L") for path in paths) == 39, "forty numbers; the one that is none is left out"
+
+
+@pytest.mark.parametrize("series", [[], [{"kind": "train", "step": 1, "loss": float("nan")}], [{"kind": "train"}]])
+def test_curves_without_a_number_say_not_measured(series: list[dict[str, object]]):
+    text = curves_svg(series)
+    assert ET.fromstring(text) is not None  # noqa: S314 - our own text
+    assert text.count("not measured") == 3
+
+
+def test_ticks_are_round_and_reach_the_top():
+    for high in (0.003, 0.7, 1, 3.1, 99, 12345):
+        ticks = nice_ticks(0, high)
+        assert ticks[-1] >= high > ticks[-2]
+        assert 3 <= len(ticks) <= 6
+
+
+def test_an_adapter_folder_is_made_for_the_card(tmp_path: Path, job_dir: Path):
+    spec = read(Spec, job_dir / "spec.json")
+    assert write_card(tmp_path, spec, Status(state="finished"), []).read_text()
