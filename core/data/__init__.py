@@ -1,0 +1,1 @@
+"""Data sets: read, check, turn into conversations and batches."""

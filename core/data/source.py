@@ -1,0 +1,233 @@
+"""Data sets on disk: a folder of pictures with one JSON line a row.
+
+    dataset.json                title, story, licence, attribution, question, kind (all may be missing)
+    train/metadata.jsonl        {"file_name": "0001.png", "question": "Which digit is it?", "answer": "7"}
+    train/0001.png
+    heldout/metadata.jsonl      rows that are only ever looked at; without this folder a tenth of the rows is held out
+
+A folder without `train/` may hold `metadata.jsonl` and the pictures directly.
+What it does not do: fetch anything, follow a link out of the folder, or open a picture before it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.data.wording import majority_share
+from core.errors import DataError, SourceNotFound, SourceRefused
+from core.spec import Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEMO_DATA = Path(__file__).resolve().parents[2] / "assets" / "demo" / "data"
+ROWS_FILE = "metadata.jsonl"
+MAX_PIXELS = 40_000_000
+"""Largest picture that is decoded; read from the header, so that a small file cannot fill the memory."""
+MAX_LINE = 1_000_000
+"""Longest line (bytes) of a rows file."""
+HELD_OUT_SHARE = 0.1
+HELD_OUT_SEED = 0
+"""Fixed, so that two jobs on one folder are judged on the same rows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture with a question and its answer."""
+
+    picture: Path
+    question: str
+    answer: str
+
+    def open(self) -> Image:
+        """The picture as RGB, turned the way its EXIF data says. See `open_picture`."""
+        return open_picture(self.picture)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to learn from and rows that are only looked at."""
+
+    name: str
+    title: str
+    story: str
+    licence: str
+    folder: Path
+    train: tuple[Row, ...]
+    heldout: tuple[Row, ...]
+
+    @cached_property
+    def majority(self) -> float:
+        """Share (0 to 1) of the most common held-out answer: what guessing would score."""
+        return majority_share(row.answer for row in self.heldout)
+
+    def picture_name(self, row: Row) -> str:
+        """The picture's name inside the data folder, such as `heldout/0003.png`."""
+        return row.picture.relative_to(self.folder).as_posix()
+
+
+def load_dataset(source: Source) -> Dataset:
+    """The rows of a demo data set or of a folder.
+
+    Raises:
+        SourceNotFound: nothing of that name is there.
+        SourceRefused: a picture lies outside the folder.
+        DataError: a line cannot be used; the sentence names file and line.
+    """
+    folder = _folder_of(source)
+    about = _about(folder)
+    train, heldout = _splits(folder)
+    return Dataset(
+        name=folder.name,
+        title=str(about.get("title") or folder.name),
+        story=str(about.get("story") or ""),
+        licence=str(about.get("licence") or ""),
+        folder=folder,
+        train=train,
+        heldout=heldout,
+    )
+
+
+def demo_datasets() -> tuple[Dataset, ...]:
+    """The data sets that come with the app, in the order of their names; empty when none is there."""
+    folders = sorted(path.parent for path in DEMO_DATA.glob("*/dataset.json"))
+    return tuple(load_dataset(Source("demo", folder.name)) for folder in folders)
+
+
+def open_picture(path: Path) -> Image:
+    """The picture as RGB, turned the way its EXIF data says.
+
+    Raises:
+        DataError: it is no picture, is damaged, or has more than `MAX_PIXELS`.
+    """
+    from PIL import Image, ImageOps
+
+    asked = f"The picture “{path.name}” was opened"
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                limit = f"the limit is {MAX_PIXELS // 1_000_000} megapixels"
+                raise DataError(asked, f"it has {width:,} × {height:,} pixels and {limit}", "Make it smaller")
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except FileNotFoundError:
+        raise DataError(asked, "it is no longer there", "Put it back or take its row out") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise DataError(asked, "it is damaged or no picture", "Save it again as PNG or JPEG") from None
+
+
+def _folder_of(source: Source) -> Path:
+    """The folder that a source names, with links resolved."""
+    asked = f"The data “{source.name}” was asked for"
+    if source.kind == "hub":
+        raise SourceNotFound(asked, "data sets of the Hub cannot be used yet", "Download it and give its folder")
+    if source.kind == "demo":
+        folder = (DEMO_DATA / source.name).resolve()
+        if folder.parent != DEMO_DATA.resolve() or not folder.is_dir():
+            known = ", ".join(sorted(path.parent.name for path in DEMO_DATA.glob("*/dataset.json"))) or "none"
+            raise SourceNotFound(asked, "no demo data set has this name", f"There are: {known}")
+        return folder
+    folder = Path(source.name).expanduser().resolve()
+    if not folder.is_dir():
+        raise SourceNotFound(asked, "there is no such folder", "Check the path")
+    return folder
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What `dataset.json` says; nothing when it is missing."""
+    path = folder / "dataset.json"
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise DataError("dataset.json was read", f"it is not JSON ({error})", "Correct it or take it away") from None
+    if not isinstance(about, dict):
+        raise DataError("dataset.json was read", "it is not an object with keys", "Write {} around its keys")
+    return about
+
+
+def _splits(folder: Path) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Train rows and held-out rows, the latter taken out of the train rows when there is no folder for them."""
+    learn = folder / "train" if (folder / "train").is_dir() else folder
+    train = tuple(_rows(folder, learn))
+    if (folder / "heldout").is_dir():
+        heldout = tuple(_rows(folder, folder / "heldout"))
+    else:
+        train, heldout = _hold_out(train)
+    for name, rows in (("train on", train), ("hold out", heldout)):
+        if not rows:
+            raise DataError(f"The data “{folder.name}” was read", f"it has no rows to {name}", "Give at least two rows")
+    return train, heldout
+
+
+def _hold_out(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """A seeded tenth of the rows, at least one, kept from training."""
+    count = max(1, round(HELD_OUT_SHARE * len(rows)))
+    chosen = set(random.Random(HELD_OUT_SEED).sample(range(len(rows)), min(count, len(rows))))
+    train = tuple(row for index, row in enumerate(rows) if index not in chosen)
+    return train, tuple(rows[index] for index in sorted(chosen))
+
+
+def _rows(root: Path, folder: Path) -> Iterator[Row]:
+    """The rows of one split, line by line.
+
+    Raises:
+        DataError, SourceRefused: with the file and the line in the sentence.
+    """
+    path = folder / ROWS_FILE
+    name = path.relative_to(root).as_posix()
+    if not path.is_file():
+        raise DataError(
+            f"The data “{root.name}” was read",
+            f"{name} is missing",
+            'Write one line for each picture: {"file_name": "1.png", "question": "What is it?", "answer": "a cat"}',
+        )
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+            if line.strip():
+                yield _row(root, folder, line, f"Line {number} of {name} was read")
+
+
+def _row(root: Path, folder: Path, line: bytes, asked: str) -> Row:
+    """One line as a row; `asked` opens the sentence of every error."""
+    if len(line) > MAX_LINE:
+        raise DataError(asked, f"it is longer than {MAX_LINE:,} bytes", "Break the file into one row a line")
+    try:
+        data = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(asked, f"it is not JSON in UTF-8 ({error})", "Correct the line") from None
+    if not isinstance(data, dict):
+        raise DataError(asked, "it is not an object", 'Write {"file_name": …, "question": …, "answer": …}')
+    values = [_text(data, key, asked) for key in ("file_name", "question", "answer")]
+    return Row(_picture(root, folder, values[0], asked), values[1], values[2])
+
+
+def _text(data: dict[str, Any], key: str, asked: str) -> str:
+    """The text under a key, trimmed."""
+    value = data.get(key)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise DataError(asked, f"“{key}” is missing or is not text", f"Add “{key}”")
+    if not value.strip():
+        raise DataError(asked, f"“{key}” is empty", "Fill it in or take the line away")
+    return value.strip()
+
+
+def _picture(root: Path, folder: Path, file_name: str, asked: str) -> Path:
+    """The picture's real path, which lies inside the data folder."""
+    if "://" in file_name or "\\" in file_name or "\0" in file_name or Path(file_name).is_absolute():
+        raise SourceRefused(asked, "“file_name” is not a plain name", "Put the picture beside metadata.jsonl")
+    path = (folder / file_name).resolve()
+    if not path.is_relative_to(root):
+        raise SourceRefused(asked, "its picture lies outside the data folder", "Put the picture into the folder")
+    if not path.is_file():
+        raise DataError(asked, f"the picture “{file_name}” is not there", "Add the picture or take the line away")
+    return path
