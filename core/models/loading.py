@@ -1,0 +1,132 @@
+"""Weights and processor of a source, loaded so that no foreign code runs and no pickle is opened.
+
+What it does not do: quantize, split over devices, or choose the device and the precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.models.source import Resolved, resolve
+from core.models.threads import choose_threads
+from core.spec import Source
+
+if TYPE_CHECKING:
+    import torch
+
+PUBLIC_DEMO_NAME = "assets/demo/model"
+"""How the demo model is named in what leaves this machine."""
+
+
+def load_model(source: Source, device: str, dtype: torch.dtype) -> Any:
+    """The model with its weights, in evaluation mode. On a CPU it also settles torch's threads, see `choose_threads`.
+
+    Args:
+        source: the demo, a Hub id or a folder with `config.json` and safetensors.
+        device: `cpu` or `cuda`.
+        dtype: precision of the weights.
+
+    Raises:
+        SourceNotFound, SourceRefused, SourceError: in words.
+    """
+    import torch
+
+    resolved = resolve(source)
+    with _in_words(f"The model “{source}” was loaded"):
+        model = _model_class(resolved).from_pretrained(
+            _place(resolved), dtype=dtype, use_safetensors=True, **_options(resolved)
+        )
+        model = model.to(device).eval()
+    threads, _ = choose_threads(model.num_parameters())
+    if device == "cpu" and threads is not None:
+        torch.set_num_threads(threads)
+    return model
+
+
+def load_processor(source: Source) -> Any:
+    """The processor (pictures, tokens, chat template), able to pad.
+
+    Raises:
+        SourceNotFound, SourceRefused, SourceError: in words.
+    """
+    from transformers import AutoProcessor
+
+    asked = f"The processor of “{source}” was loaded"
+    resolved = resolve(source)
+    with _in_words(asked):
+        processor = AutoProcessor.from_pretrained(_place(resolved), **_options(resolved))
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None:
+        raise SourceRefused(asked, "it has no tokenizer beside its picture settings", "Take a vision-language model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return processor
+
+
+def public_name(source: Source) -> str:
+    """The model's name for an adapter that goes elsewhere: never a path of this machine."""
+    if source.kind == "demo":
+        return PUBLIC_DEMO_NAME
+    return source.name if source.kind == "hub" else Path(source.name).expanduser().resolve().name
+
+
+def _place(resolved: Resolved) -> str:
+    """What `from_pretrained` is given first: a Hub id or a folder."""
+    return resolved.source.name if resolved.source.kind == "hub" else str(resolved.folder)
+
+
+def _options(resolved: Resolved) -> dict[str, Any]:
+    """What every `from_pretrained` is told: the pinned commit, the network for the Hub only, no foreign code."""
+    options: dict[str, Any] = {"trust_remote_code": False}
+    if resolved.source.kind == "hub":
+        return options | {"revision": resolved.source.revision}
+    return options | {"local_files_only": True}
+
+
+def _model_class(resolved: Resolved) -> Any:
+    """The class that the config names, as the inspection has it, else the automatic one; it can generate."""
+    import transformers
+
+    names = resolved.config.get("architectures") or [""]
+    found: Any = getattr(transformers, str(names[0]), None)
+    if found is None:
+        return transformers.AutoModelForImageTextToText
+    if hasattr(found, "can_generate") and found.can_generate():
+        return found
+    raise SourceRefused(
+        f"The model “{resolved.source}” was loaded", f"a {names[0]} writes no text", "Take its chat or instruct version"
+    )
+
+
+@contextmanager
+def _in_words(asked: str) -> Iterator[None]:
+    """Turns what transformers raises into a sentence."""
+    try:
+        yield
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:
+        if "out of memory" in str(error) or "t allocate memory" in str(error):
+            raise  # the worker has the words for it
+        raise _sentence(asked, error) from error
+
+
+def _sentence(asked: str, error: Exception) -> SourceError:
+    """The sentence for one failure; the cause itself stays in the log."""
+    text = str(error)
+    kind = type(error).__name__
+    if kind == "GatedRepoError" or "gated repo" in text:
+        return SourceNotFound(asked, "its owner lets in only who has agreed to the terms", "Agree on its page first")
+    if "trust_remote_code" in text:
+        return SourceRefused(asked, "it brings Python code of its own, which is never run", "Take another model")
+    if "safetensors" in text.lower():
+        return SourceRefused(asked, "it has no complete weights in safetensors", "Convert it to safetensors first")
+    if isinstance(error, OSError):
+        return SourceNotFound(asked, "its files were not found or cannot be read", "Check the name and the connection")
+    if "model type" in text or isinstance(error, KeyError):
+        return SourceRefused(asked, "this kind of model is not known here", "Take a newer version of transformers")
+    return SourceError(asked, f"its files do not fit together ({kind})", "Download it again")
