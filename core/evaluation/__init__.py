@@ -1,0 +1,1 @@
+"""What a model answers on held-out rows, and how good that is."""

@@ -1,0 +1,76 @@
+"""What a model answers: greedy, in batches, the same way for training, comparing and serving.
+
+What it does not do: judge an answer (see `scores`), or sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+
+from core.data.collate import Encoder, to_device
+from core.data.conversations import stop_ids
+from core.data.source import Row
+
+Item = TypeVar("Item")
+
+
+def generate_answers(
+    model: Any, processor: Any, rows: Sequence[Row], max_new_tokens: int = 32, batch_size: int = 16
+) -> list[str]:
+    """One answer a row, in their order, without special tokens and outer spaces.
+
+    Args:
+        model: base model or PEFT model, on its device.
+        processor: the model's, from `load_processor`.
+        rows: pictures and questions; their answers are not looked at.
+        max_new_tokens: where an answer that does not end is cut.
+        batch_size: rows at a time. In rare cases another size rounds differently and flips a close call.
+    """
+    encoder = Encoder(processor, stop_ids(model, processor))
+    found: list[str] = []
+    for part in batches(rows, batch_size):
+        found += answers_of_batch(model, encoder, part, max_new_tokens)
+    return found
+
+
+@torch.inference_mode()
+def answers_of_batch(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
+    """The answers to one batch; see `generate_answers`."""
+    prompts = to_device(encoder.prompts(rows), model.device, model.dtype)
+    with evaluating(model):
+        tokens = model.generate(  # [B, T + new]
+            **prompts,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            repetition_penalty=1.0,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            eos_token_id=sorted(encoder.stop_ids),
+            pad_token_id=encoder.pad_id,
+        )
+    new = tokens[:, prompts["input_ids"].shape[1] :]
+    texts: list[str] = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode inside (no dropout), the mode from before afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """The items in order, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

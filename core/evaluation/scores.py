@@ -1,0 +1,106 @@
+"""How good answers are: exact match, and the loss on the expected answer.
+
+What it does not do: generate (see `answers`), or soften a wrong answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from core.data.collate import IGNORED, Batch, Encoder, to_device
+from core.data.source import Row
+from core.data.wording import normal_form
+from core.evaluation.answers import answers_of_batch, batches, evaluating
+from core.spec import Score
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model made of one row."""
+
+    answer: str
+    correct: bool
+    nats: float
+    """Cross entropy summed over the tokens of the expected answer and the end of its turn."""
+    tokens: int
+
+
+def is_match(answer: str, expected: str) -> bool:
+    """Whether they are equal but for outer spaces, case and a final full stop."""
+    return normal_form(answer) == normal_form(expected)
+
+
+def look_at(
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    max_new_tokens: int,
+    batch_size: int = 64,
+    between: Callable[[], None] | None = None,
+) -> list[Outcome]:
+    """Answers and losses on the rows, in their order, without training on them.
+
+    `between` is called before every batch, and may raise to break off.
+    """
+    outcomes: list[Outcome] = []
+    for part in batches(rows, batch_size):
+        if between is not None:
+            between()
+        answers = answers_of_batch(model, encoder, part, max_new_tokens)
+        for row, answer, (nats, tokens) in zip(part, answers, row_losses(model, encoder, part), strict=True):
+            outcomes.append(Outcome(answer, is_match(answer, row.answer), nats, tokens))
+    return outcomes
+
+
+def score(outcomes: Sequence[Outcome]) -> Score:
+    """The outcomes in one line; the loss is the mean over all answer tokens, in nats."""
+    correct = sum(outcome.correct for outcome in outcomes)
+    tokens = sum(outcome.tokens for outcome in outcomes)
+    nats = sum(outcome.nats for outcome in outcomes)
+    return Score(
+        exact_match=correct / len(outcomes) if outcomes else 0.0,
+        correct=correct,
+        rows=len(outcomes),
+        loss=nats / tokens if tokens else None,
+    )
+
+
+@torch.inference_mode()
+def row_losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[float, int]]:
+    """For each row the summed cross entropy (nats) of its answer, and the number of its tokens."""
+    batch = to_device(encoder.training(rows), model.device, model.dtype)
+    with evaluating(model):
+        losses, targets = token_losses(model, batch)  # both [B, K]
+    counts = (targets != IGNORED).sum(dim=1)
+    return list(zip(losses.sum(dim=1).tolist(), counts.tolist(), strict=True))
+
+
+def token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross entropy of each token to be learned, and those tokens; both [B, K], 0 and `IGNORED` elsewhere.
+
+    K are the positions at which at least one row of the batch has such a token. Only they go through the head where
+    the model allows it: the result is the same, and most positions are picture and question.
+    """
+    targets = batch["labels"][:, 1:]  # [B, T - 1]: position t predicts token t + 1
+    columns = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)  # [K]
+    inputs = {key: value for key, value in batch.items() if key != "labels"}
+    if _slices_logits(model):
+        logits = model(**inputs, use_cache=False, logits_to_keep=columns).logits  # [B, K, V]
+    else:
+        logits = model(**inputs, use_cache=False).logits[:, columns]
+    targets = targets[:, columns].to(logits.device)
+    losses = torch.nn.functional.cross_entropy(
+        logits.float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
+    )
+    return losses, targets
+
+
+def _slices_logits(model: Any) -> bool:
+    """Whether the model's forward takes `logits_to_keep`."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(base.forward).parameters
