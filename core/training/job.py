@@ -1,0 +1,175 @@
+"""One job from spec to adapter, as a straight line: load, wrap, look, train, look, save.
+
+What it does not do: catch errors or talk to a terminal; the worker does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from transformers import set_seed
+
+from core.data.collate import Encoder
+from core.data.conversations import stop_ids
+from core.data.source import Dataset, load_dataset
+from core.data.wording import majority_share
+from core.errors import CountMismatch, TrainingError
+from core.evaluation.scores import Outcome, score
+from core.lora.plan import peft_config
+from core.models.loading import load_model, load_processor
+from core.models.threads import choose_threads
+from core.spec import Spec, State
+from core.training.callbacks import Progress
+from core.training.device import choose_device
+from core.training.looks import Looks
+from core.training.metrics import Metrics
+from core.training.saving import save_adapter
+from core.training.status import StatusFile
+from core.training.stopping import Stopped, StopRequest
+from core.training.trainer import make_trainer
+
+QUICK_ENOUGH = 5.0
+"""Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs, loaded."""
+
+    data: Dataset
+    model: Any
+    encoder: Encoder
+    device: str
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Before:
+    """The base model on the held-out rows, and how long the look took (s)."""
+
+    outcomes: Sequence[Outcome]
+    seconds: float
+
+
+def run_job(folder: Path, spec: Spec, status: StatusFile, metrics: Metrics, stop: StopRequest) -> None:
+    """Runs the job; the status says finished or stopped when it returns.
+
+    Raises:
+        StudioError: it cannot go on, in words.
+        Exception: anything that the libraries below raise.
+    """
+    ready = _prepare(spec, status, metrics)
+    looks = Looks(ready.model, ready.encoder, ready.data, spec.settings, metrics)
+    try:
+        before = _look_before(ready.model, looks, status, stop)
+    except Stopped:
+        status.enter("stopped before the first step", state="stopped", eta_seconds=None)
+        return
+    _train(folder, spec, ready, looks, before, status, metrics, stop)
+    _look_after(looks, before, status, stop)
+    state: State = "stopped" if stop.made() and status.value.step < status.value.total_steps else "finished"
+    status.enter("saving", eta_seconds=None)
+    save_adapter(folder, ready.model, spec, status.ended(state))
+    status.enter(state, state=state)
+
+
+def wrap(model: Any, spec: Spec) -> Any:
+    """The model with its adapter, whose parameters are as many as the person was shown.
+
+    Raises:
+        CountMismatch: they are not.
+    """
+    set_seed(spec.settings.seed)  # the adapter starts from random numbers
+    wrapped = get_peft_model(model, peft_config(spec.plan))
+    trainable = wrapped.get_nb_trainable_parameters()[0]
+    counted = sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad)
+    if not trainable == counted == spec.trainable:
+        raise CountMismatch(
+            f"Training {spec.trainable:,} parameters was asked for",
+            f"this selection gives {counted:,} in the model as loaded",
+            "Choose the parts of the model again",
+        )
+    return wrapped
+
+
+def _prepare(spec: Spec, status: StatusFile, metrics: Metrics) -> Prepared:
+    """Loads data, processor and model, and puts the adapter on."""
+    device, dtype, reason = choose_device()
+    status.enter("loading the data", state="running", device=reason)
+    metrics.note(f"Computing on {reason}.")
+    data = load_dataset(spec.data)
+    status.enter("loading the model")
+    processor = load_processor(spec.model)
+    model = load_model(spec.model, device, dtype)
+    if device == "cpu":
+        metrics.note(f"Computing with {choose_threads(model.num_parameters())[1]}.")
+    _refuse_head(model, spec)
+    wrapped = wrap(model, spec)
+    encoder = Encoder(processor, stop_ids(model, processor))
+    status.enter("asking the base model", trainable=spec.trainable)
+    return Prepared(data, wrapped, encoder, device, dtype)
+
+
+def _refuse_head(model: Any, spec: Spec) -> None:
+    """Says in words what TRL would say in code: its trainer takes no adapter on the output head."""
+    head = model.get_output_embeddings()
+    names = [name for name, module in model.named_modules() if module is head]
+    if set(names) & set(spec.plan.target_modules):
+        raise TrainingError("Training the output head was asked for", "the trainer cannot", "Switch the head off")
+
+
+def _look_before(model: Any, looks: Looks, status: StatusFile, stop: StopRequest) -> Before:
+    """The base model, by switching the adapter off.
+
+    Raises:
+        Stopped: the job was asked to stop meanwhile.
+    """
+    started = time.monotonic()
+    with model.disable_adapter():
+        outcomes = looks.whole(0, between=_stopper(stop))
+    status.show(before=score(outcomes), majority=majority_share(row.answer for row in looks.held_out.rows))
+    return Before(outcomes, time.monotonic() - started)
+
+
+def _stopper(stop: StopRequest) -> Callable[[], None]:
+    def check() -> None:
+        if stop.made():
+            raise Stopped
+
+    return check
+
+
+def _train(
+    folder: Path,
+    spec: Spec,
+    ready: Prepared,
+    looks: Looks,
+    before: Before,
+    status: StatusFile,
+    metrics: Metrics,
+    stop: StopRequest,
+) -> None:
+    """Trains until the steps are done or a stop is asked for."""
+    bf16 = ready.dtype == torch.bfloat16
+    trainer = make_trainer(ready.model, ready.encoder, ready.data.train, spec.settings, folder, ready.device, bf16)
+    progress = Progress(looks, spec.settings.eval_every, metrics, status, stop, before.seconds)
+    trainer.add_callback(progress)
+    trainer.train()
+    status.show(step=progress.steps_done)
+
+
+def _look_after(looks: Looks, before: Before, status: StatusFile, stop: StopRequest) -> None:
+    """The tuned model on the rows of `before`; after a stop that has to be quick, both on the quick rows only."""
+    status.enter("asking the tuned model")
+    step = status.value.step
+    if stop.made() and before.seconds > QUICK_ENOUGH:
+        outcomes = looks.quick(step)
+        status.show(before=score(before.outcomes[: len(outcomes)]), after=score(outcomes))
+    else:
+        status.show(after=score(looks.whole(step)))

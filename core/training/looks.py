@@ -1,0 +1,94 @@
+"""Looks at the held-out rows: before, on the way, and after, always the same rows in the same batches.
+
+What it does not do: train, or choose when to look.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.collate import Encoder
+from core.data.source import Dataset, Row
+from core.evaluation.scores import Outcome, look_at, score
+from core.spec import Settings
+from core.training.metrics import Metrics
+
+ORDER_SEED = 0
+"""Fixed, so that jobs on the same data are judged on the same rows whatever their own seed is."""
+MAX_BATCH = 64
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows that a job is judged on."""
+
+    rows: tuple[Row, ...]
+    """Looked at before and after."""
+    quick: int
+    """How many of them, from the first on, are looked at on the way."""
+    shown: tuple[int, ...]
+    """Indices of the rows whose answers are shown; all among the quick ones."""
+
+
+def choose_rows(rows: Sequence[Row], settings: Settings) -> HeldOut:
+    """A fixed choice of held-out rows, shuffled so that no part of it holds one class only."""
+    count = min(len(rows), settings.final_rows)
+    chosen = tuple(random.Random(ORDER_SEED).sample(list(rows), count))
+    quick = min(count, settings.eval_rows)
+    return HeldOut(chosen, quick, _different(chosen[:quick], settings.sample_count))
+
+
+class Looks:
+    """Looks of one job, each written to its metrics. `between` is called before every batch and may raise."""
+
+    def __init__(self, model: Any, encoder: Encoder, data: Dataset, settings: Settings, metrics: Metrics) -> None:
+        self.held_out = choose_rows(data.heldout, settings)
+        self._model, self._encoder, self._data, self._metrics = model, encoder, data, metrics
+        self._length = settings.max_new_tokens
+        self._batch = min(MAX_BATCH, 4 * settings.batch_size)
+
+    def quick(self, step: int, between: Callable[[], None] | None = None) -> list[Outcome]:
+        """Looks at the quick rows and writes the point of this step."""
+        outcomes = self._look(self.held_out.rows[: self.held_out.quick], between)
+        if step == 0:
+            self._write_samples(outcomes)
+        self._write_point(step, outcomes)
+        return outcomes
+
+    def whole(self, step: int, between: Callable[[], None] | None = None) -> list[Outcome]:
+        """Looks at all rows, the quick ones first, so that their point is written as soon as it is known."""
+        quick = self.quick(step, between)
+        return quick + self._look(self.held_out.rows[self.held_out.quick :], between)
+
+    def _look(self, rows: Sequence[Row], between: Callable[[], None] | None) -> list[Outcome]:
+        return look_at(self._model, self._encoder, rows, self._length, self._batch, between)
+
+    def _write_samples(self, base: Sequence[Outcome]) -> None:
+        """The shown rows with the base model's answers; once."""
+        samples = []
+        for index in self.held_out.shown:
+            row = self.held_out.rows[index]
+            name = self._data.picture_name(row)
+            sample = {"index": index, "picture": name, "question": row.question, "expected": row.answer}
+            samples.append(sample | {"base": base[index].answer})
+        self._metrics.add("samples", samples=samples)
+
+    def _write_point(self, step: int, outcomes: Sequence[Outcome]) -> None:
+        result = score(outcomes)
+        self._metrics.add("eval", step=step, loss=result.loss, exact_match=result.exact_match, rows=result.rows)
+        answers = [{"index": index, "answer": outcomes[index].answer} for index in self.held_out.shown]
+        self._metrics.add("answers", step=step, answers=answers)
+
+
+def _different(rows: Sequence[Row], count: int) -> tuple[int, ...]:
+    """Indices of up to `count` rows, those with an answer not seen before first."""
+    seen: set[str] = set()
+    first: list[int] = []
+    again: list[int] = []
+    for index, row in enumerate(rows):
+        (again if row.answer in seen else first).append(index)
+        seen.add(row.answer)
+    return tuple(sorted((first + again)[:count]))

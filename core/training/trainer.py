@@ -1,0 +1,106 @@
+"""TRL's SFTTrainer, set up for one job.
+
+Different from TRL's defaults: no gradient checkpointing, 16-bit only where the device computes it, no checkpoints on
+disk, nothing reported elsewhere, and no sequence is ever cut, since image tokens would be lost.
+The loss is the same cross entropy; only positions with something to learn go through the head, on a CPU too.
+What it does not do: look at held-out rows (see `looks`), or save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset as RowTable
+from trl import SFTConfig, SFTTrainer
+
+from core.data.collate import IGNORED, Batch, Encoder
+from core.data.source import Row
+from core.evaluation.scores import token_losses
+from core.spec import Settings
+
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+class StudioTrainer(SFTTrainer):
+    """SFTTrainer whose loss is the mean over the answer tokens of the whole optimizer step."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the step's tokens, accumulation included
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Summed cross entropy (nats) divided by the number of answer tokens in the optimizer step."""
+        losses, targets = token_losses(model, inputs)
+        count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        return (loss, {}) if return_outputs else loss
+
+
+def make_trainer(
+    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, folder: Path, device: str, bf16: bool
+) -> StudioTrainer:
+    """A trainer ready for `train()`.
+
+    Args:
+        model: PEFT model on its device.
+        encoder: the processor with its cache.
+        rows: to learn from.
+        settings: how.
+        folder: the job's.
+        device: `cpu` or `cuda`.
+        bf16: whether the adapter computes in bfloat16.
+    """
+    table = RowTable.from_dict({"image": [row.picture.name for row in rows], "row": list(range(len(rows)))})
+
+    def collate(items: Sequence[dict[str, Any]]) -> Batch:
+        return encoder.training([rows[item["row"]] for item in items])
+
+    return StudioTrainer(
+        model=model,
+        args=_arguments(settings, folder, device, bf16),
+        data_collator=collate,
+        train_dataset=table,
+        processing_class=encoder.processor,
+    )
+
+
+def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFTConfig:
+    """The settings in TRL's words."""
+    length = {"max_steps": settings.steps} if settings.steps else {"num_train_epochs": settings.epochs}
+    return SFTConfig(
+        output_dir=str(folder / "checkpoints"),
+        **length,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=SCHEDULES[settings.schedule],
+        warmup_steps=min(settings.warmup_share, 0.999),  # from 1 on it would be a number of steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch",
+        seed=settings.seed,
+        data_seed=settings.seed,
+        use_cpu=device == "cpu",
+        bf16=bf16,
+        gradient_checkpointing=False,
+        max_length=None,
+        completion_only_loss=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=device != "cpu",
+        save_strategy="no",
+        eval_strategy="no",
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number has to be seen, not averaged away
+        report_to="none",
+        disable_tqdm=True,
+        log_level="warning",
+    )
