@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.cli_jobs import add_commands
 from core.errors import StudioError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_inspect(commands.add_parser("inspect", help="what a model is made of, from its config, without weights"))
     _add_budget(commands.add_parser("budget", help="what a choice of targets and rank costs, exactly"))
+    add_commands(commands)
     return parser
 
 

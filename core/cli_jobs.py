@@ -1,0 +1,198 @@
+"""The commands about jobs: `spec` writes one to start from, `train` runs one and waits, `jobs` lists them.
+
+`train` starts the same worker in the same data folder as the page does, so the page shows the job as well.
+What it does not do: train in its own process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.adapters.bundle import adapter_folder, copy_adapter
+from core.data.source import load_dataset
+from core.errors import AdapterError, StudioError
+from core.jobs.home import LOCAL_OWNER
+from core.jobs.local import LocalBackend
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.lora.selection import available_cells
+from core.models.inspection import inspect_source
+from core.models.source import DEMO_MODEL
+from core.spec import ENDED, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
+
+DEMO_COMPONENTS, DEMO_ROLES = ("language", "projector"), ("attention", "mlp")
+DEMO_RANK, DEMO_ALPHA, DEMO_STEPS = 8, 16.0, 150
+LOOK_EVERY = 0.25
+"""Seconds between two looks at a running job."""
+REFUSED = 2
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `spec`, `train` and `jobs` to the parsers of the command line."""
+    spec = commands.add_parser("spec", help="the spec of a demo, to start from")
+    spec.add_argument("--demo", required=True, metavar="NAME", help="name of a demo data set, such as digits")
+    spec.set_defaults(run=_in_words(run_spec))
+    train = commands.add_parser("train", help="run a job and wait for it; Ctrl-C stops and saves")
+    what = train.add_mutually_exclusive_group(required=True)
+    what.add_argument("spec", nargs="?", type=Path, metavar="SPEC.json")
+    what.add_argument("--demo", metavar="NAME", help="the spec of this demo data set instead of a file")
+    train.add_argument("--steps", type=int, help="optimizer steps, instead of what the spec says")
+    train.add_argument("--out", type=Path, metavar="DIR", help="copy the adapter there as well")
+    train.add_argument("--json", action="store_true", help="the result as one JSON object in the last line")
+    train.set_defaults(run=_in_words(run_train))
+    jobs = commands.add_parser("jobs", help="the jobs of this data folder, newest first")
+    jobs.add_argument("--json", action="store_true", help="one JSON array")
+    jobs.set_defaults(run=_in_words(run_jobs))
+
+
+def run_spec(options: argparse.Namespace) -> int:
+    """`spec`: a spec on stdout."""
+    print(to_json(demo_spec(options.demo), indent=2))
+    return 0
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """`train`: 0 when the job finished or was stopped, 1 when it failed or was lost."""
+    spec = demo_spec(options.demo) if options.demo else read(Spec, options.spec)
+    if options.steps is not None:
+        spec = replace(spec, settings=replace(spec.settings, steps=options.steps, epochs=None))
+    backend = LocalBackend()
+    job = backend.submit(spec, LOCAL_OWNER)
+    status = _follow(backend, job)
+    adapter = _adapter(backend.folder(job, LOCAL_OWNER), options.out)
+    if status.error:
+        print(status.error, file=sys.stderr)
+    print(_result_line(job, status, adapter) if options.json else _result_words(status, adapter), flush=True)
+    return 0 if status.state in ("finished", "stopped") else 1
+
+
+def run_jobs(options: argparse.Namespace) -> int:
+    """`jobs`: what has run and runs here."""
+    rows = LocalBackend().jobs(LOCAL_OWNER)
+    if options.json:
+        keys = ("id", "name", "state", "created", "reason")
+        print(json.dumps([{key: getattr(row, key) for key in keys} | {"folder": str(row.folder)} for row in rows]))
+        return 0
+    for row in rows:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created))
+        print(f"{row.id}  {when}  {row.state:9} {row.name}")
+    return 0
+
+
+def demo_spec(name: str) -> Spec:
+    """The spec of a demo data set on the demo model: language and projector, with settings that suit its size.
+
+    Raises:
+        SourceNotFound: there is no such data set.
+    """
+    data = Source("demo", name)
+    title = load_dataset(data).title
+    made = inspect_source(DEMO_MODEL)
+    cells = tuple(f"{component}.{role}" for component in DEMO_COMPONENTS for role in DEMO_ROLES)
+    selection = Selection(cells=tuple(cell for cell in available_cells(made) if cell in cells))
+    plan = make_plan(made, selection, DEMO_RANK, DEMO_ALPHA)
+    settings = Settings(steps=DEMO_STEPS, learning_rate=3e-3)
+    return Spec(title, made.source, data, selection, plan, settings, budget(made, plan).trainable)
+
+
+def _follow(backend: LocalBackend, job: str) -> Status:
+    """Tells stderr how the job goes until it has ended. Ctrl-C asks it to stop and save, a second one ends it."""
+    told = _Told(backend, job)
+    interrupts = 0
+    while True:
+        try:
+            status = told.look()
+            if status.state in ENDED:
+                return status
+            time.sleep(LOOK_EVERY)
+        except KeyboardInterrupt:
+            interrupts += 1
+            print("Stopping and saving. Ctrl-C again ends it without saving.", file=sys.stderr, flush=True)
+            backend.stop(job, LOCAL_OWNER, force=interrupts > 1)
+
+
+class _Told:
+    """What stderr has been told of a job."""
+
+    def __init__(self, backend: LocalBackend, job: str) -> None:
+        self._backend, self._job = backend, job
+        self._offset, self._phase, self._loss = 0, "", None
+
+    def look(self) -> Status:
+        """Tells what is new and returns the status."""
+        status = self._backend.status(self._job, LOCAL_OWNER)
+        points, self._offset = self._backend.metrics(self._job, LOCAL_OWNER, self._offset)
+        for point in points:
+            self._tell_point(point, status)
+        if status.phase and status.phase != self._phase:
+            self._phase = status.phase
+            _say(status.phase[0].upper() + status.phase[1:])
+        return status
+
+    def _tell_point(self, point: dict[str, Any], status: Status) -> None:
+        kind = point.get("kind")
+        if kind == "train":
+            self._loss = point.get("loss")
+        elif kind == "note":
+            _say(str(point.get("text")))
+        elif kind == "eval":
+            _say(_look_words(point, self._loss, status))
+
+
+def _look_words(point: dict[str, Any], loss: float | None, status: Status) -> str:
+    step = point.get("step")
+    parts = [f"step {step} of {status.total_steps}" if step else "before training"]
+    if loss is not None:
+        parts.append(f"loss {loss:.3f}")
+    if point.get("exact_match") is not None:
+        parts.append(f"held-out exact match {100 * point['exact_match']:.1f}% of {point.get('rows')}")
+    if status.eta_seconds is not None:
+        parts.append(f"about {status.eta_seconds:.0f} s to go")
+    return ", ".join(parts)
+
+
+def _adapter(folder: Path, out: Path | None) -> Path | None:
+    try:
+        made = adapter_folder(folder)
+    except AdapterError:
+        return None
+    return copy_adapter(folder, out.absolute()) if out else made
+
+
+def _result_line(job: str, status: Status, adapter: Path | None) -> str:
+    scores = {name: None if score is None else to_dict(score) for name, score in _scores(status)}
+    return json.dumps({"job": job, "state": status.state, "adapter": adapter and str(adapter), **scores})
+
+
+def _result_words(status: Status, adapter: Path | None) -> str:
+    scores = [f"{name} {100 * score.exact_match:.1f}% of {score.rows}" for name, score in _scores(status) if score]
+    lines = [status.state.capitalize() + (": exact match " + ", ".join(scores) if scores else "")]
+    return "\n".join([*lines, f"Adapter: {adapter}"] if adapter else lines)
+
+
+def _scores(status: Status) -> tuple[tuple[str, Score | None], ...]:
+    return ("before", status.before), ("after", status.after)
+
+
+def _in_words(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The command with every refusal as a sentence on stderr and the exit status 2."""
+
+    def run_in_words(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except StudioError as error:
+            _say(str(error))
+            return REFUSED
+
+    return run_in_words
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

@@ -1,0 +1,106 @@
+"""`spec`, `train` and `jobs` as a person or a script calls them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core import cli, cli_jobs
+from core.jobs.local import ROOT, LocalBackend
+from core.spec import Spec, from_json
+
+FAKE = Path(__file__).parent / "jobs" / "fake_worker.py"
+PATCHED = """
+import sys
+from functools import partial
+from core import cli, cli_jobs
+from core.jobs.local import LocalBackend
+cli_jobs.LocalBackend = partial(LocalBackend, command=sys.argv[1:4])
+sys.exit(cli.main(sys.argv[4:]))
+"""
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Makes the command line start a fake worker of this mode."""
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "home"))
+    return lambda mode: monkeypatch.setattr(
+        cli_jobs, "LocalBackend", partial(LocalBackend, command=[sys.executable, str(FAKE), mode])
+    )
+
+
+def test_the_spec_of_a_demo_can_be_read_again_and_counts_itself(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["spec", "--demo", "digits"]) == 0
+    spec = from_json(Spec, capsys.readouterr().out)
+    assert spec.settings.steps == cli_jobs.DEMO_STEPS
+    assert {cell.partition(".")[0] for cell in spec.selection.cells} == {"language", "projector"}
+    assert spec.trainable > 0
+
+
+def test_train_ends_with_one_line_of_json_and_a_copy(worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    worker("quick")
+    out = tmp_path / "out"
+    assert cli.main(["train", "--demo", "digits", "--steps", "5", "--out", str(out), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(result) == {"job", "state", "adapter", "before", "after"}
+    assert (result["state"], result["adapter"]) == ("finished", str(out))
+    assert json.loads((out / "spec.json").read_text())["settings"]["steps"] == 5
+    assert cli.main(["jobs", "--json"]) == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [result["job"]]
+    assert cli.main(["jobs"]) == 0
+    assert "finished" in capsys.readouterr().out
+
+
+def test_train_takes_a_file_and_fails_with_the_reason(worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    worker("crash")
+    assert cli.main(["spec", "--demo", "digits"]) == 0
+    (tmp_path / "spec.json").write_text(capsys.readouterr().out)
+    assert cli.main(["train", str(tmp_path / "spec.json"), "--json"]) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["state"] == "lost"
+    assert json.loads(told.out)["adapter"] is None
+    assert "the fake worker crashed" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["spec", "--demo", "nothing"], "There are: digits"),
+        (["train", "missing.json"], "Check the path"),
+        (["train", "--demo", "digits", "--steps", "-1"], "A steps of -1"),
+        (["train", "broken.json"], "it is not JSON"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_the_status_2(
+    arguments: list[str], words: str, worker, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+
+
+def test_ctrl_c_stops_and_saves(tmp_path: Path):
+    command = [sys.executable, "-c", PATCHED, sys.executable, str(FAKE), "long", "train", "--demo", "digits", "--json"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STUDIO_HOME": str(tmp_path / "home")}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not list((tmp_path / "home").glob("jobs/*/metrics.jsonl")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=20)
+    assert process.returncode == 0, error
+    assert json.loads(out)["state"] == "stopped"
+    assert Path(json.loads(out)["adapter"]).is_dir()
+    assert "Stopping and saving" in error
+    assert "Traceback" not in error
