@@ -1,22 +1,31 @@
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from job_fakes import Make, fake
 
 from core.jobs.local import LocalBackend
+from core.jobs.process import signal_group
 from core.jobs.record import read_record
 from core.jobs.stopping import Patience
 
 
+@pytest.fixture(autouse=True)
+def _no_worker_is_left(tmp_path: Path) -> Iterator[None]:
+    """Ends every worker that a test has started, also when the test failed."""
+    yield
+    for file in tmp_path.rglob("job.json"):
+        record = read_record(file.parent)
+        if record is not None and record.identity is not None:
+            signal_group(record.identity, signal.SIGKILL)
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes backends over one data folder; at the end nothing of theirs runs."""
+    """Makes backends over one data folder."""
     made = []
 
     def start(mode: str = "long", patience: Patience | None = None) -> LocalBackend:
@@ -24,10 +33,5 @@ def make(tmp_path: Path) -> Iterator[Make]:
         return made[-1]
 
     yield start
-    for folder in (tmp_path / "home" / "jobs").glob("*"):
-        record = read_record(folder)
-        if record is not None and record.identity is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(record.identity.pid, signal.SIGKILL)
     for backend in made:
         backend.close()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.jobs.local import LocalBackend
+from core.jobs.local import ROOT, WORKER, LocalBackend
 from core.spec import ENDED, Plan, Selection, Settings, Source, Spec, Status
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -46,3 +49,31 @@ def wait_for_step(backend: LocalBackend, job: str, step: int = 3, owner: str = "
     """The status once that step was reached."""
     wait_for(lambda: backend.status(job, owner).step >= step)
     return backend.status(job, owner)
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from core.jobs.local import ROOT, WORKER, LocalBackend
+from core.spec import Spec, from_json
+backend = LocalBackend(Path(sys.argv[1]), sys.argv[3:])
+backend.warm_up()
+time.sleep(0.3)
+job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend._standby._process.pid
+print(job, flush=True)
+time.sleep(60)
+"""
+
+
+def serve(home: Path, spec: str, worker: Sequence[str] = WORKER) -> tuple[subprocess.Popen[str], str]:
+    """A server in a process of its own, and what it printed: the job it started, or its warm worker's pid."""
+    command = [sys.executable, "-c", SERVER, str(home), spec, *worker]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
+    assert server.stdout is not None
+    return server, server.stdout.readline().strip()
+
+
+def end(server: subprocess.Popen[str]) -> None:
+    """Kills the server and all of its session, as a crash or a closed terminal would."""
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()

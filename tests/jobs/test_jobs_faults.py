@@ -13,7 +13,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from job_fakes import SPEC, Make, fake, wait_for, wait_for_end, wait_for_step
+from job_fakes import SPEC, Make, end, fake, serve, wait_for, wait_for_end, wait_for_step
 
 from core.errors import JobError
 from core.jobs import local
@@ -24,35 +24,9 @@ from core.jobs.record import read_record
 from core.jobs.stopping import Patience
 from core.spec import to_json
 
-SERVER = """
-import sys, time
-from pathlib import Path
-from core.jobs.local import LocalBackend
-from core.spec import Spec, from_json
-backend = LocalBackend(Path(sys.argv[1]), sys.argv[3:])
-backend.warm_up()
-time.sleep(0.3)
-job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend._standby._process.pid
-print(job, flush=True)
-time.sleep(60)
-"""
-
-
-def serve(home: Path, spec: str) -> tuple[subprocess.Popen[str], str]:
-    """A server in a process of its own, and what it printed: the job it started, or its warm worker's pid."""
-    command = [sys.executable, "-c", SERVER, str(home), spec, *fake("long")]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=local.ROOT, start_new_session=True)
-    assert server.stdout is not None
-    return server, server.stdout.readline().strip()
-
-
-def end(server: subprocess.Popen[str]) -> None:
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
 
 def test_a_job_outlives_its_server_and_the_next_server_takes_it_over(make: Make, tmp_path: Path):
-    server, job = serve(tmp_path / "home", to_json(SPEC))
+    server, job = serve(tmp_path / "home", to_json(SPEC), fake("long"))
     end(server)
     backend = make("long")
     before = wait_for_step(backend, job, 1).step
@@ -66,7 +40,7 @@ def test_a_job_outlives_its_server_and_the_next_server_takes_it_over(make: Make,
 
 
 def test_a_warm_worker_without_a_job_ends_with_its_server(tmp_path: Path):
-    server, pid = serve(tmp_path / "home", "-")
+    server, pid = serve(tmp_path / "home", "-", fake("long"))
     identity = identify(int(pid))
     assert identity is not None
     end(server)

@@ -1,0 +1,63 @@
+"""The same promises with the real worker and the demo model."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from job_fakes import end, serve, wait_for
+
+from core.adapters.compare import open_comparison
+from core.cli_jobs import demo_spec
+from core.jobs.local import LocalBackend
+from core.models.source import ASSETS
+from core.spec import Settings, Spec, to_json
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ASSETS / "model" / "model.safetensors").exists(), reason="the demo model is not there"),
+]
+
+
+def short_spec(steps: int) -> Spec:
+    settings = Settings(steps=steps, eval_every=10, eval_rows=8, final_rows=8, max_new_tokens=4)
+    return replace(demo_spec("digits"), settings=settings)
+
+
+def test_training_outlives_its_server_and_the_next_one_finds_every_point(tmp_path: Path):
+    server, job = serve(tmp_path, to_json(short_spec(40)))
+    first = LocalBackend(tmp_path)
+    wait_for(lambda: first.status(job, "anna").step >= 3, 120)
+    assert first.status(job, "anna").state == "running"
+    end(server)
+    backend = LocalBackend(tmp_path)
+    wait_for(lambda: backend.status(job, "anna").state == "finished", 120)
+    points, _ = backend.metrics(job, "anna")
+    assert [point["step"] for point in points if point["kind"] == "train"] == list(range(1, 41))
+    with zipfile.ZipFile(backend.artifact(job, "anna")) as archive:
+        names = archive.namelist()
+        assert len(names) == 5
+        everything = b"".join(archive.read(name) for name in names)
+    assert str(tmp_path).encode() not in everything
+    assert str(ASSETS.parent.parent).encode() not in everything
+    open_comparison(backend.folder(job, "anna"))
+
+
+def test_a_stopped_job_keeps_its_adapter_and_a_killed_one_is_lost(tmp_path: Path):
+    backend = LocalBackend(tmp_path)
+    backend.warm_up()
+    stopped = backend.submit(short_spec(100_000), "anna")
+    wait_for(lambda: backend.status(stopped, "anna").step >= 2, 120)
+    backend.stop(stopped, "anna")
+    wait_for(lambda: backend.status(stopped, "anna").state == "stopped", 60)
+    assert backend.artifact(stopped, "anna").exists()
+    lost = backend.submit(short_spec(100_000), "anna")
+    wait_for(lambda: backend.status(lost, "anna").step >= 2, 120)
+    pid = backend.status(lost, "anna").pid
+    assert pid is not None
+    os.kill(pid, 9)
+    assert wait_for(lambda: backend.status(lost, "anna").state == "lost", 5) < 1
+    backend.close()
