@@ -21,7 +21,7 @@ def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None
     parts = [
         _head(spec),
         f"# {_plain(spec.name)}",
-        f"A LoRA adapter for {_named(spec.model)}, trained on {_named(spec.data)} with {STUDIO}.",
+        f"A LoRA adapter for {_model(spec.model)}, trained on {_data(spec.data)} with {STUDIO}.",
         _results(spec, status),
         "![Loss, held-out loss and exact match over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
@@ -76,7 +76,7 @@ def _results(spec: Spec, status: Status) -> str:
         lines.append(f"| always the most common answer | {100 * status.majority:.1f}% | | |")
     measured = status.after or status.before
     if measured is not None:
-        lines += ["", f"Measured on {measured.rows} held-out rows of {_named(spec.data)} that it did not train on;"]
+        lines += ["", f"Measured on {measured.rows} held-out rows of {_data(spec.data)} that it did not train on;"]
         lines.append("what it does on other pictures was not measured.")
     if status.state != "finished":
         lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
@@ -105,7 +105,7 @@ def _settings(spec: Spec, status: Status) -> str:
     plan, settings = spec.plan, spec.settings
     length = f"{settings.epochs:g} epochs" if settings.steps is None else f"{settings.steps:,} steps"
     rows = {
-        "method": plan.method.upper() if plan.method == "lora" else plan.method,
+        "method": {"lora": "LoRA"}[plan.method],
         "rank, alpha, dropout": f"{plan.rank}, {plan.alpha:g}, {plan.dropout:g}",
         "length": f"{length} ({status.step:,} steps done)",
         "batch": f"{settings.batch_size} rows x {settings.accumulation}",
@@ -123,10 +123,17 @@ def _base(source: Source) -> str:
     return json.dumps(public_name(source)) + where[source.kind]
 
 
-def _named(source: Source) -> str:
-    if source.kind == "demo":
-        return f"the demo {_plain(source.name)} of {STUDIO}"
-    return f"`{_plain(str(published_source(source)))}`"
+def _model(source: Source) -> str:
+    return f"the demo model of {STUDIO}" if source.kind == "demo" else _code(source)
+
+
+def _data(source: Source) -> str:
+    return f"the demo data set {_code(source)}" if source.kind == "demo" else _code(source)
+
+
+def _code(source: Source) -> str:
+    shown = str(published_source(source)).replace("`", "'")
+    return f"`{' '.join(shown.split())}`"
 
 
 def _plain(text: str) -> str:
