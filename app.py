@@ -1,0 +1,54 @@
+"""Starts the studio: reads the environment, makes the job backend, builds the page with its routes, launches.
+
+Environment:
+    STUDIO_HOME         data folder (jobs, caches); `.vlm-lora-studio` in the home folder by default
+    STUDIO_MODEL_ROOT   when set, model folders must lie inside of it
+    STUDIO_STANDBY      0 keeps no warm worker
+    GRADIO_SERVER_NAME, GRADIO_SERVER_PORT   address; 127.0.0.1 and 7860 (or the next free one) by default
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import gradio as gr
+
+from core.jobs.home import open_home
+from core.jobs.local import LocalBackend
+from ui.layout import HEAD, build_page
+from ui.routes import studio_routes
+from ui.studio import Studio
+from ui.theme import studio_theme
+from ui.warmup import warm_up_soon
+
+MAX_UPLOAD = "20mb"
+
+
+def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
+    """Launches the server -> (page, studio, address). With `block` it returns when the server ends."""
+    home = open_home()
+    studio = Studio(LocalBackend(home.root), home.cache, shared=bool(os.environ.get("SPACE_ID")))
+    page = build_page(studio)
+    # Gradio publishes what lies in its working directory on request: give it an empty one.
+    os.chdir(tempfile.mkdtemp(prefix="vlm-lora-studio-"))
+    _, address, _ = page.queue(default_concurrency_limit=8).launch(
+        theme=studio_theme(),
+        head=HEAD,
+        app_kwargs={"routes": studio_routes(studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
+        footer_links=[],
+        max_file_size=MAX_UPLOAD,
+        show_error=False,
+        ssr_mode=False,
+        prevent_thread_lock=True,
+        quiet=True,
+    )
+    print(f"VLM LoRA Studio is up: {address}", flush=True)
+    warm_up_soon(studio)
+    if block:
+        page.block_thread()
+    return page, studio, address
+
+
+if __name__ == "__main__":
+    launch()

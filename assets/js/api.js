@@ -1,0 +1,26 @@
+// Reading from the studio's own routes. What a person does goes through Gradio's events; these only read.
+
+const ROOT = new URL("studio/", document.baseURI);
+
+export const url = (path) => new URL(path, ROOT).href;
+
+export async function getJson(path) {
+  const answer = await fetch(url(path), { credentials: "same-origin" });
+  const data = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`);
+  return data;
+}
+
+let script = null;
+
+// Plotly is 4.8 MB: fetched once, when the first plot is about to be drawn.
+export function plotly() {
+  script ??= new Promise((resolve, reject) => {
+    const tag = document.createElement("script");
+    tag.src = url("plotly.js");
+    tag.onload = () => resolve(window.Plotly);
+    tag.onerror = () => reject(new Error("The plot library did not load. Reload the page."));
+    document.head.append(tag);
+  });
+  return script;
+}

@@ -1,0 +1,52 @@
+// The budget, in sight on every step, with the one button that goes on.
+
+import { state, subscribe } from "./store.js";
+import { draw, html } from "./html.js";
+import { currentBudget } from "./model.js";
+import { COMPONENT_SHORT, NEXT } from "./words.js";
+import { bytes, count, percent } from "./format.js";
+import { goTo } from "./steps.js";
+import { isRunning } from "./run.js";
+
+function actions(budget) {
+  const running = isRunning();
+  const next = NEXT[state.step];
+  const seeRun = running && state.step !== "train";
+  const result = !running && state.run?.status?.after && state.step === "train";
+  const start = running ? "Training…" : state.starting ? "Starting…" : "Start training";
+  const blocked = running || state.starting || !budget?.trainable || !state.dataset;
+  return html`<div class="actions">
+    ${result && html`<button class="primary" data-go="result" data-key="go">See the result</button>`}
+    ${seeRun ? html`<button class="primary" data-go="train" data-key="go">Watch it train</button>`
+      : html`<button class="${!result && "primary"}" id="start" data-key="start" ${blocked ? html`disabled` : ""}>${start}</button>`}
+    ${next && html`<button class="next" data-go="${next[0]}" data-key="next">${next[1]} →</button>`}</div>`;
+}
+
+function message(budget) {
+  if (state.startError) return html`<div class="note bad" role="alert"><b>Not started</b>${state.startError}</div>`;
+  if (budget && !budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
+  return "";
+}
+
+function body(budget) {
+  if (!budget) return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div><div class="big soft">–</div>${actions(null)}</div>`;
+  const parts = Object.entries(budget.byComponent);
+  return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div>
+    <div><div class="big" id="trainable" aria-live="polite">${count(budget.trainable)}</div>
+      <div class="soft small share num">${percent(budget.share, 2)} of ${count(budget.total)} parameters</div></div>
+    <div class="bar" aria-hidden="true">${parts.map(([name, n]) => html`<i data-component="${name}" style="width:${budget.trainable ? (100 * n) / budget.trainable : 0}%"></i>`)}</div>
+    <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
+      ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}
+      <tr><th scope="row">modules</th><td>${count(budget.chosen.length)}</td></tr>
+      <tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
+    ${message(budget)}${actions(budget)}</div>`;
+}
+
+export function mountBudget(element) {
+  element.addEventListener("click", (event) => {
+    const go = event.target.closest("[data-go]");
+    if (go) return goTo(go.dataset.go);
+    if (event.target.closest("#start")) document.querySelector("#start-event").click();
+  });
+  subscribe(() => draw(element, body(currentBudget())));
+}

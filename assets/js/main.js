@@ -1,0 +1,86 @@
+// Puts the moving parts of the page into the places that Gradio has laid out, and opens where the person left off.
+
+import { recall, state, subscribe, update } from "./store.js";
+import { getJson } from "./api.js";
+import { readInspection, selectionForServer } from "./model.js";
+import { draw, html } from "./html.js";
+import { goTo, mountSteps } from "./steps.js";
+import { mountModelPicture, mountSwitchboard } from "./switchboard.js";
+import { mountTree } from "./tree.js";
+import { mountBudget } from "./budget.js";
+import { mountData } from "./data.js";
+import { mountAnswers, mountLog, mountProgress } from "./progress.js";
+import { mountPlots } from "./plots.js";
+import { mountHero, mountJobs, mountTries } from "./result.js";
+import { watch } from "./run.js";
+
+const MARK = html`<svg viewBox="0 0 26 20" aria-hidden="true"><rect x="0" y="3" width="7" height="14" rx="2" fill="none" stroke="var(--vision)" stroke-width="2" stroke-dasharray="3 2"/><rect x="10" y="6" width="4" height="8" rx="1.5" fill="var(--projector)"/><rect x="17" y="1" width="9" height="18" rx="2" fill="var(--language)"/></svg>`;
+
+function mountTop(element) {
+  element.addEventListener("click", (event) => {
+    if (!event.target.closest("#theme")) return;
+    document.body.classList.toggle("dark");
+    localStorage.setItem("studio-theme", document.body.classList.contains("dark") ? "dark" : "light");
+    document.dispatchEvent(new Event("studio-theme"));
+  });
+  subscribe(() => draw(element, html`<header class="top"><b>${MARK}VLM LoRA Studio</b>${state.model && html`<span class="pill">${state.model.label}</span>`}<span class="sp"></span>
+    ${state.home && html`<span class="pill" title="${state.home.device.reason}">${state.home.device.label}</span>`}<button id="theme" data-key="theme">Light / dark</button></header>`));
+}
+
+const PLACES = {
+  top: mountTop, nav: mountSteps, "model-picture": mountModelPicture, switchboard: mountSwitchboard, tree: mountTree, aside: mountBudget,
+  sets: mountData, progress: mountProgress, plots: mountPlots, answers: mountAnswers, log: mountLog, hero: mountHero, tries: mountTries, jobs: mountJobs,
+};
+
+// Called by each island of ui/islands.py once it is on the page.
+export function mount(place, element) {
+  if (element.dataset.mounted) return;
+  element.dataset.mounted = "yes";
+  PLACES[place](element);
+}
+
+async function openModel(key) {
+  const data = await getJson(`inspections/${key}`);
+  const model = readInspection(data);
+  const same = state.modelKey === key && state.cells;
+  const preset = model.presets.find((each) => each.name === data.default_preset) ?? model.presets[0];
+  update({ model, modelKey: key, modelError: null, ...(same ? {} : { cells: [...preset.cells], include: [], exclude: [] }) });
+}
+
+// What Gradio's events call from ui/: plain functions of plain values.
+window.studio = {
+  openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
+  selection: () => JSON.stringify(selectionForServer()),
+  job: () => state.job,
+  trying: () => JSON.stringify({ job: state.job, sample: state.trying }),
+  starting: () => update({ starting: true, startError: null, step: "train" }),
+  started: (answer) => {
+    const { job, error } = JSON.parse(answer);
+    update({ starting: false, startError: error ?? null });
+    if (job) {
+      update({ run: null });
+      watch(job);
+    }
+  },
+  stopping: () => state.run && update({ run: Object.assign(state.run, { stopping: true }) }),
+  goTo,
+  state,
+};
+
+async function begin() {
+  const kept = recall();
+  const theme = localStorage.getItem("studio-theme");
+  if (theme) document.body.classList.toggle("dark", theme === "dark");
+  update(kept);
+  const home = await getJson("home");
+  const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
+  update({ home, dataset, ...(kept.rank ? {} : home.defaults) });
+  const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
+  if (job) watch(job);
+  if (home.running && !kept.step) update({ step: "train" });
+  if (state.modelKey && state.modelKey !== home.model_key) {
+    await openModel(state.modelKey).catch(() => openModel(home.model_key));
+  } else await openModel(home.model_key);
+}
+
+begin().catch((error) => update({ modelError: error.message }));

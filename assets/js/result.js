@@ -1,0 +1,79 @@
+// What came of it: accuracy before and after, the adapter to take home, and the jobs that went before.
+
+import { state, subscribe } from "./store.js";
+import { draw, html } from "./html.js";
+import { url } from "./api.js";
+import { bytes, count, percent, when } from "./format.js";
+import { COMPONENT_SHORT, STATE_NAME } from "./words.js";
+import { watch } from "./run.js";
+import { answersTable } from "./progress.js";
+
+const NOTHING = html`<div class="card empty"><b>No result yet.</b>When a job has finished, its accuracy before and after, a box to compare both models and the adapter to download stand here.</div>`;
+
+function saying({ before, after, majority, state: how }) {
+  const gain = after.exact_match - before.exact_match;
+  const times = before.exact_match > 0 && gain > 0 ? ` (${(after.exact_match / before.exact_match).toFixed(1)}×)` : "";
+  const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before it were ${count(before.correct)}. This training did not help.`;
+  const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}.` : "";
+  return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}`;
+}
+
+function hero(run) {
+  const { status, info } = run;
+  if (!status.after) return html`<div class="card empty"><b>${info.name}: ${STATE_NAME[status.state].toLowerCase()}</b>${status.error ?? "The result appears when the job has finished."}</div>`;
+  return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${info.model} · ${info.data}</span></div>
+    <div class="hero"><div class="figure">${percent(status.before.exact_match)}<small>right before</small></div><div class="to" aria-hidden="true">→</div>
+      <div class="figure after">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
+    <div class="hero-actions">${info.adapter_bytes && html`<a class="button primary" id="download" href="${url(`jobs/${run.id}/adapter.zip`)}" download>Download the adapter</a>
+      <span class="small soft">one zip: adapter (${bytes(info.adapter_bytes)}), model card, curves, settings. PEFT loads it as it is.</span>`}</div>
+    ${made(info, status)}</div>`;
+}
+
+function made(info, status) {
+  const { plan, settings } = info.spec;
+  const parts = Object.entries(info.by_component ?? {}).filter(([, n]) => n).map(([name, n]) => `${COMPONENT_SHORT[name]} ${count(n)}`).join(", ");
+  const rows = [
+    ["trained", `${count(status.trainable ?? info.spec.trainable)} parameters in ${count(plan.target_modules.length)} modules${parts ? ` (${parts})` : ""}`],
+    ["adapter", `LoRA, rank ${plan.rank}, alpha ${plan.alpha}, dropout ${plan.dropout}`],
+    ["settings", `${count(status.step)} steps of ${settings.batch_size * settings.accumulation} rows, learning rate ${settings.learning_rate}, ${settings.schedule}, seed ${settings.seed}`],
+  ];
+  return html`<details style="margin-top:12px"><summary>How it was made</summary><table class="jobs-list">${rows.map(([name, text]) => html`<tr><th scope="row">${name}</th><td>${text}</td></tr>`)}</table></details>`;
+}
+
+export function mountHero(element) {
+  subscribe(() => state.step === "result" && draw(element, state.run ? html`${hero(state.run)}${state.run.samples.length ? html`<div style="margin-top:16px">${answersTable(state.run)}</div>` : ""}` : NOTHING));
+}
+
+// Held-out pictures to try; a click asks both models about it through Gradio's event.
+export function mountTries(element) {
+  element.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-sample]");
+    if (!button) return;
+    state.trying = Number(button.dataset.sample);
+    document.querySelector("#try-event").click();
+  });
+  subscribe(() => {
+    document.querySelector("#compare-box")?.classList.toggle("off-stage", !state.run?.status.after);
+    if (state.step !== "result" || !state.run?.status.after) return;
+    draw(element, html`<p class="small soft" style="margin-bottom:6px">Try a held-out picture, or bring your own:</p><div class="tries">${state.run.samples.map((sample) => html`<button data-sample="${sample.index}" data-key="try-${sample.index}" aria-label="Ask about held-out picture ${sample.index}: ${sample.question}"><img src="${url(`jobs/${state.run.id}/pictures/${sample.picture}`)}" alt=""></button>`)}</div>`);
+  });
+}
+
+function jobRow(job) {
+  const result = job.after ? `${percent(job.before?.exact_match)} → ${percent(job.after.exact_match)}` : "–";
+  return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${job.id === state.job}">${job.name}</button></td><td><span class="badge ${job.state}">${STATE_NAME[job.state]}</span></td>
+    <td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${when(job.created)}</td></tr>`;
+}
+
+export function mountJobs(element) {
+  element.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-job]");
+    if (button) watch(button.dataset.job);
+  });
+  subscribe(() => {
+    if (state.step !== "result" || !state.home) return undefined;
+    const { jobs } = state.home;
+    if (!jobs.length) return draw(element, "");
+    return draw(element, html`<div class="card"><div class="cap"><strong>Jobs so far</strong><span>click one to open it again</span></div><table class="jobs-list"><thead><tr><th scope="col">job</th><th scope="col">state</th><th scope="col" class="opt">data</th><th scope="col" class="opt">trained</th><th scope="col">right, before → after</th><th scope="col" class="opt">started</th></tr></thead><tbody>${jobs.map(jobRow)}</tbody></table></div>`);
+  });
+}

@@ -1,0 +1,197 @@
+"""The studio's own routes, from which the islands read. Each one looks up jobs by their owner; none changes anything.
+
+/studio/static/…                 scripts and styles of assets/
+/studio/plotly.js                the plot library
+/studio/home                     device, data sets, jobs, defaults
+/studio/inspections/KEY          a module tree, as rows
+/studio/data/NAME/PICTURE        a picture of a demo data set
+/studio/jobs                     the owner's jobs
+/studio/jobs/ID                  one job: its spec, without the machine's folders
+/studio/jobs/ID/series?since=N   status and points after a byte offset
+/studio/jobs/ID/log?since=N      the worker's words after a byte offset
+/studio/jobs/ID/pictures/NAME    a held-out picture that the job follows
+/studio/jobs/ID/adapter.zip      the adapter to take home
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from core.data.source import Dataset, load_dataset
+from core.errors import AdapterError, JobError, SourceError, StudioError
+from core.jobs.backend import JobRow
+from core.models.source import DEMO_MODEL
+from core.spec import ENDED, Source, to_dict
+from ui import views
+from ui.plainly import sentence
+from ui.studio import OWNER_COOKIE, Studio
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+YEAR = 31_536_000
+"""Seconds a browser may keep what never changes under its address."""
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+
+Answer = Callable[[Request], Response]
+
+
+def studio_routes(studio: Studio) -> list[BaseRoute]:
+    """The routes, to be given to the server before Gradio's own."""
+
+    def route(path: str, answer: Callable[[Studio, Request], Response]) -> Route:
+        return Route(f"/studio/{path}", _plain(lambda request: answer(studio, request)), methods=["GET"])
+
+    return [
+        route("plotly.js", _plotly),
+        route("home", _home),
+        route("inspections/{key}", _inspection),
+        route("data/{name}/{picture:path}", _data_picture),
+        route("jobs", _jobs),
+        route("jobs/{job}", _job),
+        route("jobs/{job}/series", _series),
+        route("jobs/{job}/log", _log),
+        route("jobs/{job}/pictures/{picture:path}", _job_picture),
+        route("jobs/{job}/adapter.zip", _adapter),
+        Mount("/studio/static/js", StaticFiles(directory=ASSETS / "js")),
+        Mount("/studio/static/css", StaticFiles(directory=ASSETS / "css")),
+    ]
+
+
+def _plain(answer: Answer) -> Answer:
+    """The answer, or the error's sentence as JSON with a fitting status."""
+
+    def safe(request: Request) -> Response:
+        try:
+            return answer(request)
+        except Exception as error:
+            return JSONResponse({"error": sentence(error)}, status_code=_code(error), headers=HEADERS)
+
+    return safe
+
+
+def _code(error: Exception) -> int:
+    if isinstance(error, (JobError, SourceError, AdapterError)):
+        return 404
+    return 422 if isinstance(error, StudioError) else 500
+
+
+def _json(data: Any) -> JSONResponse:
+    return JSONResponse(data, headers=HEADERS)
+
+
+def _owner(studio: Studio, request: Request) -> str:
+    return studio.owner(request.cookies)
+
+
+def _plotly(_studio: Studio, _request: Request) -> Response:
+    headers = {"Cache-Control": f"public, max-age={YEAR // 12}"}
+    return Response(get_plotlyjs(), media_type="text/javascript", headers=headers)
+
+
+def _home(studio: Studio, request: Request) -> Response:
+    """Where the page begins; a browser that is new to a shared server becomes an owner here."""
+    owner = _owner(studio, request)
+    fresh = studio.shared and not owner
+    owner = owner or secrets.token_urlsafe(32)
+    jobs = studio.backend.jobs(owner)
+    running = next((job.id for job in jobs if job.state not in ENDED), None)
+    model = studio.open(DEMO_MODEL)
+    answer = _json(
+        {
+            "device": views.device(),
+            "datasets": views.datasets(),
+            "jobs": [_job_line(studio, job) for job in jobs],
+            "running": running,
+            "model_key": model.config_hash,
+            "defaults": views.DEFAULTS,
+        }
+    )
+    if fresh:
+        answer.set_cookie(OWNER_COOKIE, owner, max_age=YEAR, httponly=True, samesite="lax", secure=_is_https(request))
+    return answer
+
+
+def _is_https(request: Request) -> bool:
+    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+
+
+def _inspection(studio: Studio, request: Request) -> Response:
+    return _json(views.inspection(studio.inspection(request.path_params["key"])))
+
+
+def _jobs(studio: Studio, request: Request) -> Response:
+    owner = _owner(studio, request)
+    return _json({"jobs": [_job_line(studio, job) for job in studio.backend.jobs(owner)]})
+
+
+def _job_line(studio: Studio, job: JobRow) -> dict[str, Any]:
+    return views.job_line(job, studio.backend.spec(job.id, job.owner), studio.backend.status(job.id, job.owner))
+
+
+def _job(studio: Studio, request: Request) -> Response:
+    job, owner = request.path_params["job"], _owner(studio, request)
+    spec, status = studio.backend.spec(job, owner), studio.backend.status(job, owner)
+    return _json(views.job(spec, status, studio.backend.folder(job, owner)))
+
+
+def _since(request: Request) -> int:
+    text = request.query_params.get("since", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _series(studio: Studio, request: Request) -> Response:
+    """Status first: when it says that the job has ended, every point is already on disk."""
+    job, owner = request.path_params["job"], _owner(studio, request)
+    status = studio.backend.status(job, owner)
+    lines, following = studio.backend.metrics(job, owner, _since(request))
+    return _json({"status": to_dict(status), "lines": lines, "next": following})
+
+
+def _log(studio: Studio, request: Request) -> Response:
+    text, following = studio.backend.log(request.path_params["job"], _owner(studio, request), _since(request))
+    return _json({"text": text, "next": following})
+
+
+def _adapter(studio: Studio, request: Request) -> Response:
+    job, owner = request.path_params["job"], _owner(studio, request)
+    path = studio.backend.artifact(job, owner)
+    name = views.file_name(studio.backend.spec(job, owner).name)
+    return FileResponse(path, media_type="application/zip", filename=f"{name}-adapter.zip", headers=HEADERS)
+
+
+def _data_picture(_studio: Studio, request: Request) -> Response:
+    return _picture(_dataset(Source("demo", request.path_params["name"])), request.path_params["picture"])
+
+
+def _job_picture(studio: Studio, request: Request) -> Response:
+    spec = studio.backend.spec(request.path_params["job"], _owner(studio, request))
+    return _picture(_dataset(spec.data), request.path_params["picture"])
+
+
+@lru_cache(maxsize=16)
+def _dataset(source: Source) -> Dataset:
+    """Read once: a page asks for many pictures of one data set."""
+    return load_dataset(source)
+
+
+@lru_cache(maxsize=16)
+def _pictures(dataset: Dataset) -> frozenset[Path]:
+    return frozenset(row.picture for split in (dataset.heldout, dataset.train) for row in split)
+
+
+def _picture(dataset: Dataset, name: str) -> Response:
+    """A picture of the data set's rows; any other path is unknown."""
+    path = (dataset.folder / name).resolve()
+    if path.suffix.lower() not in PICTURES or path not in _pictures(dataset):
+        raise SourceError("A picture was asked for", "the data set has no such picture", "Reload the page")
+    return FileResponse(path, headers={**HEADERS, "Cache-Control": "private, max-age=3600"})

@@ -1,0 +1,119 @@
+"""Values of core as the islands read them: plain JSON, no more than is shown, no folder of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.adapters.published import published_source, published_spec
+from core.data.source import Dataset, demo_datasets
+from core.jobs.backend import JobRow
+from core.lora.presets import PRESETS, preset_cells
+from core.spec import Inspection, Source, Spec, Status, to_dict
+
+DEFAULTS = {"rank": 8, "alpha": 16}
+DEFAULT_PRESET = "vision_language"
+SAMPLES = 4
+DEMO_LABEL = "Demo VLM"
+ADAPTER_FILE = "adapter_model.safetensors"
+
+
+def model_label(source: Source) -> str:
+    """A model's name on the page."""
+    return DEMO_LABEL if source.kind == "demo" else str(published_source(source))
+
+
+def device() -> dict[str, str]:
+    """What the worker will run on, as far as it can be said without importing torch."""
+    cores = os.cpu_count() or 1
+    if Path("/proc/driver/nvidia/version").exists():
+        return {"label": "CUDA", "reason": "An NVIDIA driver is there; the job says which precision it takes and why."}
+    return {
+        "label": f"CPU, {cores} cores",
+        "reason": f"No NVIDIA driver was found on this {platform.machine()} machine.",
+    }
+
+
+@cache
+def datasets() -> list[dict[str, Any]]:
+    """The demo data sets as cards; read once, they do not change while the server runs."""
+    return [_card(dataset) for dataset in demo_datasets()]
+
+
+def _card(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "story": dataset.story,
+        "licence": dataset.licence,
+        "train": len(dataset.train),
+        "heldout": len(dataset.heldout),
+        "majority": dataset.majority,
+        "samples": _different(dataset),
+    }
+
+
+def _different(dataset: Dataset) -> list[dict[str, str]]:
+    """The first rows with answers that differ, to show what the set is like."""
+    chosen = {row.answer: row for row in reversed(dataset.train)}
+    rows = sorted(chosen.values(), key=lambda row: row.picture.name)[:SAMPLES]
+    return [{"picture": dataset.picture_name(r), "question": r.question, "answer": r.answer} for r in rows]
+
+
+def inspection(value: Inspection) -> dict[str, Any]:
+    """A module tree as rows, to keep it small, and the presets as they fall on this model."""
+    presets = [{"name": p.name, "title": p.title, "why": p.why, "cells": list(preset_cells(value, p))} for p in PRESETS]
+    return {
+        "key": value.config_hash,
+        "label": model_label(value.source),
+        "source": str(published_source(value.source)),
+        "model_class": value.model_class,
+        "total_params": value.total_params,
+        "modules": [
+            [m.name, m.kind, m.shape, m.component, m.role, m.layer, m.params, m.adaptable, m.reason]
+            for m in value.modules
+        ],
+        "presets": presets,
+        "default_preset": DEFAULT_PRESET,
+    }
+
+
+def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
+    """A job in the list."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": status.state,
+        "created": row.created,
+        "data": _data_title(spec),
+        "trainable": spec.trainable,
+        "before": to_dict(status.before) if status.before else None,
+        "after": to_dict(status.after) if status.after else None,
+    }
+
+
+def job(spec: Spec, status: Status, folder: Path) -> dict[str, Any]:
+    """One job that is opened."""
+    adapter = folder / "adapter" / ADAPTER_FILE
+    return {
+        "name": spec.name,
+        "model": model_label(spec.model),
+        "data": _data_title(spec),
+        "spec": to_dict(published_spec(spec)),
+        "status": to_dict(status),
+        "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
+    }
+
+
+def _data_title(spec: Spec) -> str:
+    titles = {card["name"]: str(card["title"]) for card in datasets()}
+    return titles.get(spec.data.name, Path(spec.data.name).name)
+
+
+def file_name(name: str) -> str:
+    """A job's name as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "job"
