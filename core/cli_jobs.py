@@ -31,7 +31,7 @@ DEMO_COMPONENTS, DEMO_ROLES = ("language", "projector"), ("attention", "mlp")
 DEMO_RANK, DEMO_ALPHA, DEMO_STEPS = 8, 16.0, 150
 LOOK_EVERY = 0.25
 """Seconds between two looks at a running job."""
-REFUSED = 2
+REFUSED, INTERRUPTED = 2, 130
 
 
 def add_commands(commands: Any) -> None:
@@ -190,6 +190,8 @@ def _in_words(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
         except StudioError as error:
             _say(str(error))
             return REFUSED
+        except KeyboardInterrupt:  # before the job began; later ones are the job's to obey
+            return INTERRUPTED
 
     return run_in_words
 

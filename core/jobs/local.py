@@ -50,6 +50,7 @@ class LocalBackend:
         self._patience = patience or Patience()
         self._standby = Standby(self._command, ROOT, self._home.root / "standby.log")
         self._wants_standby = False
+        self._environment = dict(os.environ)  # as it is now: libraries imported later add to it
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
 
@@ -112,7 +113,8 @@ class LocalBackend:
 
     def jobs(self, owner: str) -> list[JobRow]:
         """The owner's jobs, newest first."""
-        return [self._look(record)[0].row for record in self._store.owned(owner)]
+        records = self._store.owned(owner)
+        return [record.row if record.row.state in ENDED else self._look(record)[0].row for record in records]
 
     def artifact(self, job: str, owner: str) -> Path:
         """The adapter as one zip, made when it is first asked for.
@@ -183,13 +185,13 @@ class LocalBackend:
         staged.rename(folder)
 
     def _start(self, row: JobRow, spec: Spec) -> Identity | None:
-        environment = worker_environment(os.environ, "hub" in (spec.model.kind, spec.data.kind))
+        environment = worker_environment(self._environment, "hub" in (spec.model.kind, spec.data.kind))
         process = self._standby.take(environment)
         if process is not None:
+            self._children[row.id] = process
             identity = identify(process.pid)
             write_record(Record(row, identity), row.folder)  # before it gets the job: a killed server finds it again
             if hand_over(process, row.folder):
-                self._children[row.id] = process
                 return identity
             process.kill()
             process.wait()
@@ -274,7 +276,7 @@ class LocalBackend:
         with self._lock:
             if not self._wants_standby or any(self._is_alive(record) for record in self._store.unended()):
                 return
-            self._standby.start(worker_environment(os.environ, for_hub=False))
+            self._standby.start(worker_environment(self._environment, for_hub=False))
 
 
 def _new_id() -> str:

@@ -24,7 +24,7 @@ _PREFIXES = (
     "LC_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "TORCH", "PYTORCH_", "PYTHON", "CUDA", "CUBLAS_", "CUDNN_", "NCCL_",
     "NVIDIA_", "HIP_", "ROCR_", "HSA_", "TRITON_", "XPU_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "GLOO_", "STUDIO_",
 )  # fmt: skip
-_HUB = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+_HUB = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "_KEY", "_AUTH")
 
 

@@ -26,7 +26,7 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL,
     folder TEXT NOT NULL, reason TEXT, boot TEXT, pid INTEGER, start INTEGER
-) STRICT"""
+)"""
 _BUSY_MS = 5000
 
 

@@ -178,6 +178,30 @@ def test_a_warm_worker_takes_the_job_and_a_new_one_waits_after_it(make: Make):
     wait_for(lambda: backend._standby._process is not None or bool(backend.warm_up()))
 
 
+def test_a_warm_worker_is_used_after_libraries_have_changed_the_environment(make: Make, monkeypatch):
+    backend = make("long")
+    backend.warm_up()
+    warm = backend._standby._process
+    assert warm is not None
+    monkeypatch.setenv("TORCH_SET_BY_AN_IMPORT", "1")
+    assert wait_for_step(backend, backend.submit(SPEC, "anna")).pid == warm.pid
+
+
+def test_only_a_hub_source_brings_the_token_and_then_the_worker_starts_cold(make: Make, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    backend = make("long")
+    backend.warm_up()
+    warm = backend._standby._process
+    assert warm is not None
+    job = backend.submit(replace(SPEC, model=Source("hub", "org/model")), "anna")
+    pid = wait_for_step(backend, job).pid
+    assert pid != warm.pid
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        assert b"HF_TOKEN=hf_canary" in file.read()
+    for name in backend.folder(job, "anna").iterdir():
+        assert b"hf_canary" not in name.read_bytes()
+
+
 def test_a_dead_warm_worker_is_replaced_by_a_cold_start(make: Make):
     backend = make("quick")
     backend.warm_up()

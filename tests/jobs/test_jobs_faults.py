@@ -16,7 +16,7 @@ import pytest
 from job_fakes import SPEC, Make, end, fake, serve, wait_for, wait_for_end, wait_for_step
 
 from core.errors import JobError
-from core.jobs import local
+from core.jobs import local, process
 from core.jobs.home import open_home
 from core.jobs.local import LocalBackend
 from core.jobs.process import Identity, identify, is_alive, signal_group
@@ -128,6 +128,17 @@ def test_a_reused_pid_is_not_signalled():
     assert other.poll() is None
     assert signal_group(true, signal.SIGKILL)
     assert other.wait() == -signal.SIGKILL
+
+
+def test_without_proc_the_pid_has_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(process, "PROC", tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    identity = identify(child.pid)
+    assert identity == Identity("", child.pid, 0)
+    assert is_alive(identity)
+    assert signal_group(identity, signal.SIGKILL)
+    child.wait()
+    assert not is_alive(identity)
 
 
 def test_a_job_whose_pid_another_process_has_now_is_lost(make: Make):
