@@ -22,7 +22,7 @@ LABELS_VERSION = 1
 
 _KEYS: tuple[tuple[Component, frozenset[str]], ...] = (
     ("projector", frozenset({"qformer", "projector", "perceiver", "connector", "resampler", "merger", "adapter"})),
-    ("vision", frozenset({"vision", "visual", "image", "vit", "sam", "vq", "vqgan"})),
+    ("vision", frozenset({"vision", "visual", "image", "video", "vit", "sam", "vq", "vqgan"})),
     ("audio", frozenset({"audio", "speech", "sound"})),
     ("language", frozenset({"text", "language", "llm", "decoder"})),
 )
@@ -41,6 +41,8 @@ _PROJECTOR = re.compile(
 _TRUNK_PROJECTOR = re.compile(r"(^|_)(projection|proj)$", re.IGNORECASE)
 """Only beside the towers: inside them, attention has projections of its own."""
 _CROSS = re.compile(r"cross_?att|(^|_)encoder_attn$|enc_?dec_?att", re.IGNORECASE)
+_INSIDE = (("vision", "projector"), ("vision", "language"))
+"""What one part may hold of another by its config: the outer and the inner component."""
 
 
 @dataclass(frozen=True)
@@ -63,99 +65,110 @@ NOTHING = Label("other", "", "nothing in its name, class or config says more")
 
 
 def component_labels(model: Any) -> dict[str, Label]:
-    """The component of every module, by full name.
+    """The component of every module, by full name, from the outside in.
 
     Args:
         model: a `PreTrainedModel`, on any device.
     """
-    labels = _walk(model, guess=False)
-    if not any(label and label.component == "language" and label.why != _TOKENS for label in labels.values()):
-        labels = _walk(model, guess=True)
-    return {name: label or NOTHING for name, label in labels.items()}
-
-
-_HEAD = "it is the model's output embedding"
-_TOKENS = "it is the model's token embedding"
-
-
-def _walk(model: Any, guess: bool) -> dict[str, Label | None]:
-    """Labels from the outside in, each module after the one that it lies in."""
     evidence = _Evidence(model)
-    labels: dict[str, Label | None] = {}
-    for name, module in model.named_modules():
-        outer = labels.get(name.rpartition(".")[0])
-        labels[name] = evidence.label(name, module, outer, guess) if name else None
-    return labels
+    labels: dict[str, Label | None] = {"": evidence.whole()}
+    for name, module in evidence.modules.items():
+        if name:
+            labels[name] = evidence.label(name, module, labels[name.rpartition(".")[0]])
+    return {name: label or evidence.bare(name) for name, label in labels.items()}
 
 
 class _Evidence:
     """What a model says about itself, asked once."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.config = model.config
+        self.brand = brand(model)
         self.keys = config_keys(model.config)
         self.ends = {id(part): why for part, why in _ends(model)}
         self.modules = dict(model.named_modules())
 
-    def label(self, name: str, module: Any, outer: Label | None, guess: bool) -> Label | None:
+    def whole(self) -> Label | None:
+        """The label of a model that is all of one component, by a config without parts."""
+        component, why = (None, "") if any(_parts(self.config)) else _holds(self.config)
+        return Label(component, "", why) if component else None
+
+    def label(self, name: str, module: Any, outer: Label | None) -> Label | None:
         """The label of one module inside `outer`; None in the trunk, where nothing is known yet."""
         component = outer.component if outer else None
-        leaf = name.rpartition(".")[2]
         if id(module) in self.ends and component in (None, "language"):
             return Label("language", name, self.ends[id(module)])
         if found := self._by_config(name, module, outer):
             return found
-        if component in (None, "vision") and not self._in_stack(name, outer):
-            words = _PROJECTOR.search(leaf) or _PROJECTOR.search(_own_class(module, self.model))
-            if words or (component is None and _TRUNK_PROJECTOR.search(leaf)):
-                return Label("projector", name, f"its name or class ({type(module).__name__}) is that of a projector")
-        if component == "language" and (_CROSS.search(leaf) or _CROSS.search(type(module).__name__)):
-            return Label("cross_attention", name, f"{type(module).__name__} looks from the text at something else")
+        beside_layers = component in (None, "vision") and not _in_stack(name, outer)
+        if beside_layers and (found := self._projector(name, module, component is None)):
+            return found
+        if component == "language" and (_CROSS.search(_leaf(name)) or _CROSS.search(type(module).__name__)):
+            return Label(
+                "cross_attention", name, f"as {a(type(module).__name__)}, it looks from the text at other input"
+            )
         if outer is None:
-            return self._by_words(name, module) or (self._by_stack(name, module) if guess else None)
+            return self._by_words(name, module) or self._by_stack(name, module)
         return outer
 
     def _by_config(self, name: str, module: Any, outer: Label | None) -> Label | None:
         """By the config that a part of the model was built from."""
         config = getattr(module, "config", None)
-        if not hasattr(module, "get_input_embeddings") or type(config) is type(self.model.config):
+        if not hasattr(module, "get_input_embeddings") or type(config) is type(self.config):
             return None
         component, why = self.keys.get(type(config), (None, ""))
         if component is None and outer is None:
             component, why = _holds(config)
-        if component is None or (outer is not None and outer.component == component):
+        if component is None or (outer is not None and (outer.component, component) not in _INSIDE):
             return None
-        if outer is not None and (outer.component, component) not in (("vision", "projector"), ("vision", "language")):
-            return None
-        named = _by_tokens(name.rpartition(".")[2])
+        named = _by_tokens(_leaf(name))
         doubt = f", though its name speaks of {named}" if named and named != component else ""
         return Label(component, name, why + doubt)
 
+    def _projector(self, name: str, module: Any, in_trunk: bool) -> Label | None:
+        """By the words for a projector, at the top or inside vision."""
+        if _PROJECTOR.search(_leaf(name)) or (in_trunk and _TRUNK_PROJECTOR.search(_leaf(name))):
+            return Label("projector", name, f"the name {_leaf(name)} is that of a projector")
+        if _PROJECTOR.search(self._own_class(module)):
+            return Label("projector", name, f"the class {type(module).__name__} is that of a projector")
+        return None
+
     def _by_words(self, name: str, module: Any) -> Label | None:
-        """By the words of the name, else of the class, else of the bare parameters that it holds."""
-        leaf, kind = name.rpartition(".")[2], _own_class(module, self.model)
-        own = " ".join(key for key, _ in module.named_parameters(recurse=False) if key not in ("weight", "bias"))
-        for words, what in ((leaf, "name"), (kind, f"class {kind}"), (own, f"parameter {own}")):
+        """By the words of the name, else of the class."""
+        kind = self._own_class(module)
+        for words, what in ((_leaf(name), "name"), (kind, f"class {kind}")):
             if component := _by_tokens(words):
                 return Label(component, name, f"its {what} speaks of {component}")
         return None
 
+    def bare(self, name: str) -> Label:
+        """The label of what has no other: by the parameters of its own, and for it alone, not for what lies in it."""
+        own = " ".join(key for key, _ in self.modules[name].named_parameters(recurse=False))
+        component = _by_tokens(own)
+        return Label(component, name, f"its parameter {own} speaks of {component}") if component else NOTHING
+
     def _by_stack(self, name: str, module: Any) -> Label | None:
-        """A numbered stack in the trunk, and what stands beside one."""
-        if type(module).__name__ == "ModuleList" and len(module):
+        """A numbered stack of layers in the trunk, and what stands beside one."""
+        if _is_stack(module):
             return Label(
                 "language", name, "it is a numbered stack of layers outside of every labelled part", guess=True
             )
-        outer = self.modules[name.rpartition(".")[0]]
-        beside = [key for key, child in outer.named_children() if type(child).__name__ == "ModuleList" and len(child)]
+        around = self.modules[name.rpartition(".")[0]]
+        beside = [key for key, child in around.named_children() if _is_stack(child)]
         if beside and not list(module.children()):
             return Label("language", name, f"it stands beside the numbered stack {beside[0]}", guess=True)
         return None
 
-    def _in_stack(self, name: str, outer: Label | None) -> bool:
-        """Whether the module lies in a numbered layer of the component."""
-        inside = name[len(outer.root) + 1 :] if outer else name
-        return any(part.isdigit() for part in inside.split("."))
+    def _own_class(self, module: Any) -> str:
+        """The class's name without the model's; none for containers and for what stands for the whole model."""
+        whole = type(getattr(module, "config", None)) is type(self.config)
+        kind = type(module)
+        return "" if whole or kind.__module__.startswith("torch.") else kind.__name__.removeprefix(self.brand)
+
+
+def brand(model: Any) -> str:
+    """What the names of a model's classes begin with, such as AyaVision: it speaks of all parts alike."""
+    return re.sub(r"(For[A-Z]\w*|Model)$", "", type(model).__name__)
 
 
 def config_keys(config: Any) -> dict[type, tuple[Component, str]]:
@@ -198,8 +211,8 @@ def _ends(model: Any) -> Iterator[tuple[Any, str]]:
     import torch
 
     for ask, kind, why in (
-        (model.get_output_embeddings, torch.nn.Linear, _HEAD),
-        (model.get_input_embeddings, torch.nn.Embedding, _TOKENS),
+        (model.get_output_embeddings, torch.nn.Linear, "it is the model's output embedding"),
+        (model.get_input_embeddings, torch.nn.Embedding, "it is the model's token embedding"),
     ):
         try:
             part = ask()
@@ -209,10 +222,26 @@ def _ends(model: Any) -> Iterator[tuple[Any, str]]:
             yield part, why
 
 
-def _own_class(module: Any, model: Any) -> str:
-    """The class's name, but not of containers and of what stands for the whole model: these speak of all parts."""
-    whole = type(getattr(module, "config", None)) is type(model.config)
-    return "" if whole or type(module).__module__.startswith("torch.") else type(module).__name__
+def _is_stack(module: Any) -> bool:
+    """Whether it is a numbered stack of layers that attend."""
+    if type(module).__name__ != "ModuleList" or not len(module):
+        return False
+    return any("Att" in type(inner).__name__ for inner in module[0].modules())
+
+
+def _in_stack(name: str, outer: Label | None) -> bool:
+    """Whether the module lies in a numbered layer of the component."""
+    inside = name[len(outer.root) + 1 :] if outer and outer.root else name
+    return any(part.isdigit() for part in inside.split("."))
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def a(kind: str) -> str:
+    """A class with its article."""
+    return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
 
 
 def _tokens(text: str) -> set[str]:

@@ -111,9 +111,8 @@ def build_on_meta(resolved: Resolved) -> Any:
     except InspectionError:
         raise
     except ImportError as error:
-        raise InspectionError(
-            asked, f"it needs a package that is missing ({_first_line(error)})", "Install it"
-        ) from None
+        reason = f"it needs a package that is missing ({_first_line(error)})"
+        raise InspectionError(asked, reason, "Install it, or take another model") from None
     except Exception as error:
         remedy = "Check its config.json, or take a version of the model made for transformers"
         raise InspectionError(asked, f"its config cannot be built ({_first_line(error)})", remedy) from None
@@ -222,9 +221,8 @@ def _refuse_one_sense(made: Inspection) -> None:
     components = {module.component for module in made.modules}
     remedy = "Take a vision-language model, such as the demo or HuggingFaceTB/SmolVLM-256M-Instruct"
     if "vision" not in components:
-        reason = f"it is a text-only model ({made.model_class}): nothing in it sees pictures"
-        if "audio" in components:
-            reason = f"nothing in it ({made.model_class}) sees pictures"
+        kind = "an audio" if "audio" in components else "a text-only"
+        reason = f"it looks like {kind} model ({made.model_class}): nothing in it sees pictures"
         raise InspectionError(_asked(made.source), reason, remedy)
     if "language" not in components:
         raise InspectionError(_asked(made.source), f"nothing in it ({made.model_class}) reads or writes text", remedy)

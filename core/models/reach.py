@@ -33,12 +33,12 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
     layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
     if is_head:
         return "training multiplies by its weight directly, so LoRA on it would never learn"
+    if is_router(around):
+        return "a router's choice of experts must stay as it was trained"
     if not isinstance(module, layers):
         return _no_layer(module, role)
     if twin is not None:
         return f"it shares its weight with {twin}, which two adapters would change against each other"
-    if is_router(around):
-        return "a router's choice of experts must stay as it was trained"
     if getattr(module, "groups", 1) > 1:
         return "a convolution in groups takes only ranks that the groups divide, and cannot be merged"
     return _bypassed(around)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from core.models.components import a
 from core.spec import Component, Role
 
 _CLASSES: tuple[tuple[Role, re.Pattern[str]], ...] = (
@@ -25,7 +26,9 @@ _CLASSES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("embedding", re.compile(r"Embed")),
 )
 """In this order, for a class may carry two of these words."""
-_WHOLE_LAYER = re.compile(r"(Layer|Block|Head|Encoder|Decoder|Model|Stage)$")
+_WHOLE_LAYER = re.compile(
+    r"(Layer|Block|Head|Encoder|Decoder|Model|Stage|Merger|Projector|Connector|Resampler|Perceiver)$"
+)
 """Classes that hold more than the thing which their name speaks of."""
 _MLP_BLOCK = re.compile(r"(MLP|Mlp|FeedForward|M[oO][eE])(Block|Layer)$")
 _NAMES: tuple[tuple[Role, re.Pattern[str]], ...] = (
@@ -37,11 +40,12 @@ _NAMES: tuple[tuple[Role, re.Pattern[str]], ...] = (
         ),
     ),
     ("attention", re.compile(r"(^|_)(attn|attention|crossattention)($|_)|^[qkvo]_proj$|^qkv$")),
-    ("embedding", re.compile(r"embed|^wte$|^wpe$|^patch_projection$")),
+    ("embedding", re.compile(r"embed|^wte$|^wpe$|^patch_")),
 )
+_CONTAINERS: dict[str, Role] = {"mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp", "attn": "attention"}
 _NORM_CLASS = re.compile(r"Norm")
-_ROUTER_CLASS = re.compile(r"Router|Gate$|TopK")
-_ROUTER_NAMES = frozenset({"router", "gate", "shared_expert_gate"})
+_ROUTER_CLASS = re.compile(r"Router|TopK")
+_ROUTER_NAMES = frozenset({"gate", "shared_expert_gate"})
 
 Chain = list[tuple[str, Any]]
 """Name and module, from the module itself outwards to the model."""
@@ -78,14 +82,12 @@ def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, s
 
 def is_router(around: Chain) -> bool:
     """Whether the module weighs experts against each other."""
-    name, module = around[0]
+    (name, module), outer = around[0], around[min(1, len(around) - 1)][1]
     leaf = name.rpartition(".")[2]
-    if re.search(r"Router|TopK", type(module).__name__):
+    if any(_ROUTER_CLASS.search(type(part).__name__) for part in (module, outer)) or leaf == "router":
         return True
-    if len(around) < 2 or leaf not in _ROUTER_NAMES:
-        return any(re.search(r"Router", type(outer).__name__) for _, outer in around[1:2])
-    siblings = {key for key, _ in around[1][1].named_children()}
-    return bool({"experts", "shared_expert", "shared_experts"} & siblings) or leaf == "router"
+    siblings = {key for key, _ in outer.named_children()}
+    return leaf in _ROUTER_NAMES and bool({"experts", "shared_expert", "shared_experts"} & siblings)
 
 
 def layer_of(around: Chain) -> int | None:
@@ -98,13 +100,16 @@ def layer_of(around: Chain) -> int | None:
 
 
 def _by_class(around: Chain) -> tuple[Role, str] | None:
-    for _, module in around:
-        kind = type(module).__name__
+    """By the nearest class, or by the usual name of a container whose class is a plain Sequential or ModuleDict."""
+    for name, module in around:
+        kind, leaf = type(module).__name__, name.rpartition(".")[2]
+        if module is not around[0][1] and (role := _CONTAINERS.get(leaf)) and kind in ("Sequential", "ModuleDict"):
+            return role, f"it lies in {name}"
         if _WHOLE_LAYER.search(kind) and not _MLP_BLOCK.search(kind) and not kind.endswith("LMHead"):
             continue
         for role, words in _CLASSES:
             if words.search(kind):
-                return role, f"it {'is' if module is around[0][1] else 'lies in'} {_article(kind)}"
+                return role, f"it {'is' if module is around[0][1] else 'lies in'} {a(kind)}"
     return None
 
 
@@ -118,7 +123,3 @@ def _by_name(around: Chain) -> tuple[Role, str] | None:
 
 def _leaves(around: Chain) -> Iterator[str]:
     return (name.rpartition(".")[2] for name, _ in around if name)
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
