@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.jobs import series
+from core.jobs.home import data_home, open_home
 from core.jobs.series import last_words, read_points, read_words
 from core.jobs.stopping import Patience
 
@@ -69,3 +70,14 @@ def test_patience_waits_then_asks_then_kills():
     ]
     patience.forget("job")
     assert patience.due("job") is None
+
+
+def test_the_data_folder_is_the_one_named_else_in_the_home_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "named"))
+    assert data_home() == tmp_path / "named"
+    monkeypatch.delenv("STUDIO_HOME")
+    assert data_home() == Path.home() / ".vlm-lora-studio"
+    home = open_home(tmp_path / "new")
+    assert home.jobs.is_dir()
+    assert home.cache.is_dir()
+    assert list(home.jobs.iterdir()) == []
