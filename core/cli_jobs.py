@@ -153,7 +153,7 @@ def _look_words(point: dict[str, Any], loss: float | None, status: Status) -> st
         parts.append(f"loss {loss:.3f}")
     if point.get("exact_match") is not None:
         parts.append(f"held-out exact match {100 * point['exact_match']:.1f}% of {point.get('rows')}")
-    if status.eta_seconds is not None:
+    if status.eta_seconds is not None and status.state == "running":
         parts.append(f"about {status.eta_seconds:.0f} s to go")
     return ", ".join(parts)
 
