@@ -1,0 +1,158 @@
+"""What a plan costs equals what PEFT counts and writes."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import pytest
+import torch
+
+from core.errors import PlanError
+from core.lora.budget import adapter_bytes, budget, parameters, recount
+from core.lora.plan import make_plan, peft_config
+from core.lora.selection import available_cells, parse_targets, selected
+from core.models.inspection import build_on_meta, inspect_model, inspect_source
+from core.models.source import parse_source, resolve
+from core.spec import Inspection, Module, Plan, Selection, Source
+from tests.models.families import FAMILIES, tiny_model, write_config
+
+ATTENTION_AND_MLP_AT_16 = {
+    # Equal to PEFT's get_nb_trainable_parameters on the default configs of transformers 5.23, rank 16, measured with
+    # PEFT 0.21: (class, vision, language and cross-attention, attention only of these).
+    "mllama": ("MllamaForConditionalGeneration", 14_745_600, 52_428_800, 23_592_960),
+    "llava": ("LlavaForConditionalGeneration", 7_077_888, 39_976_960, 19_922_944),
+    "qwen2_5_vl": ("Qwen2_5_VLForConditionalGeneration", 21_768_192, 210_534_400, 76_546_048),
+    "qwen3_vl_moe": ("Qwen3VLMoeForConditionalGeneration", 7_699_968, 6_291_456, 9_277_440),
+    "smolvlm": ("SmolVLMForConditionalGeneration", 3_391_488, 39_976_960, 18_546_688),
+    "clip": ("CLIPModel", 2_654_208, 1_769_472, 1_966_080),
+}
+TOWERS = ("vision", "language", "cross_attention")
+
+
+def reference(name: str, tmp_path) -> Source:
+    config = {"model_type": name, "architectures": [ATTENTION_AND_MLP_AT_16[name][0]]}
+    return parse_source(str(write_config(tmp_path / name, config)))
+
+
+def cells_of(made: Inspection, components: tuple[str, ...], roles: tuple[str, ...] = ("attention", "mlp")):
+    return tuple(c for c in available_cells(made) if c.split(".")[0] in components and c.split(".")[1] in roles)
+
+
+def count(made: Inspection, components: tuple[str, ...], roles: tuple[str, ...] = ("attention", "mlp")) -> int:
+    plan = make_plan(made, Selection(cells=cells_of(made, components, roles)), 16, 32.0)
+    return budget(made, plan).trainable
+
+
+def wrapped(model, plan: Plan):
+    from peft import get_peft_model
+
+    return get_peft_model(copy.deepcopy(model), peft_config(plan))
+
+
+@pytest.mark.parametrize("name", ATTENTION_AND_MLP_AT_16)
+def test_counts_of_the_reference_models(name, tmp_path):
+    made = inspect_source(reference(name, tmp_path))
+    _, vision, language, attention = ATTENTION_AND_MLP_AT_16[name]
+    assert count(made, ("vision",)) == vision
+    assert count(made, ("language", "cross_attention")) == language
+    assert count(made, TOWERS) == vision + language
+    assert count(made, TOWERS, ("attention",)) == attention
+
+
+def test_mllama_without_cross_attention(tmp_path):
+    assert count(inspect_source(reference("mllama", tmp_path)), ("language",)) == 41_943_040
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTENTION_AND_MLP_AT_16)
+def test_counts_of_the_reference_models_equal_pefts(name, tmp_path):
+    source = reference(name, tmp_path)
+    made, model = inspect_source(source), build_on_meta(resolve(source))
+    plan = make_plan(made, Selection(cells=cells_of(made, TOWERS)), 16, 32.0)
+    with torch.device("meta"):
+        from peft import get_peft_model
+
+        config = peft_config(plan)
+        config.task_type = None  # CLIP writes no text, which this would ask for
+        trainable, total = get_peft_model(model, config).get_nb_trainable_parameters()
+    cost = budget(made, plan)
+    assert (cost.trainable, cost.total) == (trainable, total - trainable)
+
+
+SELECTIONS = ("vision", "language", "vision.attention,language.mlp", "all")
+
+
+@pytest.mark.parametrize("targets", SELECTIONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_counts_equal_pefts_and_touch_only_what_was_chosen(family, targets):
+    made = inspect_model(tiny_model(family), Source("folder", family))
+    plan = make_plan(made, Selection(cells=parse_targets(targets, made)), 4, 8.0)
+    model = wrapped(tiny_model(family), plan)
+    trainable, total = model.get_nb_trainable_parameters()
+    cost = budget(made, plan)
+    assert (cost.trainable, cost.total) == (trainable, total - trainable)
+    assert sum(cost.by_component.values()) == cost.trainable
+    assert cost.percent == pytest.approx(100 * trainable / made.total_params)
+    touched = {name.split(".lora_")[0] for name, value in model.named_parameters() if value.requires_grad}
+    assert touched == {f"base_model.model.{name}" for name in plan.target_modules}
+
+
+@pytest.mark.parametrize("rank", [1, 8, 300])
+@pytest.mark.parametrize("family", ["idefics3", "qwen3_vl", "mllama"])
+def test_adapter_bytes_are_those_of_the_saved_file(family, rank, tmp_path):
+    made = inspect_model(tiny_model(family), Source("folder", family))
+    plan = make_plan(made, Selection(cells=tuple(available_cells(made))), rank, 8.0)  # convolutions included
+    wrapped(tiny_model(family), plan).save_pretrained(tmp_path)
+    assert budget(made, plan).adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_adapter_bytes_of_each_family(family, tmp_path):
+    made = inspect_model(tiny_model(family), Source("folder", family))
+    plan = make_plan(made, Selection(cells=parse_targets("all", made)), 16, 8.0)
+    wrapped(tiny_model(family), plan).save_pretrained(tmp_path)
+    assert budget(made, plan).adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
+
+
+def module(name: str, shape: tuple[int, ...]) -> Module:
+    return Module(name, "Linear", shape, "language", "mlp", 0, 0, True, "")
+
+
+def test_parameters_follow_the_paper():
+    assert parameters(module("q", (10, 20)), 3) == 3 * (10 + 20)
+    assert parameters(module("conv", (8, 3, 14, 14)), 2) == 2 * (3 * 14 * 14 + 8)
+
+
+def test_bytes_do_not_depend_on_the_order_of_the_modules():
+    modules = [module(name, (10, 20)) for name in ("a.10", "a.9", "a", "ab", "a.1")]
+    assert adapter_bytes(modules, 4) == adapter_bytes(modules[::-1], 4)
+
+
+def test_by_component_names_every_component_of_the_model():
+    made = inspect_model(tiny_model("mllama"), Source("folder", "mllama"))
+    cost = budget(made, make_plan(made, Selection(cells=("vision.mlp",)), 4, 8.0))
+    assert list(cost.by_component) == ["vision", "projector", "language", "cross_attention"]
+    assert [name for name, number in cost.by_component.items() if number] == ["vision"]
+
+
+def test_a_plan_for_another_model_is_refused():
+    made = inspect_model(tiny_model("llava"), Source("folder", "llava"))
+    with pytest.raises(PlanError, match="no_such"):
+        budget(made, Plan(("no_such",)))
+    with pytest.raises(PlanError, match="lm_head"):
+        budget(made, Plan(("lm_head",)))
+
+
+def test_recount_takes_under_a_millisecond_on_the_largest_reference(tmp_path):
+    made = inspect_source(reference("qwen2_5_vl", tmp_path))
+    modules = selected(made, Selection(cells=cells_of(made, TOWERS)))
+    best = min(_timed(lambda: recount(modules, 16)) for _ in range(20))
+    assert recount(modules, 16) == 232_302_592
+    assert best < 1e-3
+
+
+def _timed(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
