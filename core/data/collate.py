@@ -41,6 +41,7 @@ class Encoder:
         self.processor, self.stop_ids = processor, stop_ids
         self.pad_id = processor.tokenizer.pad_token_id
         self._prompts: dict[Row, Batch] = {}
+        self._answers: dict[tuple[str, str], list[int]] = {}
         self._free = CACHE_BYTES
 
     def prompts(self, rows: Sequence[Row]) -> Batch:
@@ -54,8 +55,7 @@ class Encoder:
         `labels` are the tokens themselves on the answer and the end of its turn, and `IGNORED` everywhere else.
         """
         prompts = self._encode(rows)
-        answers = [completion_ids(self.processor, row, self.stop_ids) for row in rows]
-        encoded = [_extended(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        encoded = [_extended(prompt, self._answer(row)) for prompt, row in zip(prompts, rows, strict=True)]
         return self._join(rows, encoded, [row["input_ids"].shape[1] for row in encoded], left=False)
 
     def _encode(self, rows: Sequence[Row]) -> list[Batch]:
@@ -69,6 +69,13 @@ class Encoder:
             self._free -= size
             self._prompts[row] = encoded
         return encoded
+
+    def _answer(self, row: Row) -> list[int]:
+        """The answer's tokens; most rows share question and answer with others."""
+        key = (row.question, row.answer)
+        if key not in self._answers:
+            self._answers[key] = completion_ids(self.processor, row, self.stop_ids)
+        return self._answers[key]
 
     def _join(self, rows: Sequence[Row], encoded: Sequence[Batch], lengths: Sequence[int], left: bool) -> Batch:
         """One batch of rows of `lengths` tokens."""

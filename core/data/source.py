@@ -58,6 +58,8 @@ class Dataset:
     title: str
     story: str
     licence: str
+    attribution: str
+    """Who is to be named; shown wherever the data are."""
     folder: Path
     train: tuple[Row, ...]
     heldout: tuple[Row, ...]
@@ -88,6 +90,7 @@ def load_dataset(source: Source) -> Dataset:
         title=str(about.get("title") or folder.name),
         story=str(about.get("story") or ""),
         licence=str(about.get("licence") or ""),
+        attribution=str(about.get("attribution") or ""),
         folder=folder,
         train=train,
         heldout=heldout,

@@ -6,6 +6,7 @@ What it does not do: generate (see `answers`), or soften a wrong answer.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def look_at(
 
 
 def score(outcomes: Sequence[Outcome]) -> Score:
-    """The outcomes in one line; the loss is the mean over all answer tokens, in nats."""
+    """The outcomes in one line; the loss is the mean over all answer tokens (nats), None if it is no finite number."""
     correct = sum(outcome.correct for outcome in outcomes)
     tokens = sum(outcome.tokens for outcome in outcomes)
     nats = sum(outcome.nats for outcome in outcomes)
@@ -66,7 +67,7 @@ def score(outcomes: Sequence[Outcome]) -> Score:
         exact_match=correct / len(outcomes) if outcomes else 0.0,
         correct=correct,
         rows=len(outcomes),
-        loss=nats / tokens if tokens else None,
+        loss=nats / tokens if tokens and math.isfinite(nats) else None,
     )
 
 

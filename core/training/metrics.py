@@ -17,10 +17,11 @@ FILE_NAME = "metrics.jsonl"
 
 
 class Metrics:
-    """The series of one job, open for appending until `close`."""
+    """The series of one job, open for appending until `close`. Points of an earlier attempt are dropped."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._file = os.open(folder / FILE_NAME, flags, 0o644)
 
     def add(self, kind: str, **values: Any) -> None:
         """Appends one point, stamped with the time (seconds since 1970).
