@@ -21,7 +21,9 @@ from core.data.source import Dataset, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch, TrainingError
 from core.evaluation.scores import Outcome, score
+from core.lora.budget import budget
 from core.lora.plan import peft_config
+from core.models.inspection import inspect_model
 from core.models.loading import load_model, load_processor
 from core.models.threads import choose_threads
 from core.spec import Spec, State
@@ -45,6 +47,8 @@ class Prepared:
     data: Dataset
     model: Any
     encoder: Encoder
+    by_component: dict[str, int]
+    """Trainable parameters of each component."""
     device: str
     dtype: torch.dtype
 
@@ -75,7 +79,7 @@ def run_job(folder: Path, spec: Spec, status: StatusFile, metrics: Metrics, stop
     _look_after(looks, before, status, stop)
     state: State = "stopped" if stop.made() and status.value.step < status.value.total_steps else "finished"
     status.enter("saving", eta_seconds=None)
-    save_adapter(folder, ready.model, spec, status.ended(state))
+    save_adapter(folder, ready.model, spec, status.ended(state), ready.by_component)
     status.enter(state, state=state)
 
 
@@ -110,10 +114,11 @@ def _prepare(spec: Spec, status: StatusFile, metrics: Metrics) -> Prepared:
     if device == "cpu":
         metrics.note(f"Computing with {choose_threads(model.num_parameters())[1]}.")
     _refuse_head(model, spec)
+    counted = budget(inspect_model(model, spec.model), spec.plan).by_component
     wrapped = wrap(model, spec)
     encoder = Encoder(processor, stop_ids(model, processor))
     status.enter("asking the base model", trainable=spec.trainable)
-    return Prepared(data, wrapped, encoder, device, dtype)
+    return Prepared(data, wrapped, encoder, counted, device, dtype)
 
 
 def _refuse_head(model: Any, spec: Spec) -> None:

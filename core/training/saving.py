@@ -19,7 +19,7 @@ from core.training.metrics import read_metrics
 STAGE = "adapter.tmp"
 
 
-def save_adapter(folder: Path, model: Any, spec: Spec, status: Status) -> Path:
+def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_component: dict[str, int]) -> Path:
     """Writes weights, config, card and curves; returns `adapter/` in the job's folder.
 
     Args:
@@ -27,6 +27,7 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status) -> Path:
         model: PEFT model.
         spec: for the card and the name of the base model.
         status: as it will be when all is done.
+        by_component: trainable parameters of each component, for the card.
 
     Raises:
         OSError: the disk is full. Nothing half-made is left in `adapter/`.
@@ -39,7 +40,7 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status) -> Path:
     # Base weights never go along, not even embeddings that an adapter sits on: the budget promises LoRA's bytes alone.
     model.save_pretrained(staged, save_embedding_layers=False)
     _settle_config(staged / "adapter_config.json")
-    write_card(stage, spec, status, read_metrics(folder))
+    write_card(stage, spec, status, read_metrics(folder), by_component)
     _sync(staged)
     target = folder / "adapter"
     if target.exists():  # of an earlier attempt at the same job
