@@ -1,0 +1,49 @@
+"""Specs of short jobs on the demo model, and what such jobs have written."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.models.inspection import inspect_source
+from core.models.source import DEMO_MODEL
+from core.spec import Inspection, Selection, Settings, Source, Spec, Status, read
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220)}
+SHORT = {
+    "steps": 6,
+    "batch_size": 4,
+    "learning_rate": 1e-2,
+    "eval_every": 2,
+    "eval_rows": 4,
+    "final_rows": 6,
+    "sample_count": 3,
+    "max_new_tokens": 4,
+}
+
+
+@cache
+def demo_inspection() -> Inspection:
+    return inspect_source(DEMO_MODEL)
+
+
+def make_spec(data: Source, cells: tuple[str, ...] = ("language.attention",), **settings: object) -> Spec:
+    selection = Selection(cells=cells)
+    plan = make_plan(demo_inspection(), selection, rank=4, alpha=8.0)
+    trainable = budget(demo_inspection(), plan).trainable
+    return Spec("colours", DEMO_MODEL, data, selection, plan, Settings(**SHORT | settings), trainable)
+
+
+def series(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def of_kind(folder: Path, kind: str) -> list[dict]:
+    return [point for point in series(folder) if point["kind"] == kind]
+
+
+def status_of(folder: Path) -> Status:
+    return read(Status, folder / "status.json")

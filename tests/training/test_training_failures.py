@@ -1,0 +1,163 @@
+"""Whatever goes wrong, the person gets a sentence, the log the rest, and `adapter/` is whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.spec import Source, Status, write
+from core.training.metrics import Metrics
+from core.training.worker import main, run
+from tests.training.short_jobs import make_spec, of_kind, status_of
+
+
+def failed(folder: Path) -> Status:
+    """Runs a job that has to fail, and checks what every failure has in common."""
+    assert run(folder) == 1
+    status = status_of(folder)
+    assert status.state == "failed"
+    assert status.error.endswith(".")
+    assert "Traceback" not in status.error
+    assert str(folder) not in status.error
+    assert not (folder / "adapter").exists()
+    assert not (folder / "adapter.tmp").exists()
+    return status
+
+
+def test_another_count_than_promised_is_refused(new_job: Callable[..., Path], colours: Source) -> None:
+    right = make_spec(colours).trainable
+    folder = new_job(trainable=right + 1)
+    error = failed(folder).error
+    assert f"{right:,}" in error
+    assert f"{right + 1:,}" in error
+    assert of_kind(folder, "train") == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 1}'])
+def test_a_broken_spec_is_said_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "spec.json").write_text(text)
+    assert "Spec" in failed(tmp_path).error
+
+
+def test_a_missing_spec_is_said_in_words(tmp_path: Path) -> None:
+    assert "spec.json" in failed(tmp_path).error
+
+
+def test_a_full_disk_while_training(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Metrics.add
+
+    def full(self: Metrics, kind: str, **values: object) -> None:
+        if kind == "train" and values["step"] == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        add(self, kind, **values)
+
+    monkeypatch.setattr(Metrics, "add", full)
+    assert "the disk is full" in failed(new_job()).error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_disk(new_job: Callable[..., Path]) -> None:
+    folder = new_job()
+    (folder / "metrics.jsonl").symlink_to("/dev/full")
+    assert "the disk is full" in failed(folder).error
+
+
+def test_a_full_disk_while_saving(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("core.training.saving.write_card", full)
+    assert "the disk is full" in failed(new_job(steps=1)).error
+
+
+def test_a_full_disk_that_takes_not_even_the_status(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("core.training.status.write", full)
+    assert run(new_job()) == 1
+    assert "No space left" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    from core.training.trainer import StudioTrainer
+
+    compute = StudioTrainer.compute_loss
+
+    def broken(self: StudioTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        return compute(self, *args, **kwargs) * (value if self.state.global_step == 2 else 1.0)
+
+    monkeypatch.setattr(StudioTrainer, "compute_loss", broken)
+    folder = new_job()
+    error = failed(folder).error
+    assert "step 3" in error
+    assert "learning rate" in error
+    points = of_kind(folder, "train")
+    assert [point["step"] for point in points] == [1, 2, 3]
+    assert points[-1]["loss"] is None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "smaller batch size"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+            "smaller batch size",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "smaller batch size"),
+        (PermissionError(errno.EACCES, "Permission denied", "/secret/place"), "rights"),
+        (KeyError("/secret/place"), "unexpected happened (KeyError)"),
+    ],
+)
+def test_what_libraries_raise_becomes_a_sentence(
+    new_job: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: Exception,
+    words: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("core.training.job.make_trainer", broken)
+    said = failed(new_job()).error
+    assert words in said
+    assert "/secret" not in said
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    from PIL import Image
+
+    data = tmp_path / "data"
+    data.mkdir()
+    for index in range(4):
+        Image.new("RGB", (48, 48)).save(data / f"{index}.png")
+    lines = [{"file_name": f"{index}.png", "question": "What?", "answer": "black"} for index in range(4)]
+    (data / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    for index in range(4):
+        (data / f"{index}.png").write_bytes(b"no picture")
+    job = tmp_path / "job"
+    job.mkdir()
+    write(make_spec(Source("folder", str(data))), job / "spec.json")
+    assert ".png” was opened: it is damaged" in failed(job).error
+
+
+def test_data_that_are_not_there_are_named(tmp_path: Path) -> None:
+    write(make_spec(Source("demo", "nothing")), tmp_path / "spec.json")
+    assert "no demo data set has this name" in failed(tmp_path).error
+
+
+def test_wrong_arguments_are_answered_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "JOB_DIR" in capsys.readouterr().err
