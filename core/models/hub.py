@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused
-from core.models.source import SETTINGS_FILES, refuse_pickles
+from core.models.source import SETTINGS_FILES, is_commit, refuse_pickles
 from core.spec import Source
 
 TIMEOUT_S = 15.0
@@ -25,7 +25,7 @@ def fetch(source: Source) -> tuple[Source, Path]:
         SourceNotFound: unknown, gated, offline, or no config.json.
         SourceRefused: its weights exist only as pickle.
     """
-    if source.revision is not None and len(source.revision) == 40:
+    if is_commit(source.revision):
         try:
             return cached(source)
         except SourceNotFound:

@@ -23,7 +23,7 @@ from core.errors import InspectionError, SourceError, SpecError
 from core.models.components import LABELS_VERSION, component_labels
 from core.models.reach import unreachable
 from core.models.roles import chain, layer_of, role_of
-from core.models.source import ASSETS, DEMO_MODEL, Resolved, clip, resolve
+from core.models.source import ASSETS, DEMO_MODEL, Resolved, clip, is_commit, resolve
 from core.spec import Inspection, Module, Source, read, write
 
 SHIPPED = ASSETS / "inspections"
@@ -62,7 +62,12 @@ def inspect_source(source: Source, cache_dir: Path | None = None) -> Inspection:
 
 
 def cached_inspection(source: Source, cache_dir: Path | None = None) -> Inspection | None:
-    """The inspection if it is on this machine already; asks no network and imports neither torch nor transformers."""
+    """The inspection if it is on this machine already; asks no network and imports neither torch nor transformers.
+
+    None too for a Hub id without a commit: only the Hub knows which commit that means now.
+    """
+    if source.kind == "hub" and not is_commit(source.revision):
+        return None
     try:
         return _read_cache(resolve(source, offline=True), cache_dir)
     except SourceError:

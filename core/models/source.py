@@ -147,6 +147,11 @@ def refuse_pickles(source: Source, files: list[str]) -> None:
         )
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether the revision is a whole commit, which never means something else later."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
+
+
 def clip(text: str, length: int = 80) -> str:
     """The text, safe and short enough to stand in a sentence."""
     text = "".join(letter if letter.isprintable() else "?" for letter in text)

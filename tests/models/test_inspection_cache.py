@@ -68,6 +68,11 @@ def test_cached_inspection_of_what_was_never_fetched_is_none(tmp_path):
     assert cached_inspection(parse_source(str(tmp_path / "nowhere"))) is None
 
 
+def test_a_branch_of_the_hub_is_never_taken_from_the_cache_unasked(monkeypatch):
+    monkeypatch.setattr(inspection, "resolve", lambda *_, **__: pytest.fail("an old commit may be meant"))
+    assert cached_inspection(parse_source("owner/name@main")) is None
+
+
 def test_the_demo_is_shown_without_importing_torch_or_transformers():
     code = (
         "import sys; from core.models.inspection import cached_inspection; from core.models.source import DEMO_MODEL\n"
