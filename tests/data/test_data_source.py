@@ -1,0 +1,226 @@
+"""Reading a data set: what comes in, and that every bad line is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.data.source import MAX_PIXELS, demo_datasets, load_dataset, open_picture
+from core.data.wording import majority_share, normal_form
+from core.errors import DataError, SourceNotFound, SourceRefused, StudioError
+from core.spec import Source
+
+GOOD = {"file_name": "0.png", "question": "What is it?", "answer": "a cat"}
+Make = Callable[..., Source]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A folder with these lines in `train/` (and `heldout/`), each with the picture `0.png`."""
+
+    def folder(lines: list, heldout: list | None = None) -> Source:
+        root = tmp_path / "cats"
+        for split, rows in (("train", lines), ("heldout", heldout)):
+            if rows is None:
+                continue
+            (root / split).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(root / split / "0.png")
+            text = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in rows)
+            (root / split / "metadata.jsonl").write_bytes(text)
+        return Source("folder", str(root))
+
+    return folder
+
+
+@pytest.mark.parametrize("dataset", demo_datasets(), ids=lambda dataset: dataset.name)
+def test_every_demo_data_set_is_whole(dataset) -> None:
+    assert dataset.title
+    assert dataset.story
+    assert dataset.licence
+    assert len(dataset.train) >= 500
+    assert len(dataset.heldout) >= 100
+    assert 0 < dataset.majority < 0.5
+    pictures = {row.picture for row in dataset.train}
+    assert not pictures & {row.picture for row in dataset.heldout}
+    assert dataset.heldout[0].open().mode == "RGB"
+    assert dataset.picture_name(dataset.heldout[0]).startswith("heldout/")
+
+
+def test_there_are_demo_data_sets() -> None:
+    assert {"digits", "outline", "house-format"} <= {dataset.name for dataset in demo_datasets()}
+
+
+def test_a_folder_with_both_splits(make: Make) -> None:
+    dataset = load_dataset(make([GOOD, GOOD], [GOOD | {"answer": 7}]))
+    assert (len(dataset.train), len(dataset.heldout)) == (2, 1)
+    assert dataset.heldout[0].answer == "7", "numbers are taken as text"
+    assert dataset.title == "cats"
+
+
+def test_a_tenth_is_held_out_and_never_trained_on(make: Make) -> None:
+    source = make([GOOD | {"answer": str(number)} for number in range(50)])
+    dataset = load_dataset(source)
+    assert (len(dataset.train), len(dataset.heldout)) == (45, 5)
+    answers = [int(row.answer) for row in dataset.train + dataset.heldout]
+    assert sorted(answers) == list(range(50))
+    assert load_dataset(source) == dataset, "the same every time"
+
+
+def test_two_rows_are_enough_and_one_is_not(make: Make, tmp_path: Path) -> None:
+    dataset = load_dataset(make([GOOD, GOOD]))
+    assert (len(dataset.train), len(dataset.heldout)) == (1, 1)
+    (tmp_path / "cats" / "train" / "metadata.jsonl").write_text(json.dumps(GOOD))
+    with pytest.raises(DataError, match="at least two rows"):
+        load_dataset(Source("folder", str(tmp_path / "cats")))
+
+
+def test_a_folder_without_train_holds_its_rows_directly(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    (tmp_path / "metadata.jsonl").write_text("\n".join([json.dumps(GOOD)] * 3))
+    assert len(load_dataset(Source("folder", str(tmp_path))).train) == 2
+
+
+def test_empty_lines_and_a_byte_order_mark_are_no_fault(make: Make) -> None:
+    lines = [b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r", b"", b"  ", GOOD]
+    assert len(load_dataset(make(lines)).train) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff\xfe{\x00", "not JSON in UTF-8"),
+        (b"[" * 100_000, "not JSON"),
+        ([1], "not an object"),
+        ({"question": "What?", "answer": "x"}, "“file_name” is missing"),
+        (GOOD | {"question": None}, "“question” is missing"),
+        (GOOD | {"answer": ["a"]}, "“answer” is missing or is not text"),
+        (GOOD | {"answer": "  "}, "“answer” is empty"),
+        (GOOD | {"answer": "x" * 1_000_001}, "longer than"),
+        (GOOD | {"file_name": "1.png"}, "“1.png” is not there"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_file(make: Make, line: object, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load_dataset(make([GOOD, line, GOOD]))
+    assert "Line 2 of train/metadata.jsonl" in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/passwd", "../../secret.png", "file:///etc/passwd", "http://127.0.0.1/x.png", "\\\\host\\x.png", "a\0.png"],
+)
+def test_a_picture_outside_is_refused(make: Make, tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    with pytest.raises((SourceRefused, DataError)) as caught:
+        load_dataset(make([GOOD, GOOD | {"file_name": name}]))
+    assert "Line 2" in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_link_out_of_the_folder_is_refused(make: Make, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    source = make([GOOD, GOOD | {"file_name": "link.png"}])
+    os.symlink(tmp_path / "secret.png", Path(source.name) / "train" / "link.png")
+    with pytest.raises(SourceRefused, match="outside"):
+        load_dataset(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [Source("demo", "nothing"), Source("demo", "../model"), Source("folder", "/no/such/place"), Source("hub", "a/b")],
+)
+def test_a_source_that_is_not_there(source: Source) -> None:
+    with pytest.raises(SourceNotFound):
+        load_dataset(source)
+
+
+def test_a_missing_rows_file_shows_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="file_name"):
+        load_dataset(Source("folder", str(tmp_path)))
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_broken_description_is_named(make: Make, tmp_path: Path, text: str) -> None:
+    source = make([GOOD, GOOD])
+    (Path(source.name) / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        load_dataset(source)
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of any size in a few bytes: one bit a pixel, all black."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    lines = zlib.compress(b"\0" * ((width + 7) // 8 + 1) * min(height, 10), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(9_000, 9_000), (14_000, 14_000), (65_535, 65_535), (MAX_PIXELS + 1, 1)])
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "huge.png").write_bytes(png(width, height))
+    with pytest.raises(DataError):
+        open_picture(tmp_path / "huge.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(DataError, match="damaged or no picture"):
+        open_picture(tmp_path / "x.png")
+
+
+def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 90).save(tmp_path / "x.jpg")
+    content = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "x.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="damaged"):
+        open_picture(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_every_kind_of_picture_comes_as_rgb(tmp_path: Path, mode: str) -> None:
+    name = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
+    Image.new(mode, (6, 4)).save(name)
+    picture = open_picture(name)
+    assert (picture.mode, picture.size) == ("RGB", (6, 4))
+
+
+def test_a_turned_photo_is_turned_back(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.new("RGB", (6, 4)).save(tmp_path / "x.jpg", exif=exif)
+    assert open_picture(tmp_path / "x.jpg").size == (4, 6)
+
+
+def test_a_picture_that_went_away_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no longer there"):
+        open_picture(tmp_path / "x.png")
+
+
+def test_errors_are_the_studios_own(tmp_path: Path) -> None:
+    with pytest.raises(StudioError):
+        load_dataset(Source("folder", str(tmp_path / "nothing")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "form"), [(" Red. ", "red"), ("3.5", "3.5"), ("A  b.", "a  b"), (".", ""), ("ẞ", "ss")]
+)
+def test_the_normal_form(answer: str, form: str) -> None:
+    assert normal_form(answer) == form
+
+
+def test_the_majority_share() -> None:
+    assert majority_share(["a", "A.", "b", "c"]) == 0.5
+    assert majority_share([]) == 0.0
