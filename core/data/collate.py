@@ -7,7 +7,7 @@ What it does not do: change a picture, cut a sequence, or pack rows together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ class Encoder:
         self._prompts: dict[Row, Batch] = {}
         self._answers: dict[tuple[str, str], list[int]] = {}
         self._free = CACHE_BYTES
+        self._zeros_fill: bool | None = None
 
     def prompts(self, rows: Sequence[Row]) -> Batch:
         """Prompts padded on the left, `input_ids` [B, T], for `generate`."""
@@ -87,16 +88,23 @@ class Encoder:
                 batch[key] = torch.cat([_padded(row[key], longest, fills[key], left) for row in encoded])
         return batch | self._pictures(rows, encoded, batch.keys())
 
-    def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Any) -> Batch:
+    def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
         """The inputs that do not go by token: joined if the rows' shapes allow it, else made for the batch anew.
 
-        Pictures of different sizes are padded to each other by the processor, which alone knows how.
+        Only the processor knows how it fills up rows with fewer tiles. Most use zeros: where the first such batch
+        shows that zeros give the same, they are used from then on, and no picture is processed twice.
         """
-        keys = [key for key in encoded[0] if key not in tokens]
-        if all(_joinable([row.get(key) for row in encoded]) for key in keys):
-            return {key: torch.cat([row[key] for row in encoded]) for key in keys}
+        columns = {key: [row[key] for row in encoded] for key in encoded[0] if key not in tokens}
+        if all(_differ_at_most_in(values, 1) for values in columns.values()):
+            return {key: torch.cat(values) for key, values in columns.items()}
+        fillable = all(_differ_at_most_in(values, 2) for values in columns.values())
+        if fillable and self._zeros_fill:
+            return _filled(columns)
         together = encode_prompts(self.processor, rows)
-        return {key: value for key, value in together.items() if key not in tokens}
+        made = {key: value for key, value in together.items() if key not in tokens}
+        if fillable and self._zeros_fill is None:
+            self._zeros_fill = _equal(made, _filled(columns))
+        return made
 
 
 def to_device(batch: Mapping[str, Any], device: Any, dtype: torch.dtype) -> Batch:
@@ -129,8 +137,22 @@ def _padded(value: torch.Tensor, length: int, fill: int, left: bool) -> torch.Te
     return torch.cat((missing, value) if left else (value, missing), dim=1)
 
 
-def _joinable(values: Sequence[Any]) -> bool:
-    """Whether these are tensors that differ at most in their first axis."""
-    if not all(isinstance(value, torch.Tensor) and value.ndim for value in values):
+def _differ_at_most_in(values: Sequence[Any], axes: int) -> bool:
+    """Whether these are tensors of one kind whose shapes differ in the first so many axes at most."""
+    if not all(isinstance(value, torch.Tensor) and value.ndim >= axes for value in values):
         return False
-    return len({(value.shape[1:], value.dtype) for value in values}) == 1
+    return len({(value.ndim, value.shape[axes:], value.dtype) for value in values}) == 1
+
+
+def _filled(columns: Mapping[str, Sequence[torch.Tensor]]) -> Batch:
+    """Tensors [1, N, ...] joined, those with a smaller N filled up with zeros."""
+    batch: Batch = {}
+    for key, values in columns.items():
+        longest = max(value.shape[1] for value in values)
+        batch[key] = torch.cat([_padded(value, longest, 0, left=False) for value in values])
+    return batch
+
+
+def _equal(one: Batch, other: Batch) -> bool:
+    """Whether two batches hold the same tensors."""
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

@@ -52,6 +52,22 @@ def test_tiles_are_counted_for_each_row(rows: list[Row]) -> None:
     assert encoder_of(made).training(rows)["pixel_values"].shape[:2] == (3, max(alone))
 
 
+def test_tiles_are_processed_once(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tiles()
+    encoder = encoder_of(made)
+    first = encoder.training(rows)
+    seen: list[int] = []
+
+    def counted(processor: object, part: list[Row]) -> dict:
+        seen.append(len(part))
+        return encode_prompts(processor, part)
+
+    monkeypatch.setattr("core.data.collate.encode_prompts", counted)
+    again = encoder.training(rows)
+    assert seen == [], "the first batch has shown that zeros fill up"
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     """Pictures of different sizes, questions and answers of different lengths."""
