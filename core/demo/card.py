@@ -12,7 +12,7 @@ from typing import Any
 from safetensors import safe_open
 
 from core.demo.heldout import CLAIMED_FROM, Score, evaluate_folder, heldout_examples
-from core.demo.scenes import COLOUR_NAMES, PLACES, find_fonts
+from core.demo.scenes import COLOUR_NAMES, PLACES, find_fonts, font_families
 from core.demo.shapes import SHAPES
 
 EXAMPLES: dict[str, str] = {
@@ -36,6 +36,7 @@ def measure_and_describe(folder: Path, seed: int, steps: dict[str, int], per_typ
     facts = {
         "seed": seed,
         "steps": steps,
+        "fonts": font_families(find_fonts()),
         "metric": "exact match of the greedy answer, bfloat16-trained weights run in float32",
         "parameters": count_parameters(folder),
         "safetensors_bytes": (folder / "model.safetensors").stat().st_size,
@@ -142,7 +143,7 @@ Widths and depths are in `config.json`. The tokenizer is a byte-level BPE of its
 
 def _training(facts: dict[str, Any]) -> str:
     steps = facts["steps"]
-    fonts = ", ".join(sorted({f.stem.partition("-")[0] for f in find_fonts()}))
+    fonts = ", ".join(facts["fonts"])
     return f"""\
 ## Data and training
 

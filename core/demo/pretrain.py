@@ -46,8 +46,8 @@ class Stage:
 
 PLAN: dict[str, Stage] = {
     "read": Stage(steps=1200, scenes=32, matrix_rate=6e-3, rate=2e-3),
-    "see": Stage(steps=2000, scenes=128, matrix_rate=5e-3, rate=1.5e-3),
-    "speak": Stage(steps=2400, scenes=40, matrix_rate=2.5e-3, rate=8e-4),
+    "see": Stage(steps=1600, scenes=128, matrix_rate=5e-3, rate=1.5e-3),
+    "speak": Stage(steps=2300, scenes=40, matrix_rate=2.5e-3, rate=8e-4),
 }
 WARM_UP = 40
 FLOOR = 0.03

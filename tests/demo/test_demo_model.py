@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from core.demo.card import card
 from core.demo.heldout import evaluate_folder, heldout_examples
+from core.demo.scenes import find_fonts, font_families
 
 MODEL = Path(__file__).parents[2] / "assets" / "demo" / "model"
 OTHER_SEED = 5
@@ -50,6 +51,8 @@ def test_the_card_says_what_was_recorded(facts: dict) -> None:
 
 @pytest.mark.slow
 def test_other_heldout_questions_agree_with_the_card(facts: dict) -> None:
+    if font_families(find_fonts()) != facts["fonts"]:
+        pytest.skip("digits are painted in fonts that are not installed here")
     scores = evaluate_folder(MODEL, heldout_examples(OTHER_SEED, PER_TYPE, variants=10))
     claimed = {t: s for t, s in scores.items() if facts["types"][t]["claimed"]}
     asked = sum(s.asked for s in claimed.values())

@@ -13,6 +13,7 @@ from core.demo.scenes import (
     PLACES,
     Scene,
     Thing,
+    paint_digit,
     paint_small,
     sample_scene,
 )
@@ -88,3 +89,9 @@ def test_every_type_is_asked_and_weighted() -> None:
 
 def test_places_are_nine() -> None:
     assert len(set(PLACES)) == 9
+
+
+def test_digits_are_painted_even_where_no_font_is_installed() -> None:
+    mask = paint_digit(np.random.default_rng(0), "7", [])
+    assert mask.shape == (48, 48)
+    assert mask.max() > 200
