@@ -90,7 +90,7 @@ class _Evidence:
 
     def whole(self) -> Label | None:
         """The label of a model that is all of one component, by a config without parts."""
-        component, why = (None, "") if any(_parts(self.config)) else _holds(self.config)
+        component, why = _holds(self.config)
         return Label(component, "", why) if component else None
 
     def label(self, name: str, module: Any, outer: Label | None) -> Label | None:
@@ -195,8 +195,10 @@ def _parts(config: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
 
 
 def _holds(config: Any) -> tuple[Component | None, str]:
-    """The component of a config by what it holds."""
+    """The component of a config by what it holds; none for one that is made of parts."""
     kind = type(config).__name__
+    if any(_parts(config)):
+        return None, ""
     if hasattr(config, "patch_size") and not hasattr(config, "vocab_size"):
         return "vision", f"its config ({kind}) has a patch size and no vocabulary"
     if hasattr(config, "num_mel_bins"):
