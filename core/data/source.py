@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,7 +110,27 @@ def open_picture(path: Path) -> Image:
     Raises:
         DataError: it is no picture, is damaged, or has more than `MAX_PIXELS`.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
+
+    with _header(path) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def check_pictures(rows: Iterable[Row]) -> None:
+    """Looks at every picture's header, so that a job does not end at its thousandth row.
+
+    Raises:
+        DataError: one is no picture, or too large. Damage behind the header shows only when it is opened.
+    """
+    for path in dict.fromkeys(row.picture for row in rows):
+        with _header(path):
+            pass
+
+
+@contextmanager
+def _header(path: Path) -> Iterator[Image]:
+    """The picture, its header read and within bounds; what goes wrong inside is said in words."""
+    from PIL import Image
 
     asked = f"The picture “{path.name}” was opened"
     try:
@@ -118,7 +139,7 @@ def open_picture(path: Path) -> Image:
             if width * height > MAX_PIXELS:
                 limit = f"the limit is {MAX_PIXELS // 1_000_000} megapixels"
                 raise DataError(asked, f"it has {width:,} × {height:,} pixels and {limit}", "Make it smaller")
-            return ImageOps.exif_transpose(image).convert("RGB")
+            yield image
     except FileNotFoundError:
         raise DataError(asked, "it is no longer there", "Put it back or take its row out") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

@@ -17,7 +17,7 @@ from transformers import set_seed
 
 from core.data.collate import Encoder
 from core.data.conversations import stop_ids
-from core.data.source import Dataset, load_dataset
+from core.data.source import Dataset, check_pictures, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch, TrainingError
 from core.evaluation.scores import Outcome, score
@@ -108,7 +108,8 @@ def _prepare(spec: Spec, status: StatusFile, metrics: Metrics) -> Prepared:
     status.enter("loading the data", state="running", device=reason)
     metrics.note(f"Computing on {reason}.")
     data = load_dataset(spec.data)
-    status.enter("loading the model")
+    check_pictures(data.train + data.heldout)
+    status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
     processor = load_processor(spec.model)
     model = load_model(spec.model, device, dtype)
     if device == "cpu":
