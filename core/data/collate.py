@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from core.data.conversations import check_processor, completion_ids, encode_prompts
+from core.data.conversations import check_processor, check_text, completion_ids, encode_prompts
 from core.data.source import Row
 
 IGNORED = -100
@@ -33,7 +33,7 @@ class Encoder:
         stop_ids: the tokens at which generation stops; see `conversations.stop_ids`.
 
     Raises:
-        DataError: the processor has no chat template.
+        DataError: the processor has no chat template; later, a row's picture or text cannot be used.
     """
 
     def __init__(self, processor: Any, stop_ids: frozenset[int]) -> None:
@@ -64,6 +64,7 @@ class Encoder:
         return [self._prompts.get(row) or self._encode_one(row) for row in rows]
 
     def _encode_one(self, row: Row) -> Batch:
+        check_text(self.processor, row)
         encoded = encode_prompts(self.processor, [row])
         size = sum(value.nbytes for value in encoded.values() if isinstance(value, torch.Tensor))
         if size <= self._free:

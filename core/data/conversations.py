@@ -64,6 +64,14 @@ def check_processor(processor: Any) -> None:
         raise DataError(asked, "its tokenizer has no token that ends an answer", "Take its chat or instruct version")
 
 
+def check_text(processor: Any, row: Row) -> None:
+    """Raises DataError when the text of a row holds the sign that stands for a picture."""
+    sign = getattr(processor, "image_token", None)
+    if isinstance(sign, str) and (sign in row.question or sign in row.answer):
+        asked = f"The row of “{row.picture.name}” was read"
+        raise DataError(asked, f"its text holds “{sign}”, which stands for a picture in this model", "Take it out")
+
+
 def _completion_text(processor: Any, row: Row) -> str:
     """What stands after the prompt when the template writes the whole conversation."""
     user = prompt_messages(row, with_picture=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,10 @@ def test_a_model_without_a_chat_template_is_refused_in_words() -> None:
     made.processor.chat_template = None
     with pytest.raises(DataError, match="chat template"):
         encoder_of(made)
+
+
+@pytest.mark.parametrize("key", ["question", "answer"])
+def test_a_text_that_holds_the_sign_for_a_picture_is_refused_in_words(rows: list[Row], key: str) -> None:
+    row = replace(rows[0], **{key: "an <image> in the text"})
+    with pytest.raises(DataError, match="stands for a picture"):
+        encoder_of(llava()).training([row])
