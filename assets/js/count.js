@@ -2,18 +2,10 @@
 // Closed forms: LoRA (arXiv:2106.09685) adds A [r, in] and B [out, r] to a Linear; PEFT 0.21 shapes for the others.
 // The server counts again at Start (core/lora/budget.py), and so does the worker after PEFT has wrapped the model.
 
-// Shapes of the tensors that LoRA adds to a module, as PEFT saves them: [suffix, shape].
+// Shapes of the tensors that LoRA adds to a module of shape [out, in, *kernel], as PEFT saves them: [suffix, shape].
 function tensors(module, rank) {
   const [a, b, ...kernel] = module.shape;
-  if (module.role === "embedding" && module.kind.includes("Embedding")) {
-    return [["lora_embedding_A", [rank, a]], ["lora_embedding_B", [b, rank]]];
-  }
-  if (kernel.length) {
-    const ones = kernel.map(() => 1);
-    return [["lora_A.weight", [rank, b, ...kernel]], ["lora_B.weight", [a, rank, ...ones]]];
-  }
-  const [input, output] = module.kind === "Conv1D" ? [a, b] : [b, a];
-  return [["lora_A.weight", [rank, input]], ["lora_B.weight", [output, rank]]];
+  return [["lora_A.weight", [rank, b, ...kernel]], ["lora_B.weight", [a, rank, ...kernel.map(() => 1)]]];
 }
 
 const product = (shape) => shape.reduce((n, size) => n * size, 1);

@@ -52,15 +52,12 @@ window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
   selection: () => JSON.stringify(selectionForServer()),
   job: () => state.job,
-  trying: () => JSON.stringify({ job: state.job, sample: state.trying }),
-  starting: () => update({ starting: true, startError: null, step: "train" }),
+  trying: () => JSON.stringify({ job: state.job, picture: state.trying.picture, question: state.trying.question }),
+  starting: () => update({ starting: true, startError: null, step: "train", run: null, before: state.run }),
   started: (answer) => {
     const { job, error } = JSON.parse(answer);
-    update({ starting: false, startError: error ?? null });
-    if (job) {
-      update({ run: null });
-      watch(job);
-    }
+    update({ starting: false, startError: error ?? null, run: job ? null : state.before });
+    if (job) watch(job);
   },
   stopping: () => state.run && update({ run: Object.assign(state.run, { stopping: true }) }),
   goTo,

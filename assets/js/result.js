@@ -49,13 +49,13 @@ export function mountTries(element) {
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-sample]");
     if (!button) return;
-    state.trying = Number(button.dataset.sample);
+    state.trying = state.run.samples[Number(button.dataset.sample)];
     document.querySelector("#try-event").click();
   });
   subscribe(() => {
     document.querySelector("#compare-box")?.classList.toggle("off-stage", !state.run?.status.after);
     if (state.step !== "result" || !state.run?.status.after) return;
-    draw(element, html`<p class="small soft" style="margin-bottom:6px">Try a held-out picture, or bring your own:</p><div class="tries">${state.run.samples.map((sample) => html`<button data-sample="${sample.index}" data-key="try-${sample.index}" aria-label="Ask about held-out picture ${sample.index}: ${sample.question}"><img src="${url(`jobs/${state.run.id}/pictures/${sample.picture}`)}" alt=""></button>`)}</div>`);
+    draw(element, html`<p class="small soft" style="margin-bottom:6px">Try a held-out picture, or bring your own:</p><div class="tries">${state.run.samples.map((sample, i) => html`<button data-sample="${i}" data-key="try-${i}" aria-label="Ask about held-out picture ${i + 1}: ${sample.question}"><img src="${url(`jobs/${state.run.id}/pictures/${sample.picture}`)}" alt=""></button>`)}</div>`);
   });
 }
 

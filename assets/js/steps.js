@@ -48,7 +48,7 @@ export function mountSteps(element) {
     document.body.dataset.running = isRunning() || state.starting;
     const text = summaries();
     draw(element, html`<nav class="steps" aria-label="Steps">${STEPS.map(([name, title], i) => html`
-      <button data-step="${name}" data-key="step-${name}" class="${done(name) && "done"}" aria-current="${state.step === name ? "step" : "false"}">
+      <button data-step="${name}" data-key="step-${name}" aria-label="${i + 1}. ${title}${done(name) ? ", done" : ""}: ${text[name]}" class="${done(name) && "done"}" aria-current="${state.step === name ? "step" : "false"}">
         <i aria-hidden="true">${done(name) ? "✓" : i + 1}</i><span>${title}<small>${text[name]}</small></span></button>`)}</nav>`);
   });
 }

@@ -127,6 +127,7 @@ function onKey(element, event) {
   const rows = [...element.querySelectorAll(".tree-row")];
   const at = rows.indexOf(target);
   const node = find(target.dataset.id);
+  view.focus = node.id;
   const moves = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) };
   if (event.key in moves) view.focus = moves[event.key]?.dataset.id ?? view.focus;
   else if (event.key === "ArrowRight" && node.children.length) open(node.id, true);

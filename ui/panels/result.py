@@ -49,10 +49,11 @@ def compare(studio: Studio, request: gr.Request, picture: Image | None, question
 def _sample(studio: Studio, request: gr.Request, trying: str) -> tuple[str, Row]:
     chosen = json.loads(trying)
     spec = studio.backend.spec(chosen["job"], studio.owner(request.cookies))
-    rows = load_dataset(spec.data).heldout
-    if not isinstance(chosen["sample"], int) or not 0 <= chosen["sample"] < len(rows):
-        raise DataError("A held-out picture was asked for", "the data has no such row", "Reload the page")
-    return chosen["job"], rows[chosen["sample"]]
+    data = load_dataset(spec.data)
+    for row in data.heldout:
+        if (data.picture_name(row), row.question) == (chosen["picture"], chosen["question"]):
+            return chosen["job"], row
+    raise DataError("A held-out picture was asked for", "the data has no such row", "Reload the page")
 
 
 def compare_sample(studio: Studio, request: gr.Request, trying: str) -> tuple[Image | None, str, str]:

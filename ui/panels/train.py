@@ -19,7 +19,6 @@ from ui.islands import heading, island
 from ui.plainly import sentence
 from ui.studio import Studio
 
-
 OTHER_MODELS = Settings(learning_rate=1e-4, batch_size=4)
 """What is commonly used with models of the Hub; the demo is far smaller and takes more."""
 

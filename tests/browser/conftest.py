@@ -1,0 +1,133 @@
+"""A server of its own data folder, and pages in Debian's or the system's Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """`python app.py` on a free port of the loopback interface, which can be killed and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.address = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> float:
+        """Starts it and returns the seconds until it said that it is up."""
+        began = time.monotonic()
+        environment = {
+            **os.environ,
+            "STUDIO_HOME": str(self.home),
+            "HF_HUB_OFFLINE": "1",
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "PYTHONUNBUFFERED": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+        }
+        log = (self.home / "server.log").open("a")
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            if found:
+                self.address = found.group()
+                return time.monotonic() - began
+        raise AssertionError((self.home / "server.log").read_text())
+
+    def kill(self) -> None:
+        """As a crash does it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("studio"))
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found, "Chromium is needed for the browser tests; `make browser` installs it"
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield running
+        running.close()
+
+
+class Tab:
+    """A page with the studio open, and what its console said."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page, self.server = page, server
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.open()
+
+    def open(self) -> None:
+        """Opens the page and waits for the model."""
+        self.page.goto(self.server.address)
+        self.wait("studio.state.model && studio.state.home")
+
+    def wait(self, condition: str, seconds: float = 60) -> None:
+        """Waits until a condition on `window.studio` holds."""
+        self.page.wait_for_function(f"() => window.studio && ({condition})", timeout=seconds * 1000)
+
+    def ask(self, expression: str) -> object:
+        """A value from the page."""
+        return self.page.evaluate(f"() => {expression}")
+
+    def step(self, name: str) -> None:
+        """Goes to a step by its button."""
+        self.page.click(f"nav.steps [data-step={name}]")
+
+    def start(self, steps: int) -> str:
+        """Starts a job of so many steps, waits until it is in view, and returns its id."""
+        self.step("train")
+        self.page.get_by_label("How long").fill(str(steps))
+        self.page.click("#start")
+        self.wait("studio.state.run && !studio.state.starting && studio.state.run.train.length >= 3", 120)
+        assert self.ask("studio.state.run.status.total_steps") == steps
+        return str(self.ask("studio.state.job"))
+
+    @property
+    def trainable(self) -> int:
+        """The count in sight."""
+        return int(self.page.inner_text("#trainable").replace(",", ""))
+
+
+@pytest.fixture
+def tab(server: Server, browser: Browser) -> Iterator[Tab]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    opened = Tab(context.new_page(), server)
+    yield opened
+    context.close()
+    assert not opened.errors, opened.errors

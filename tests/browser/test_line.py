@@ -1,0 +1,139 @@
+"""From page to adapter, as a person does it: look, toggle, start, reload, compare, download, load with plain PEFT."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data.source import Row, load_dataset
+from core.spec import Source
+from tests.browser.conftest import ROOT, Tab
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+STEPS = 60
+
+
+def peft_count(cells: list[str], rank: int) -> int:
+    """What PEFT counts for the demo when these cells learn."""
+    from peft import get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    from core.lora.plan import make_plan, peft_config
+    from core.models.inspection import inspect_source
+    from core.models.source import DEMO_MODEL
+    from core.spec import Selection
+
+    plan = make_plan(inspect_source(DEMO_MODEL), Selection(cells=tuple(cells)), rank=rank, alpha=16)
+    model = AutoModelForImageTextToText.from_pretrained(ROOT / "assets/demo/model")
+    return int(get_peft_model(model, peft_config(plan)).get_nb_trainable_parameters()[0])
+
+
+def test_a_toggle_shows_the_count_that_peft_makes(tab: Tab) -> None:
+    tab.step("targets")
+    page = tab.page
+    cells = tab.ask("studio.state.cells")
+    assert tab.trainable == peft_count(cells, 8)  # type: ignore[arg-type]
+    before = tab.trainable
+    page.click("#switchboard [data-cell='vision.attention']")
+    cells = tab.ask("studio.state.cells")
+    assert "vision.attention" not in cells  # type: ignore[operator]
+    assert tab.trainable < before
+    page.click("#switchboard [data-rank='16']")
+    assert tab.trainable == peft_count(cells, 16)  # type: ignore[arg-type]
+
+
+def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
+    """Exact match by nothing but transformers, one row at a time: no code of ours but the reading of rows."""
+    right = 0
+    for row in rows:
+        content = [{"type": "image", "image": row.open()}, {"type": "text", "text": row.question}]
+        inputs = processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        out = model.generate(**inputs, max_new_tokens=32, do_sample=False)
+        answer = processor.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        right += answer.strip().lower().rstrip(".") == row.answer.strip().lower().rstrip(".")
+    return right / len(rows)
+
+
+def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
+    page = tab.page
+    tab.start(STEPS)
+
+    page.reload()  # in the middle
+    tab.wait("studio.state.run && studio.state.run.train.length >= 6", 120)
+    assert tab.ask("studio.state.step") == "train"
+    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes", 240)
+    assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, STEPS + 1))
+    losses = tab.ask("studio.state.run.train.map((point) => point.loss)")
+    assert sum(losses[-5:]) < sum(losses[:5])  # type: ignore[index]
+    assert page.locator("#plot-loss .scatterlayer .trace").count() == 3
+
+    page.click("[data-go=result]")
+    status = tab.ask("studio.state.run.status")
+    assert status["after"]["exact_match"] > status["before"]["exact_match"]  # type: ignore[index]
+    page.locator(".tries [data-sample]").first.click()
+    page.wait_for_selector("#compare-answers .verdict.tuned .says", timeout=120_000)
+    shown = tab.ask("studio.state.run.answers.at(-1).answers[0].answer")
+    assert page.inner_text("#compare-answers .tuned .says") == shown
+    base = tab.ask("studio.state.run.samples[0].base")
+    assert page.inner_text("#compare-answers .base .says") == (base or "(nothing)")
+
+    with page.expect_download() as downloading:
+        page.click("#download")
+    archive = tmp_path / "adapter.zip"
+    downloading.value.save_as(archive)
+    check_zip(archive, tmp_path / "adapter", status)  # type: ignore[arg-type]
+
+
+def check_zip(archive: Path, folder: Path, status: dict[str, dict[str, float]]) -> None:
+    """The zip holds what it should, and plain PEFT gets the shown accuracy from it."""
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    with zipfile.ZipFile(archive) as opened:
+        assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "spec.json"} <= set(opened.namelist())
+        opened.extractall(folder)
+    spec = json.loads((folder / "spec.json").read_text())
+    base = AutoModelForImageTextToText.from_pretrained(ROOT / "assets/demo/model").eval()
+    processor = AutoProcessor.from_pretrained(ROOT / "assets/demo/model")
+    rows = load_dataset(Source("demo", spec["data"]["name"])).heldout
+    assert accuracy(base, processor, rows) == pytest.approx(status["before"]["exact_match"])
+    tuned = PeftModel.from_pretrained(base, folder).eval()
+    assert accuracy(tuned, processor, rows) == pytest.approx(status["after"]["exact_match"])
+
+
+def test_a_killed_server_loses_nothing(tab: Tab) -> None:
+    page = tab.page
+    job = tab.start(80)
+    tab.server.kill()
+    tab.errors.clear()
+    page.wait_for_timeout(1500)
+    tab.server.start()
+    tab.open()
+    tab.errors.clear()  # the page asked while nobody was there
+    assert tab.ask("studio.state.job") == job
+    tab.wait("studio.state.run && studio.state.run.status.state === 'finished'", 240)
+    assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, 81))
+
+
+def test_stop_keeps_what_it_has(tab: Tab) -> None:
+    page = tab.page
+    tab.step("train")
+    page.get_by_role("button", name="Advanced").click()
+    page.get_by_label("Name of the job").fill("<img src=x onerror=alert(1)> stopped & kept")
+    tab.start(5000)
+    assert page.locator("#progress img").count() == 0
+    assert "<img src=x onerror=alert(1)> stopped & kept" in page.inner_text("#progress h3")
+    page.click("#stop")
+    tab.wait("studio.state.run.status.state === 'stopped' && studio.state.run.info.adapter_bytes", 120)
+    tab.step("result")
+    assert page.locator("#download").count() == 1

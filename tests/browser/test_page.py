@@ -1,0 +1,138 @@
+"""The page itself: the tree, presets, refusals in words, phones, dark mode, accessibility, other models' counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import Server, Tab
+
+pytestmark = pytest.mark.browser
+STEPS = ("model", "targets", "data", "train", "result")
+
+
+def open_model(tab: Tab, text: str) -> None:
+    tab.step("model")
+    tab.page.fill("#model-source textarea, #model-source input", text)
+    tab.page.click("#model-open")
+
+
+def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
+    page = tab.page
+    tab.step("targets")
+    before = tab.trainable
+    page.fill("#tree input[type=search]", "q_proj")
+    rows = page.locator("#tree [role=treeitem]")
+    assert rows.count() > 0
+    leaf = page.locator("#tree [role=treeitem]:not([aria-expanded])").first
+    leaf.focus()
+    page.keyboard.press("Space")
+    assert tab.trainable < before
+    page.keyboard.press("Enter")
+    assert "attention" in page.inner_text("#tree .tree-why")
+    page.keyboard.press("Space")
+    assert tab.trainable == before
+    page.fill("#tree input[type=search]", "no such module")
+    assert rows.count() == 0
+
+
+def test_presets_and_nothing_selected(tab: Tab) -> None:
+    page = tab.page
+    tab.step("targets")
+    counts = {}
+    for preset in ("language", "vision", "vision_language", "attention", "everything"):
+        page.click(f"#switchboard [data-preset={preset}]")
+        counts[preset] = tab.trainable
+    assert counts["language"] + counts["vision"] < counts["vision_language"] == counts["everything"]
+    assert 0 < counts["attention"] < counts["everything"]
+    for cell in tab.ask("studio.state.cells"):  # type: ignore[attr-defined]
+        page.click(f"#switchboard [data-cell='{cell}']")
+    assert tab.trainable == 0
+    assert page.is_disabled("#start")
+    assert "Nothing is selected" in page.inner_text("#aside")
+
+
+@pytest.mark.parametrize("text", ["no-such/model", "/no/such/folder", "a/../../b", "x" * 300, "<b>bold</b>"])
+def test_a_model_that_cannot_be_opened_gets_a_sentence(tab: Tab, text: str) -> None:
+    open_model(tab, text)
+    page = tab.page
+    page.wait_for_selector("#model-error .note", timeout=30_000)
+    said = page.inner_text("#model-error")
+    assert said.count(".") >= 1
+    assert "Traceback" not in said
+    assert page.locator("#model-error b").count() == 0
+    assert tab.ask("studio.state.model.label") == "Demo VLM"
+
+
+def test_a_rank_that_makes_no_sense_gets_a_sentence(tab: Tab) -> None:
+    tab.step("targets")
+    before = tab.trainable
+    for rank in ("0", "1000000", "2.5"):
+        tab.page.fill("#rank", rank)
+        tab.page.press("#rank", "Tab")
+        assert "rank is a whole number" in tab.page.inner_text("#switchboard [role=alert]")
+        assert tab.trainable == before
+
+
+@pytest.mark.parametrize("rate", ["nan", "fast", "-1", "1e9"])
+def test_a_learning_rate_that_makes_no_sense_gets_a_sentence(tab: Tab, rate: str) -> None:
+    tab.step("train")
+    tab.page.get_by_label("Learning rate").fill(rate)
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#aside [role=alert]")
+    assert "learning rate" in tab.page.inner_text("#aside [role=alert]")
+    assert tab.ask("studio.state.run") is None or not tab.ask("studio.state.starting")
+
+
+def big_config(folder: Path, name: str) -> Path:
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")()
+    config.architectures = [f"{name}ForConditionalGeneration"]
+    config.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Mllama", "Qwen2_5_VL"])
+def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Path, name: str) -> None:
+    from core.lora.budget import budget
+    from core.lora.plan import make_plan
+    from core.models.inspection import inspect_source
+    from core.spec import Selection, Source, from_dict
+
+    source = Source("folder", str(big_config(tmp_path / "model", name)))
+    open_model(tab, source.name)
+    tab.wait("studio.state.model.label !== 'Demo VLM'")
+    tab.step("targets")
+    inspection = inspect_source(source)
+    for preset in ("language", "everything"):
+        tab.page.click(f"#switchboard [data-preset={preset}]")
+        chosen = json.loads(str(tab.ask("studio.selection()")))
+        plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), chosen["rank"], chosen["alpha"])
+        expected = budget(inspection, plan)
+        assert tab.trainable == expected.trainable
+        shown = tab.page.get_attribute("#aside td[title$=bytes]", "title")
+        assert shown == f"{expected.adapter_bytes:,} bytes"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_serious_accessibility_finding(server: Server, browser: Browser, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    tab = Tab(context.new_page(), server)
+    found = []
+    for step in STEPS:
+        tab.step(step)
+        tab.page.wait_for_timeout(300)
+        assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), f"{step} scrolls sideways"
+        result = Axe().run(tab.page)
+        serious = [one for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
+        found += [(step, one["id"], [node["target"] for node in one["nodes"]][:4]) for one in serious]
+    context.close()
+    assert not found, found
+    assert not tab.errors
