@@ -24,6 +24,9 @@ from core.models.inspection import inspect_source
 from core.models.source import clip, parse_source
 from core.spec import Inspection, Selection, to_dict
 
+INTERRUPTED = 130
+"""The exit status that a shell gives to what Ctrl-C ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrongly called."""
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudioError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before a job began; later ones are the job's to obey
+        return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

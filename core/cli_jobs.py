@@ -10,14 +10,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
 from core.data.source import load_dataset
-from core.errors import AdapterError, StudioError
+from core.errors import AdapterError
 from core.jobs.home import LOCAL_OWNER
 from core.jobs.local import LocalBackend
 from core.lora.budget import budget
@@ -31,14 +30,13 @@ DEMO_COMPONENTS, DEMO_ROLES = ("language", "projector"), ("attention", "mlp")
 DEMO_RANK, DEMO_ALPHA, DEMO_STEPS = 8, 16.0, 150
 LOOK_EVERY = 0.25
 """Seconds between two looks at a running job."""
-REFUSED, INTERRUPTED = 2, 130
 
 
 def add_commands(commands: Any) -> None:
     """Adds `spec`, `train` and `jobs` to the parsers of the command line."""
     spec = commands.add_parser("spec", help="the spec of a demo, to start from")
     spec.add_argument("--demo", required=True, metavar="NAME", help="name of a demo data set, such as digits")
-    spec.set_defaults(run=_in_words(run_spec))
+    spec.set_defaults(run=run_spec)
     train = commands.add_parser("train", help="run a job and wait for it; Ctrl-C stops and saves")
     what = train.add_mutually_exclusive_group(required=True)
     what.add_argument("spec", nargs="?", type=Path, metavar="SPEC.json")
@@ -46,10 +44,10 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--steps", type=int, help="optimizer steps, instead of what the spec says")
     train.add_argument("--out", type=Path, metavar="DIR", help="copy the adapter there as well")
     train.add_argument("--json", action="store_true", help="the result as one JSON object in the last line")
-    train.set_defaults(run=_in_words(run_train))
+    train.set_defaults(run=run_train)
     jobs = commands.add_parser("jobs", help="the jobs of this data folder, newest first")
     jobs.add_argument("--json", action="store_true", help="one JSON array")
-    jobs.set_defaults(run=_in_words(run_jobs))
+    jobs.set_defaults(run=run_jobs)
 
 
 def run_spec(options: argparse.Namespace) -> int:
@@ -179,21 +177,6 @@ def _result_words(status: Status, adapter: Path | None) -> str:
 
 def _scores(status: Status) -> tuple[tuple[str, Score | None], ...]:
     return ("before", status.before), ("after", status.after)
-
-
-def _in_words(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """The command with every refusal as a sentence on stderr and the exit status 2."""
-
-    def run_in_words(options: argparse.Namespace) -> int:
-        try:
-            return run(options)
-        except StudioError as error:
-            _say(str(error))
-            return REFUSED
-        except KeyboardInterrupt:  # before the job began; later ones are the job's to obey
-            return INTERRUPTED
-
-    return run_in_words
 
 
 def _say(words: str) -> None:

@@ -82,7 +82,7 @@ def test_a_refusal_is_one_sentence_and_the_status_2(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text("{")
-    assert cli.main(arguments) == 2
+    assert cli.main(arguments) == 1
     told = capsys.readouterr()
     assert words in told.err
     assert told.out == ""

@@ -50,13 +50,15 @@ class Comparison:
     def __init__(self, job_dir: Path) -> None:
         from peft import PeftModel
 
+        from core.models.device import choose_device
         from core.models.loading import load_model, load_processor
 
         self.spec = read(Spec, job_dir / "spec.json")
         folder = adapter_folder(job_dir)
         self._lock = threading.Lock()
         self._processor = load_processor(self.spec.model)
-        base = load_model(self.spec.model, *_place())
+        device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
+        base = load_model(self.spec.model, device, dtype)
         try:
             self._model = PeftModel.from_pretrained(base, str(folder)).eval()
         except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
@@ -114,15 +116,6 @@ class _Latest:
 
 
 _latest = _Latest()
-
-
-def _place() -> tuple[str, Any]:
-    """Device and precision, as the worker chooses them, so that both give the answers that were measured."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return "cpu", torch.float32
-    return "cuda", torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
 
 
 def _checked(picture: Image, question: str) -> Row:

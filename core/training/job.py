@@ -23,12 +23,12 @@ from core.errors import CountMismatch, TrainingError
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
 from core.lora.plan import peft_config
+from core.models.device import choose_device
 from core.models.inspection import inspect_model
 from core.models.loading import load_model, load_processor
 from core.models.threads import choose_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
-from core.training.device import choose_device
 from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.saving import save_adapter
