@@ -10,9 +10,9 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from core.errors import PlanError, SpecError
@@ -57,7 +57,7 @@ class Module:
     kind: str
     """Class name."""
     shape: tuple[int, ...]
-    """Shape of the weight: Linear (out, in), Conv2d (out, in, kh, kw), Embedding (num, dim), fused experts (E, a, b)."""
+    """Of the weight: Linear (out, in), Conv2d (out, in, kh, kw), Embedding (num, dim), fused experts (E, a, b)."""
     component: Component
     role: Role
     layer: int | None
@@ -129,7 +129,9 @@ class Plan:
                 "8 or 16 suits most tasks",
             )
         if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise PlanError(f"Alpha {self.alpha} was asked for", "alpha is a number above 0", "Take once or twice the rank")
+            raise PlanError(
+                f"Alpha {self.alpha} was asked for", "alpha is a number above 0", "Take once or twice the rank"
+            )
         if not 0 <= self.dropout < 1:
             raise PlanError(f"Dropout {self.dropout} was asked for", "dropout lies from 0 to below 1", "Take 0 or 0.1")
 
@@ -148,9 +150,6 @@ class Budget:
     """Exact size of `adapter_model.safetensors`."""
     by_component: dict[str, int]
     """Trainable parameters of each component that the model has, zeros included."""
-
-
-Positive = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -175,8 +174,9 @@ class Settings:
     eval_every: int = 20
     """Steps between two looks at the held-out rows."""
     eval_rows: int = 64
-    """Held-out rows looked at on the way; the first and the last look take the whole held-out split up to `final_rows`."""
+    """Held-out rows looked at on the way."""
     final_rows: int = 200
+    """Held-out rows looked at before and after; all of them when there are fewer."""
     sample_count: int = 6
     """Held-out pictures whose answers are shown while it trains."""
     max_new_tokens: int = 32
@@ -202,7 +202,9 @@ class Settings:
         )
         for name, value, low, high, hint in checks:
             if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise SpecError(f"A {name} of {value} was asked for", f"it lies from {low:g} to {high:g}", hint.capitalize())
+                raise SpecError(
+                    f"A {name} of {value} was asked for", f"it lies from {low:g} to {high:g}", hint.capitalize()
+                )
 
 
 @dataclass(frozen=True, config=_STRICT)

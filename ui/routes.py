@@ -109,6 +109,7 @@ def _home(studio: Studio, request: Request) -> Response:
     answer = _json(
         {
             "device": views.device(),
+            "notice": views.notice(),
             "datasets": views.datasets(),
             "jobs": [_job_line(studio, job) for job in jobs],
             "running": running,

@@ -14,6 +14,7 @@ from core.data.source import Dataset, demo_datasets
 from core.jobs.backend import JobRow
 from core.lora.presets import PRESETS, preset_cells
 from core.spec import Inspection, Source, Spec, Status, to_dict
+from ui import words
 
 DEFAULTS = {"rank": 8, "alpha": 16}
 DEFAULT_PRESET = "vision_language"
@@ -36,6 +37,13 @@ def device() -> dict[str, str]:
         "label": f"CPU, {cores} cores",
         "reason": f"No NVIDIA driver was found on this {platform.machine()} machine.",
     }
+
+
+def notice() -> str:
+    """What a visitor must know of this server, or nothing."""
+    if os.environ.get("SPACE_ID") and not os.environ.get("STUDIO_HOME"):
+        return words.NOT_KEPT
+    return ""
 
 
 @cache

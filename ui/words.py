@@ -72,6 +72,9 @@ EXPECTED = "Expected"
 NO_ANSWER = "(nothing)"
 ASK_FIRST = "Give a picture and a question."
 
+NOT_KEPT = (
+    "This Space has no storage of its own: jobs and adapters are gone when it restarts. Download what you want to keep."
+)
 BROKEN = (
     "Something went wrong inside the studio: it is our mistake, not yours. "
     "The server's log says what. Reload the page and try again."

@@ -24,7 +24,8 @@ function mountTop(element) {
     document.dispatchEvent(new Event("studio-theme"));
   });
   subscribe(() => draw(element, html`<header class="top"><b>${MARK}VLM LoRA Studio</b>${state.model && html`<span class="pill">${state.model.label}</span>`}<span class="sp"></span>
-    ${state.home && html`<span class="pill" title="${state.home.device.reason}">${state.home.device.label}</span>`}<button id="theme" data-key="theme">Light / dark</button></header>`));
+    ${state.home && html`<span class="pill" title="${state.home.device.reason}">${state.home.device.label}</span>`}<button id="theme" data-key="theme">Light / dark</button></header>
+    ${state.home?.notice && html`<p class="notice" role="status">${state.home.notice}</p>`}`));
 }
 
 const PLACES = {
