@@ -42,16 +42,16 @@ def look_at(
     rows: Sequence[Row],
     max_new_tokens: int,
     batch_size: int = 64,
-    between: Callable[[], None] | None = None,
+    between: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
     """Answers and losses on the rows, in their order, without training on them.
 
-    `between` is called before every batch, and may raise to break off.
+    `between` is told before every batch how many rows are done, and may raise to break off.
     """
     outcomes: list[Outcome] = []
     for part in batches(rows, batch_size):
         if between is not None:
-            between()
+            between(len(outcomes))
         answers = answers_of_batch(model, encoder, part, max_new_tokens)
         for row, answer, (nats, tokens) in zip(part, answers, row_losses(model, encoder, part), strict=True):
             outcomes.append(Outcome(answer, is_match(answer, row.answer), nats, tokens))

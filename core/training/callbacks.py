@@ -15,7 +15,7 @@ from core.errors import TrainingError
 from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.status import StatusFile
-from core.training.stopping import StopRequest
+from core.training.stopping import Stopped, StopRequest
 
 SMOOTHING = 0.1
 """Weight of the newest step in the smoothed time of a step."""
@@ -94,10 +94,17 @@ class Progress(TrainerCallback):
         )
         _check_finite(logs, step)
         if step % self._every == 0 and step < state.max_steps and not control.should_training_stop:
-            started = time.monotonic()
-            self._looks.quick(step)
-            self._pace.look(time.monotonic() - started)
+            self._look(step, control)
         self._show(step, state.max_steps)
+
+    def _look(self, step: int, control: Any) -> None:
+        """A look on the way, broken off when the job is asked to stop meanwhile."""
+        started = time.monotonic()
+        try:
+            self._looks.quick(step, between=lambda done: self._stop.check())
+        except Stopped:
+            control.should_training_stop = True
+        self._pace.look(time.monotonic() - started)
 
     def _show(self, step: int, total: int) -> None:
         seconds = self._pace.step_seconds

@@ -6,7 +6,7 @@ What it does not do: catch errors or talk to a terminal; the worker does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,26 @@ from core.spec import Spec, State
 from core.training.callbacks import Progress
 from core.training.looks import Looks
 from core.training.metrics import Metrics
-from core.training.saving import save_adapter
+from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
 from core.training.stopping import Stopped, StopRequest
 from core.training.trainer import make_trainer
 
 QUICK_ENOUGH = 5.0
 """Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
+HURRY = 10.0
+"""Seconds: after a signal, the quick rows are looked at only if that takes no longer."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one job reads and writes."""
+
+    folder: Path
+    spec: Spec
+    status: StatusFile
+    metrics: Metrics
+    stop: StopRequest
 
 
 @dataclass(frozen=True)
@@ -61,26 +74,30 @@ class Before:
     seconds: float
 
 
-def run_job(folder: Path, spec: Spec, status: StatusFile, metrics: Metrics, stop: StopRequest) -> None:
+def run_job(desk: Desk) -> None:
     """Runs the job; the status says finished or stopped when it returns.
+
+    The adapter is saved before the last look, so that nothing that was learned depends on it.
 
     Raises:
         StudioError: it cannot go on, in words.
         Exception: anything that the libraries below raise.
     """
-    ready = _prepare(spec, status, metrics)
-    looks = Looks(ready.model, ready.encoder, ready.data, spec.settings, metrics)
+    ready = _prepare(desk)
+    looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
     try:
-        before = _look_before(ready.model, looks, status, stop)
+        before = _look_before(desk, ready.model, looks)
     except Stopped:
-        status.enter("stopped before the first step", state="stopped", eta_seconds=None)
+        desk.status.enter("stopped before the first step", state="stopped", eta_seconds=None)
         return
-    _train(folder, spec, ready, looks, before, status, metrics, stop)
-    _look_after(looks, before, status, stop)
-    state: State = "stopped" if stop.made() and status.value.step < status.value.total_steps else "finished"
-    status.enter("saving", eta_seconds=None)
-    save_adapter(folder, ready.model, spec, status.ended(state), ready.by_component)
-    status.enter(state, state=state)
+    _train(desk, ready, looks, before)
+    whole = desk.status.value.step >= desk.status.value.total_steps
+    state: State = "finished" if whole else "stopped"
+    desk.status.enter("saving", eta_seconds=None)
+    save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component)
+    _look_after(desk, looks, before)
+    renew_card(desk.folder, desk.spec, desk.status.ended(state), ready.by_component)
+    desk.status.enter(state, state=state)
 
 
 def wrap(model: Any, spec: Spec) -> Any:
@@ -102,8 +119,9 @@ def wrap(model: Any, spec: Spec) -> Any:
     return wrapped
 
 
-def _prepare(spec: Spec, status: StatusFile, metrics: Metrics) -> Prepared:
+def _prepare(desk: Desk) -> Prepared:
     """Loads data, processor and model, and puts the adapter on."""
+    spec, status, metrics = desk.spec, desk.status, desk.metrics
     device, dtype, reason = choose_device()
     status.enter("loading the data", state="running", device=reason)
     metrics.note(f"Computing on {reason}.")
@@ -130,51 +148,45 @@ def _refuse_head(model: Any, spec: Spec) -> None:
         raise TrainingError("Training the output head was asked for", "the trainer cannot", "Switch the head off")
 
 
-def _look_before(model: Any, looks: Looks, status: StatusFile, stop: StopRequest) -> Before:
+def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
     """The base model, by switching the adapter off.
 
     Raises:
         Stopped: the job was asked to stop meanwhile.
     """
     started = time.monotonic()
+
+    def between(done: int) -> None:
+        desk.stop.check()
+        desk.status.show(phase=f"asking the base model, {done} of {len(looks.held_out.rows)}")
+
     with model.disable_adapter():
-        outcomes = looks.whole(0, between=_stopper(stop))
-    status.show(before=score(outcomes), majority=majority_share(row.answer for row in looks.held_out.rows))
+        outcomes = looks.whole(0, between)
+    majority = majority_share(row.answer for row in looks.held_out.rows)
+    desk.status.show(before=score(outcomes), majority=majority)
     return Before(outcomes, time.monotonic() - started)
 
 
-def _stopper(stop: StopRequest) -> Callable[[], None]:
-    def check() -> None:
-        if stop.made():
-            raise Stopped
-
-    return check
-
-
-def _train(
-    folder: Path,
-    spec: Spec,
-    ready: Prepared,
-    looks: Looks,
-    before: Before,
-    status: StatusFile,
-    metrics: Metrics,
-    stop: StopRequest,
-) -> None:
+def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before) -> None:
     """Trains until the steps are done or a stop is asked for."""
+    settings = desk.spec.settings
     bf16 = ready.dtype == torch.bfloat16
-    trainer = make_trainer(ready.model, ready.encoder, ready.data.train, spec.settings, folder, ready.device, bf16)
-    progress = Progress(looks, spec.settings.eval_every, metrics, status, stop, before.seconds)
+    trainer = make_trainer(ready.model, ready.encoder, ready.data.train, settings, desk.folder, ready.device, bf16)
+    progress = Progress(looks, settings.eval_every, desk.metrics, desk.status, desk.stop, before.seconds)
     trainer.add_callback(progress)
     trainer.train()
-    status.show(step=progress.steps_done)
+    desk.status.show(step=progress.steps_done)
 
 
-def _look_after(looks: Looks, before: Before, status: StatusFile, stop: StopRequest) -> None:
+def _look_after(desk: Desk, looks: Looks, before: Before) -> None:
     """The tuned model on the rows of `before`; after a stop that has to be quick, both on the quick rows only."""
+    status = desk.status
     status.enter("asking the tuned model")
     step = status.value.step
-    if stop.made() and before.seconds > QUICK_ENOUGH:
+    quick_seconds = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
+    if desk.stop.hurried() and quick_seconds > HURRY:
+        desk.metrics.note("The tuned model was not asked: there was no time left.")
+    elif desk.stop.made() and before.seconds > QUICK_ENOUGH:
         outcomes = looks.quick(step)
         status.show(before=score(before.outcomes[: len(outcomes)]), after=score(outcomes))
     else:

@@ -42,7 +42,7 @@ def choose_rows(rows: Sequence[Row], settings: Settings) -> HeldOut:
 
 
 class Looks:
-    """Looks of one job, each written to its metrics. `between` is called before every batch and may raise."""
+    """Looks of one job, each written to its metrics. `between` hears how many rows are done and may raise."""
 
     def __init__(self, model: Any, encoder: Encoder, data: Dataset, settings: Settings, metrics: Metrics) -> None:
         self.held_out = choose_rows(data.heldout, settings)
@@ -50,7 +50,7 @@ class Looks:
         self._length = settings.max_new_tokens
         self._batch = min(MAX_BATCH, 4 * settings.batch_size)
 
-    def quick(self, step: int, between: Callable[[], None] | None = None) -> list[Outcome]:
+    def quick(self, step: int, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at the quick rows and writes the point of this step."""
         outcomes = self._look(self.held_out.rows[: self.held_out.quick], between)
         if step == 0:
@@ -58,12 +58,13 @@ class Looks:
         self._write_point(step, outcomes)
         return outcomes
 
-    def whole(self, step: int, between: Callable[[], None] | None = None) -> list[Outcome]:
+    def whole(self, step: int, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at all rows, the quick ones first, so that their point is written as soon as it is known."""
         quick = self.quick(step, between)
-        return quick + self._look(self.held_out.rows[self.held_out.quick :], between)
+        rest = self.held_out.rows[len(quick) :]
+        return quick + self._look(rest, between and (lambda done: between(len(quick) + done)))
 
-    def _look(self, rows: Sequence[Row], between: Callable[[], None] | None) -> list[Outcome]:
+    def _look(self, rows: Sequence[Row], between: Callable[[int], None] | None) -> list[Outcome]:
         return look_at(self._model, self._encoder, rows, self._length, self._batch, between)
 
     def _write_samples(self, base: Sequence[Outcome]) -> None:

@@ -50,6 +50,16 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_compon
     return target
 
 
+def renew_card(folder: Path, spec: Spec, status: Status, by_component: dict[str, int]) -> None:
+    """Writes card and curves of a saved adapter again, with what has been measured since."""
+    discard_stage(folder)
+    stage = folder / STAGE
+    stage.mkdir()
+    for path in write_card(stage, spec, status, read_metrics(folder), by_component).parent.iterdir():
+        os.replace(path, folder / "adapter" / path.name)
+    discard_stage(folder)
+
+
 def discard_stage(folder: Path) -> None:
     """Takes away what an unfinished save has left, which also makes room on a full disk."""
     shutil.rmtree(folder / STAGE, ignore_errors=True)

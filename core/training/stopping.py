@@ -27,9 +27,18 @@ class StopRequest:
         """Whether someone asked."""
         return self._signalled or self._path.exists()
 
+    def hurried(self) -> bool:
+        """Whether a signal asked: whoever sends one does not wait long."""
+        return self._signalled
+
+    def check(self) -> None:
+        """Raises Stopped when someone asked."""
+        if self.made():
+            raise Stopped
+
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signalled = True
 
 
 class Stopped(Exception):
-    """The job was asked to stop before it had learned anything; no error."""
+    """A look was broken off because the job was asked to stop; no error."""

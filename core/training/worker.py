@@ -61,10 +61,10 @@ def run(folder: Path) -> int:
 def _run(folder: Path, status: StatusFile, stop: StopRequest) -> None:
     spec = read(Spec, folder / "spec.json")
     with contextlib.closing(Metrics(folder)) as metrics:
-        from core.training.job import run_job  # after the first status: these imports take seconds
+        from core.training.job import Desk, run_job  # after the first status: these imports take seconds
 
         _quiet()
-        run_job(folder, spec, status, metrics, stop)
+        run_job(Desk(folder, spec, status, metrics, stop))
 
 
 def _report(folder: Path, status: StatusFile, error: BaseException) -> None:

@@ -87,6 +87,20 @@ def test_a_full_disk_that_takes_not_even_the_status(
     assert "No space left" in capfd.readouterr().err
 
 
+def test_what_was_learned_is_kept_when_the_last_look_fails(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("core.training.job._look_after", broken)
+    folder = new_job(steps=2)
+    assert run(folder) == 1
+    assert status_of(folder).state == "failed"
+    names = {path.name for path in (folder / "adapter").iterdir()}
+    assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg"}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, value: float) -> None:
     from core.training.trainer import StudioTrainer

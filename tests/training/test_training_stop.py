@@ -64,6 +64,29 @@ def test_a_slow_look_is_shortened_after_a_stop(new_job: Callable[..., Path], mon
     assert status.after.rows == status.before.rows == 4
 
 
+def test_a_signal_does_not_wait_for_a_slow_look(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_job(steps=50)
+    monkeypatch.setattr("core.training.job.HURRY", 0.0)
+    at_step(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(folder) == 0
+    status = status_of(folder)
+    assert (status.state, status.after) == ("stopped", None)
+    assert (folder / "adapter" / "README.md").is_file()
+
+
+def test_a_stop_breaks_off_a_look_on_the_way(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_job(steps=50)
+    at_step(monkeypatch, 2, (folder / "stop").touch)
+    monkeypatch.setattr("core.training.callbacks.Progress.on_step_end", _count_only)
+    assert run(folder) == 0
+    assert status_of(folder).step == 2
+    assert [point["step"] for point in of_kind(folder, "eval")] == [0, 2], "the second one is the last look"
+
+
+def _count_only(self: object, args: object, state: object, control: object, **kwargs: object) -> None:
+    self.steps_done = state.global_step
+
+
 def test_stop_before_the_first_step_leaves_no_adapter(new_job: Callable[..., Path]) -> None:
     folder = new_job(steps=50)
     (folder / "stop").touch()
