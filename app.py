@@ -17,7 +17,7 @@ import gradio as gr
 from core.jobs.home import open_home
 from core.jobs.local import LocalBackend
 from ui.layout import HEAD, build_page
-from ui.routes import studio_routes
+from ui.routes import ASSETS, studio_routes
 from ui.studio import Studio
 from ui.theme import studio_theme
 from ui.warmup import warm_up_soon
@@ -36,6 +36,7 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
         theme=studio_theme(),
         head=HEAD,
         app_kwargs={"routes": studio_routes(studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
+        favicon_path=str(ASSETS / "pictures" / "favicon.png"),
         footer_links=[],
         max_file_size=MAX_UPLOAD,
         show_error=False,

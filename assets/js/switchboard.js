@@ -3,7 +3,7 @@
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { activePreset, applyPreset, choice, extent, toggleCell, toggleModules } from "./model.js";
-import { alphaRefused, COMPONENT_HELP, COMPONENT_NAME, rankRefused, ROLE_HELP, ROLE_NAME } from "./words.js";
+import { alphaRefused, COMPONENT_HELP, COMPONENT_NAME, NO_SUCH_PART, rankRefused, ROLE_HELP, ROLE_NAME } from "./words.js";
 import { short } from "./format.js";
 
 const EYE = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true"><rect x="3" y="4" width="18" height="16" rx="2"/><circle cx="9" cy="10" r="2"/><path d="M4 18l5-5 3 3 4-5 5 6"/></svg>`;
@@ -36,7 +36,7 @@ export function block(part, interactive, chosen = choice()) {
     : html`<p class="size">none: LoRA reaches nothing here</p>`;
   return html`<section class="part ${how === "none" ? "frozen" : "learns"}" data-component="${part.component}" title="${COMPONENT_HELP[part.component]}">
     <h3>${COMPONENT_NAME[part.component]}</h3>
-    <div class="size num"><span>${layers}${short(part.params)}</span><span class="state">${word}</span></div>${interactive && toggles}${strip(part, chosen)}</section>`;
+    <div class="size num"><span>${layers}${short(part.params)}</span><span class="state">${word}</span></div>${interactive ? toggles : html`<p class="help">${COMPONENT_HELP[part.component]}</p>`}${strip(part, chosen)}</section>`;
 }
 
 export function picture(model, interactive) {
@@ -65,8 +65,11 @@ function knobs() {
 
 function presets() {
   const active = activePreset();
+  const missing = state.model.presets.filter((preset) => !preset.cells.length).map((preset) => preset.title);
   return html`<div class="chips" role="group" aria-label="Presets">${state.model.presets.map((preset) => html`
-    <button data-preset="${preset.name}" data-key="preset-${preset.name}" title="${preset.why}" aria-pressed="${preset === active}" ${preset.cells.length ? "" : DISABLED}>${preset.title}</button>`)}</div>`;
+    <button data-preset="${preset.name}" data-key="preset-${preset.name}" title="${preset.cells.length ? preset.why : NO_SUCH_PART}" aria-pressed="${preset === active}" ${preset.cells.length ? "" : DISABLED}>${preset.title}</button>`)}</div>
+    ${missing.length > 0 && html`<p class="small soft">${missing.join(", ")}: ${NO_SUCH_PART}</p>`}
+    ${active && html`<p class="small soft preset-why">${active.why}</p>`}`;
 }
 
 function onClick(event) {

@@ -125,6 +125,19 @@ def test_a_killed_server_loses_nothing(tab: Tab) -> None:
     assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, 81))
 
 
+def test_a_zoom_survives_new_points(tab: Tab) -> None:
+    job = tab.start(5000)
+    page = tab.page
+    page.wait_for_selector("#plot-loss .scatterlayer .trace")
+    page.evaluate("Plotly.relayout('plot-loss', {'xaxis.range': [1, 3]})")
+    seen = tab.ask("studio.state.run.train.length")
+    tab.wait(f"studio.state.run.train.length > {seen} + 5", 60)
+    assert tab.ask("[...document.querySelector('#plot-loss').layout.xaxis.range]") == [1, 3]
+    assert tab.ask("document.querySelector('#plot-loss').data[0].x.length") > seen  # type: ignore[operator]
+    page.click("#stop")
+    tab.wait(f"studio.state.job === '{job}' && studio.state.run.status.state === 'stopped'", 60)
+
+
 def test_stop_keeps_what_it_has(tab: Tab) -> None:
     page = tab.page
     tab.step("train")
