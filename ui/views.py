@@ -19,6 +19,7 @@ from ui import words
 DEFAULTS = {"rank": 8, "alpha": 16}
 DEFAULT_PRESET = "vision_language"
 SAMPLES = 4
+EASIEST_FIRST = ("digits", "outline", "house-format", "emoji")
 DEMO_LABEL = "Demo VLM"
 ADAPTER_FILE = "adapter_model.safetensors"
 
@@ -49,7 +50,8 @@ def notice() -> str:
 @cache
 def datasets() -> list[dict[str, Any]]:
     """The demo data sets as cards; read once, they do not change while the server runs."""
-    return [_card(dataset) for dataset in demo_datasets()]
+    known = {name: place for place, name in enumerate(EASIEST_FIRST)}
+    return [_card(dataset) for dataset in sorted(demo_datasets(), key=lambda d: known.get(d.name, len(known)))]
 
 
 def _card(dataset: Dataset) -> dict[str, Any]:
