@@ -60,6 +60,7 @@ def run(folder: Path) -> int:
 
 def _run(folder: Path, status: StatusFile, stop: StopRequest) -> None:
     spec = read(Spec, folder / "spec.json")
+    _keep_to_itself()
     with contextlib.closing(Metrics(folder)) as metrics:
         from core.training.job import Desk, run_job  # after the first status: these imports take seconds
 
@@ -78,7 +79,13 @@ def _report(folder: Path, status: StatusFile, error: BaseException) -> None:
 
 def _import_all() -> None:
     """Loads what a job will need, so that a job given later starts at once."""
+    _keep_to_itself()
     import core.training.job  # noqa: F401
+
+
+def _keep_to_itself() -> None:
+    """TRL reports each use of its trainer to the Hub unless told otherwise before it is imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def _redirect(log: Path) -> None:

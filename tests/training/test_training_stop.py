@@ -159,3 +159,15 @@ def test_a_standby_worker_ends_with_its_server() -> None:
     worker = start("--standby")
     worker.stdin.close()
     assert worker.wait() == 0
+
+
+@pytest.mark.slow
+def test_a_job_on_local_files_asks_no_network(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    folder = new_job(steps=1)
+    code = (
+        "import os, socket, sys; from pathlib import Path\n"
+        "socket.getaddrinfo = lambda *asked, **_: os._exit(7)\n"
+        "from core.training.worker import run; sys.exit(run(Path(sys.argv[1])))"
+    )
+    assert start(str(folder), code=code).wait() == 0
