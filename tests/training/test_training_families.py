@@ -1,0 +1,55 @@
+"""The same line, from folder to adapter, for models of other families."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.evaluation.scores import look_at, score
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.models.inspection import inspect_source
+from core.spec import Selection, Settings, Source, Spec, write
+from core.training.looks import choose_rows
+from core.training.worker import run
+from tests.data.tiny_families import llava, qwen2_vl
+from tests.training.short_jobs import SHORT, of_kind, status_of
+
+FAMILIES = {"llava": llava, "qwen2_vl": qwen2_vl}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_folder_becomes_an_adapter_that_plain_peft_repeats(name: str, colours: Source, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from core.data.collate import Encoder
+    from core.data.conversations import stop_ids
+    from core.data.source import load_dataset
+
+    base, job = tmp_path / "secret-place" / name, tmp_path / "job"
+    family = FAMILIES[name]()
+    family.model.save_pretrained(base)
+    family.processor.save_pretrained(base)
+    job.mkdir()
+    source, selection = Source("folder", str(base)), Selection(("language.attention", "vision.attention"))
+    inspection = inspect_source(source)
+    plan = make_plan(inspection, selection, rank=2, alpha=4.0)
+    settings = Settings(**SHORT | {"steps": 12, "eval_every": 6, "learning_rate": 3e-2})
+    write(Spec(name, source, colours, selection, plan, settings, budget(inspection, plan).trainable), job / "spec.json")
+
+    assert run(job) == 0, status_of(job).error
+    losses = [point["loss"] for point in of_kind(job, "train")]
+    assert sum(losses[-3:]) < sum(losses[:3]), "a model of random weights learns little, but it learns"
+    config = json.loads((job / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == name
+    assert not any(b"secret-place" in path.read_bytes() for path in (job / "adapter").iterdir())
+
+    model = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base), job / "adapter").eval()
+    processor = AutoProcessor.from_pretrained(base)
+    encoder = Encoder(processor, stop_ids(model, processor))
+    rows = choose_rows(load_dataset(colours).heldout, settings).rows
+    outcomes = [outcome for part in (rows[:4], rows[4:]) for outcome in look_at(model, encoder, part, 4)]
+    assert score(outcomes) == status_of(job).after
