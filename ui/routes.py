@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-import secrets
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -34,13 +34,15 @@ from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
 from ui import views
 from ui.plainly import sentence
-from ui.studio import OWNER_COOKIE, Studio
+from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 YEAR = 31_536_000
 """Seconds a browser may keep what never changes under its address."""
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+
+log = logging.getLogger("studio")
 
 Answer = Callable[[Request], Response]
 
@@ -62,9 +64,18 @@ def studio_routes(studio: Studio) -> list[BaseRoute]:
         route("jobs/{job}/log", _log),
         route("jobs/{job}/pictures/{picture:path}", _job_picture),
         route("jobs/{job}/adapter.zip", _adapter),
-        Mount("/studio/static/js", StaticFiles(directory=ASSETS / "js")),
-        Mount("/studio/static/css", StaticFiles(directory=ASSETS / "css")),
+        Mount("/studio/static/js", _Assets(directory=ASSETS / "js")),
+        Mount("/studio/static/css", _Assets(directory=ASSETS / "css")),
     ]
+
+
+class _Assets(StaticFiles):
+    """Files of assets/; a browser asks each time whether they have changed, so that no page mixes two releases."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update({**HEADERS, "Cache-Control": "no-cache"})
+        return response
 
 
 def _plain(answer: Answer) -> Answer:
@@ -94,7 +105,7 @@ def _owner(studio: Studio, request: Request) -> str:
 
 
 def _plotly(_studio: Studio, _request: Request) -> Response:
-    headers = {"Cache-Control": f"public, max-age={YEAR // 12}"}
+    headers = {**HEADERS, "Cache-Control": f"public, max-age={YEAR // 12}"}
     return Response(get_plotlyjs(), media_type="text/javascript", headers=headers)
 
 
@@ -102,7 +113,7 @@ def _home(studio: Studio, request: Request) -> Response:
     """Where the page begins; a browser that is new to a shared server becomes an owner here."""
     owner = _owner(studio, request)
     fresh = studio.shared and not owner
-    owner = owner or secrets.token_urlsafe(32)
+    owner = owner or new_owner()
     jobs = studio.backend.jobs(owner)
     running = next((job.id for job in jobs if job.state not in ENDED), None)
     model = studio.open(DEMO_MODEL)
@@ -111,19 +122,21 @@ def _home(studio: Studio, request: Request) -> Response:
             "device": views.device(),
             "notice": views.notice(),
             "datasets": views.datasets(),
-            "jobs": [_job_line(studio, job) for job in jobs],
+            "jobs": _job_lines(studio, jobs),
             "running": running,
-            "model_key": model.config_hash,
+            "model_key": key_of(model),
             "defaults": views.DEFAULTS,
         }
     )
     if fresh:
-        answer.set_cookie(OWNER_COOKIE, owner, max_age=YEAR, httponly=True, samesite="lax", secure=_is_https(request))
+        answer.headers["set-cookie"] = f"{OWNER_COOKIE}={owner}; Max-Age={YEAR}; Path=/; HttpOnly; {_reach(request)}"
     return answer
 
 
-def _is_https(request: Request) -> bool:
-    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+def _reach(request: Request) -> str:
+    """Where the cookie goes: a Space is shown in a frame of another site, which may have one of its own (CHIPS)."""
+    https = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    return "Secure; SameSite=None; Partitioned" if https else "SameSite=Lax"
 
 
 def _inspection(studio: Studio, request: Request) -> Response:
@@ -131,12 +144,19 @@ def _inspection(studio: Studio, request: Request) -> Response:
 
 
 def _jobs(studio: Studio, request: Request) -> Response:
-    owner = _owner(studio, request)
-    return _json({"jobs": [_job_line(studio, job) for job in studio.backend.jobs(owner)]})
+    return _json({"jobs": _job_lines(studio, studio.backend.jobs(_owner(studio, request)))})
 
 
-def _job_line(studio: Studio, job: JobRow) -> dict[str, Any]:
-    return views.job_line(job, studio.backend.spec(job.id, job.owner), studio.backend.status(job.id, job.owner))
+def _job_lines(studio: Studio, jobs: list[JobRow]) -> list[dict[str, Any]]:
+    """Every job that can be read: one damaged folder does not take the page away."""
+    lines = []
+    for job in jobs:
+        try:
+            spec, status = studio.backend.spec(job.id, job.owner), studio.backend.status(job.id, job.owner)
+            lines.append(views.job_line(job, spec, status))
+        except StudioError as error:
+            log.warning("job %s is left out of the list: %s", job.id, error)
+    return lines
 
 
 def _job(studio: Studio, request: Request) -> Response:
@@ -171,7 +191,10 @@ def _adapter(studio: Studio, request: Request) -> Response:
 
 
 def _data_picture(_studio: Studio, request: Request) -> Response:
-    return _picture(_dataset(Source("demo", request.path_params["name"])), request.path_params["picture"])
+    name = request.path_params["name"]
+    if name not in {card["name"] for card in views.datasets()}:
+        raise SourceError("A demo data set was asked for", "there is none of this name", "Reload the page")
+    return _picture(_dataset(Source("demo", name)), request.path_params["picture"])
 
 
 def _job_picture(studio: Studio, request: Request) -> Response:
@@ -186,13 +209,13 @@ def _dataset(source: Source) -> Dataset:
 
 
 @lru_cache(maxsize=16)
-def _pictures(dataset: Dataset) -> frozenset[Path]:
-    return frozenset(row.picture for split in (dataset.heldout, dataset.train) for row in split)
+def _pictures(dataset: Dataset) -> dict[str, Path]:
+    return {dataset.picture_name(row): row.picture for split in (dataset.heldout, dataset.train) for row in split}
 
 
 def _picture(dataset: Dataset, name: str) -> Response:
-    """A picture of the data set's rows; any other path is unknown."""
-    path = (dataset.folder / name).resolve()
-    if path.suffix.lower() not in PICTURES or path not in _pictures(dataset):
+    """A picture of the data set's rows by the name it has there; no path is ever made of what was asked."""
+    path = _pictures(dataset).get(name)
+    if path is None or path.suffix.lower() not in PICTURES or path.is_symlink() or not path.is_file():
         raise SourceError("A picture was asked for", "the data set has no such picture", "Reload the page")
     return FileResponse(path, headers={**HEADERS, "Cache-Control": "private, max-age=3600"})

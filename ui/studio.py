@@ -9,16 +9,20 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from secrets import token_urlsafe
 
 from core.errors import SourceNotFound
 from core.jobs.backend import JobBackend
 from core.jobs.home import LOCAL_OWNER
 from core.models.inspection import cached_inspection, inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import Inspection, Source
+from core.spec import Inspection, Source, to_json
 
 OWNER_COOKIE = "studio-owner"
+OWNER_LENGTH = 43
+"""Characters of what `new_owner` makes."""
 log = logging.getLogger("studio")
 
 
@@ -32,13 +36,17 @@ class Studio:
     shared: bool = False
     """Whether several people use this server (a Space): each browser is then an owner of its own."""
     inspections: dict[str, Inspection] = field(default_factory=dict)
+    """Those that were opened, by their keys."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a model is built: two at once would fill the memory."""
 
     def open(self, source: Source) -> Inspection:
         """The inspection of a source, from the cache where it can be. Raises like `inspect_source`."""
-        with self.lock:
-            inspection = cached_inspection(source, self.cache) or inspect_source(source, self.cache)
-            self.inspections[inspection.config_hash] = inspection
+        inspection = cached_inspection(source, self.cache)
+        if inspection is None:
+            with self.lock:
+                inspection = inspect_source(source, self.cache)
+        self.inspections[key_of(inspection)] = inspection
         return inspection
 
     def inspection(self, key: str) -> Inspection:
@@ -54,5 +62,21 @@ class Studio:
         return self.inspections[key]
 
     def owner(self, cookies: Mapping[str, str]) -> str:
-        """Whose request it is: everybody's on one's own machine, the browser's where several people come."""
-        return cookies.get(OWNER_COOKIE, "") if self.shared else LOCAL_OWNER
+        """Whose request it is: everybody's on one's own machine, the browser's where several people come.
+
+        Nobody's, an empty string, when a browser of a shared server shows no cookie that `new_owner` can have made.
+        """
+        if not self.shared:
+            return LOCAL_OWNER
+        shown = cookies.get(OWNER_COOKIE, "")
+        return shown if len(shown) == OWNER_LENGTH else ""
+
+
+def new_owner() -> str:
+    """A name for a browser that is new to a shared server; long enough that nobody guesses it."""
+    return token_urlsafe(32)
+
+
+def key_of(inspection: Inspection) -> str:
+    """An inspection's name on the page. The source counts too: a copy of a model has the same config."""
+    return sha256(f"{inspection.config_hash} {to_json(inspection.source)}".encode()).hexdigest()

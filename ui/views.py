@@ -15,6 +15,7 @@ from core.jobs.backend import JobRow
 from core.lora.presets import PRESETS, preset_cells
 from core.spec import Inspection, Source, Spec, Status, to_dict
 from ui import words
+from ui.studio import key_of
 
 DEFAULTS = {"rank": 8, "alpha": 16}
 DEFAULT_PRESET = "vision_language"
@@ -78,7 +79,7 @@ def inspection(value: Inspection) -> dict[str, Any]:
     """A module tree as rows, to keep it small, and the presets as they fall on this model."""
     presets = [{"name": p.name, "title": p.title, "why": p.why, "cells": list(preset_cells(value, p))} for p in PRESETS]
     return {
-        "key": value.config_hash,
+        "key": key_of(value),
         "label": model_label(value.source),
         "source": str(published_source(value.source)),
         "model_class": value.model_class,

@@ -9,11 +9,12 @@ from html import escape
 import gradio as gr
 from gradio.events import Dependency
 
+from core.errors import SourceRefused
 from core.models.source import WELL_KNOWN, parse_source
 from ui import words
 from ui.islands import heading, island
 from ui.plainly import sentence
-from ui.studio import Studio
+from ui.studio import Studio, key_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,11 @@ def open_model(studio: Studio, text: str, revision: str) -> tuple[str, str]:
     """A source as a person typed it -> (the inspection's key or nothing, the reason why not as HTML)."""
     try:
         source = parse_source((text or "demo").strip(), (revision or "").strip() or None)
-        return studio.open(source).config_hash, ""
+        if studio.shared and source.kind == "folder":
+            raise SourceRefused(
+                "A folder was asked for", "others use this server too", "Give a model of the Hub, such as owner/name"
+            )
+        return key_of(studio.open(source)), ""
     except Exception as error:
         return "", f'<div class="note bad" role="alert">{escape(sentence(error))}</div>'
 

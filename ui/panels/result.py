@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from core.adapters.compare import Answers, open_comparison
-from core.data.source import Row, load_dataset
+from core.data.source import Row, load_dataset, open_picture
 from core.errors import DataError
 from ui import words
 from ui.handlers import with_request
@@ -35,13 +36,14 @@ def _refused(error: Exception) -> str:
     return f'<div class="note bad" role="alert">{escape(sentence(error))}</div>'
 
 
-def compare(studio: Studio, request: gr.Request, picture: Image | None, question: str, job: str) -> str:
-    """Both models' answers about a person's own picture, as HTML."""
+def compare(studio: Studio, request: gr.Request, picture: str | None, question: str, job: str) -> str:
+    """Both models' answers about a person's own picture (its file, whose size is looked at first), as HTML."""
     try:
-        if picture is None or not question.strip():
+        if not picture or not (question or "").strip():
             raise DataError("Comparing was asked for", "a picture or a question is missing", words.ASK_FIRST)
         folder = studio.backend.folder(job, studio.owner(request.cookies))
-        return _both(open_comparison(folder).answer(picture, question))
+        image = open_picture(Path(picture))
+        return _both(open_comparison(folder).answer(image, question))
     except Exception as error:
         return _refused(error)
 
@@ -77,7 +79,12 @@ def build_result(studio: Studio) -> None:
             island("tries")
             with gr.Row(equal_height=False):
                 picture = gr.Image(
-                    type="pil", label=words.COMPARE_PICTURE, sources=["upload", "clipboard"], height=230, min_width=220
+                    type="filepath",
+                    image_mode=None,
+                    label=words.COMPARE_PICTURE,
+                    sources=["upload", "clipboard"],
+                    height=230,
+                    min_width=220,
                 )
                 with gr.Column(min_width=260):
                     question = gr.Textbox(

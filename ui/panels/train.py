@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 import gradio as gr
 
 from core.data.source import load_dataset
-from core.errors import SpecError
+from core.errors import JobError, SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.spec import Selection, Settings, Source, Spec, from_dict
@@ -57,10 +58,13 @@ def settings_of(form: dict[str, Any]) -> Settings:
         SpecError: a field is empty, no number or out of range.
     """
     values = {name: value for name, value in form.items() if name not in ("unit", "length", "name", "dropout")}
+    empty = [name.replace("_", " ") for name in ("length", *values) if form[name] is None]
+    if empty:
+        raise SpecError("Training was asked for", f"the field for {', '.join(empty)} is empty", "Fill it in")
     values["learning_rate"] = _number(form["learning_rate"])
     length = form["length"]
-    if length is None:
-        raise SpecError("Training was asked for", "how long is empty", "Give a number of steps or epochs")
+    if not math.isfinite(length):
+        raise SpecError("Training was asked for", "it would never end", "Give a number of steps or epochs")
     if form["unit"] == words.UNIT_EPOCHS:
         return from_dict(Settings, {**values, "epochs": float(length), "steps": None})
     return from_dict(Settings, {**values, "epochs": None, "steps": int(length)})
@@ -116,8 +120,14 @@ def start(studio: Studio, request: gr.Request, choice: str, *values: Any) -> str
     """Starts a job -> JSON with `job` or `error` for the page's script."""
     try:
         form = dict(zip((field.name for field in fields(SettingsForm)), values, strict=True))
-        spec = make_spec(studio, json.loads(choice), form)
-        return json.dumps({"job": studio.backend.submit(spec, studio.owner(request.cookies))})
+        owner = studio.owner(request.cookies)
+        if not owner:
+            raise JobError(
+                "Training was asked for",
+                "your browser keeps no cookie of this page, by which a job is known as yours",
+                "Allow its cookies, or open it in a tab of its own, and reload",
+            )
+        return json.dumps({"job": studio.backend.submit(make_spec(studio, json.loads(choice), form), owner)})
     except Exception as error:
         return json.dumps({"error": sentence(error)})
 
