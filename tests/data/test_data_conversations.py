@@ -17,7 +17,7 @@ from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
-from tests.data.tiny_families import THINKING_TEMPLATE, Family, llava, qwen2_vl
+from tests.data.tiny_families import THINKING_TEMPLATE, Family, gemma3, llava, mllama, qwen2_vl
 
 
 def demo() -> Family:
@@ -36,6 +36,8 @@ FAMILIES = {
     "demo": demo,
     "tiles": tiles,
     "llava": llava,
+    "gemma3": gemma3,
+    "mllama": mllama,
     "qwen2_vl": qwen2_vl,
     "thinking": lambda: qwen2_vl(THINKING_TEMPLATE),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,3 +116,78 @@ def qwen2_vl(template: str = QWEN_TEMPLATE) -> Family:
     )  # fmt: skip
     torch.manual_seed(0)
     return Family(processor, Qwen2VLForConditionalGeneration(config).eval())
+
+
+GEMMA_TEMPLATE = (  # as google/gemma-3-4b-it: BOS in the template, and a turn that ends with a token of its own
+    "{{ bos_token }}{% for message in messages %}{% set role = 'model' if message['role'] == 'assistant' else "
+    "message['role'] %}<start_of_turn>{{ role }}\n{% for content in message['content'] %}{% if content['type'] == "
+    "'image' %}<start_of_image>{% else %}{{ content['text'] | trim }}{% endif %}{% endfor %}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+MLLAMA_TEMPLATE = (  # as meta-llama/Llama-3.2-11B-Vision-Instruct, without the system turn
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{% for content in message['content'] %}{% if content['type'] == 'image' %}<|image|>{% else %}"
+    "{{ content['text'] }}{% endif %}{% endfor %}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+
+
+def gemma3() -> Family:
+    """Gemma 3 in small: inputs say which tokens are a picture's, and those see each other both ways."""
+    from transformers import Gemma3ForConditionalGeneration, Gemma3ImageProcessor, Gemma3Processor
+
+    from tests.models.families import CONFIGS
+
+    specials = ["<pad>", "<eos>", "<bos>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+    tokenizer = bytes_tokenizer(
+        [*specials, "<start_of_turn>", "<end_of_turn>"], bos=True,
+        pad_token="<pad>", eos_token="<eos>", bos_token="<bos>",
+        boi_token="<start_of_image>", eoi_token="<end_of_image>", image_token="<image_soft_token>",
+    )  # fmt: skip
+    side = CONFIGS["gemma3"]["vision_config"]["image_size"]
+    pictures = Gemma3ImageProcessor(size={"height": side, "width": side})
+    processor = Gemma3Processor(pictures, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=4)
+    made = _model(
+        "gemma3", Gemma3ForConditionalGeneration, tokenizer,
+        boi_token_index=3, eoi_token_index=4, image_token_index=5, eos_token_id=[1, 7],
+    )  # fmt: skip
+    made.generation_config.eos_token_id = [1, 7]
+    return Family(processor, made)
+
+
+def mllama() -> Family:
+    """Llama 3.2 Vision in small: the text looks at the picture through a mask with one entry a token."""
+    from transformers import MllamaForConditionalGeneration, MllamaImageProcessor, MllamaProcessor
+
+    from tests.models.families import CONFIGS
+
+    specials = ["<pad>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]
+    tokenizer = bytes_tokenizer(
+        [*specials, "<|python_tag|>", "<|image|>"], bos=True,
+        pad_token="<pad>", bos_token="<|begin_of_text|>", eos_token="<|eot_id|>",
+    )  # fmt: skip
+    side = CONFIGS["mllama"]["vision_config"]["image_size"]
+    pictures = MllamaImageProcessor(size={"height": side, "width": side}, max_image_tiles=1)
+    processor = MllamaProcessor(pictures, tokenizer, chat_template=MLLAMA_TEMPLATE)
+    return Family(processor, _model("mllama", MllamaForConditionalGeneration, tokenizer, image_token_index=6))
+
+
+def _model(name: str, model_class: Any, tokenizer: PreTrainedTokenizerFast, **settings: Any) -> Any:
+    """The family's tiny model with the tokenizer's size; its gates are opened, so that it really sees."""
+    import transformers
+
+    from tests.models.families import CONFIGS
+
+    given = copy.deepcopy(CONFIGS[name])
+    ids = {"bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    given["text_config"] |= {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, **ids}
+    if name == "mllama":  # its rotation takes the head's size from these two
+        given["text_config"]["hidden_size"] = given["text_config"]["num_attention_heads"] * 8
+    config = transformers.CONFIG_MAPPING[given["model_type"]].from_dict(given | settings)
+    torch.manual_seed(0)
+    model = model_class(config).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if "gate" in parameter_name and parameter.numel() == 1:
+                parameter.fill_(1.0)
+    return model
