@@ -13,13 +13,16 @@ export async function getJson(path) {
 
 let script = null;
 
-// Plotly is 4.8 MB: fetched once, when the first plot is about to be drawn.
+// Plotly is 4.8 MB: fetched once, and again only when that failed.
 export function plotly() {
   script ??= new Promise((resolve, reject) => {
     const tag = document.createElement("script");
     tag.src = url("plotly.js");
     tag.onload = () => resolve(window.Plotly);
-    tag.onerror = () => reject(new Error("The plot library did not load. Reload the page."));
+    tag.onerror = () => {
+      script = null;
+      reject(new Error("The plot library did not load. Reload the page."));
+    };
     document.head.append(tag);
   });
   return script;

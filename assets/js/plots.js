@@ -91,6 +91,14 @@ function refresh(element) {
   return true;
 }
 
+// Plotly takes a second or two to run: it does so while the page is at rest, so that the first point need not wait.
+function loadWhenIdle() {
+  const load = () => plotly().catch(() => {}); // said when a plot is to be drawn and it is still not there
+  if (window.requestIdleCallback) window.requestIdleCallback(load, { timeout: 3000 });
+  else setTimeout(load, 1000);
+  return true;
+}
+
 export function mountPlots(element) {
   element.addEventListener("input", (event) => {
     if (event.target.id === "smoothing") options.smoothing = Number(event.target.value);
@@ -102,8 +110,9 @@ export function mountPlots(element) {
     for (const chart of CHARTS) window.Plotly.relayout(`plot-${chart.id}`, { "xaxis.autorange": true, ...(chart.y?.range ? { "yaxis.range": chart.y.range } : { "yaxis.autorange": true }) });
   });
   document.addEventListener("studio-theme", () => refresh(element));
-  let drawn = null;
+  let [drawn, early] = [null, false];
   subscribe((now) => {
+    if (now.model && !early) early = loadWhenIdle();
     const mark = [now.step, now.run?.id, now.run?.next, now.run?.status.state].join();
     if (mark !== drawn) refresh(element);
     drawn = mark;
