@@ -37,9 +37,10 @@ def load_model(source: Source, device: str, dtype: torch.dtype) -> Any:
 
     resolved = resolve(source)
     with _in_words(f"The model “{source}” was loaded"):
-        model = _model_class(resolved).from_pretrained(
-            _place(resolved), dtype=dtype, use_safetensors=True, **_options(resolved)
+        model, report = _model_class(resolved).from_pretrained(
+            _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved)
         )
+        _refuse_gaps(source, report)
         model = model.to(device).eval()
     threads, _ = choose_threads(model.num_parameters())
     if device == "cpu" and threads is not None:
@@ -74,6 +75,17 @@ def public_name(source: Source) -> str:
     return source.name if source.kind == "hub" else Path(source.name).expanduser().resolve().name
 
 
+def _refuse_gaps(source: Source, report: dict[str, Any]) -> None:
+    """Refuses weights that leave a part of the model as random numbers, which transformers only warns of."""
+    gaps = sorted(map(str, report.get("missing_keys") or ())) + sorted(map(str, report.get("mismatched_keys") or ()))
+    if gaps:
+        raise SourceRefused(
+            f"The model “{source}” was loaded",
+            f"its weights lack {len(gaps)} of its parameters, such as {gaps[0]}",
+            "Take the files as their makers published them",
+        )
+
+
 def _place(resolved: Resolved) -> str:
     """What `from_pretrained` is given first: a Hub id or a folder."""
     return resolved.source.name if resolved.source.kind == "hub" else str(resolved.folder)
@@ -98,7 +110,9 @@ def _model_class(resolved: Resolved) -> Any:
     if hasattr(found, "can_generate") and found.can_generate():
         return found
     raise SourceRefused(
-        f"The model “{resolved.source}” was loaded", f"a {names[0]} writes no text", "Take its chat or instruct version"
+        f"The model “{resolved.source}” was loaded",
+        f"its class {names[0]} writes no text",
+        "Take its chat or instruct version",
     )
 
 
