@@ -13,6 +13,7 @@ from core.data.source import load_dataset
 from core.errors import JobError, SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
+from core.models.source import clip
 from core.spec import Selection, Settings, Source, Spec, from_dict
 from ui import words
 from ui.handlers import with_request
@@ -75,7 +76,7 @@ def _number(text: Any) -> float:
         return float(str(text).strip().replace(",", "."))
     except ValueError:
         raise SpecError(
-            f"A learning rate of “{text}” was asked for", "it is no number", "Write it as 0.003 or 3e-3"
+            f"A learning rate of “{clip(str(text))}” was asked for", "it is no number", "Write it as 0.003 or 3e-3"
         ) from None
 
 
