@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from core.errors import PlanError, SpecError
+from core.files import taking_the_place_of
 
 SCHEMA_VERSION = 1
 MAX_RANK = 4096
@@ -318,7 +318,10 @@ def read(kind: type[Value], path: Path) -> Value:
 
 
 def write(value: Any, path: Path) -> None:
-    """Writes the value as JSON through a temporary file and a rename, so that no reader sees half of it."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    staged.write_text(to_json(value, indent=2) + "\n")
-    os.replace(staged, path)
+    """Writes the value as JSON, so that no reader sees half of it and a failure leaves what was there.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    with taking_the_place_of(path) as staged:
+        staged.write_text(to_json(value, indent=2) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"errors"},
+    {"errors", "files"},
     {"spec"},
     {"models"},
     {"data", "lora"},

@@ -19,6 +19,7 @@ from core.adapters.card import card_text
 from core.adapters.curves import curves_svg
 from core.adapters.published import published_spec
 from core.errors import AdapterError
+from core.files import taking_the_place_of
 from core.models.loading import public_name
 from core.spec import Spec, Status, read, to_json
 
@@ -58,14 +59,13 @@ def zip_adapter(job_dir: Path) -> Path:
     newest = max(file.stat().st_mtime_ns for file in _present(job_dir))
     if target.exists() and target.stat().st_mtime_ns >= newest:
         return target
-    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
-            for name, content in _contents(job_dir, spec).items():
-                _add(archive, name, content)
-        staged.replace(target)
+        with taking_the_place_of(target) as staged:
+            with zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
+                for name, content in _contents(job_dir, spec).items():
+                    _add(archive, name, content)
+            os.utime(staged, ns=(newest, newest))  # what changes while it is made counts as newer
     except OSError as error:
-        staged.unlink(missing_ok=True)
         raise AdapterError(
             "A download was asked for", f"the zip cannot be written ({error.strerror})", "Make room and try again"
         ) from None

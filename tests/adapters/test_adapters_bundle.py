@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from core.adapters import bundle
 from core.adapters.bundle import copy_adapter, write_card, zip_adapter
 from core.adapters.card import card_text
 from core.adapters.curves import curves_svg, nice_ticks
@@ -44,6 +48,43 @@ def test_the_same_adapter_gives_the_same_bytes(job_dir: Path):
     first.unlink()
     assert zip_adapter(job_dir).read_bytes() == data
     assert not list(job_dir.glob(".*.tmp"))
+
+
+def test_downloads_at_the_same_time_are_all_whole(job_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    job = shutil.copytree(job_dir, tmp_path / "job")
+    barrier = threading.Barrier(4)
+    add = bundle._add
+
+    def together(*arguments: object) -> None:
+        if arguments[1] == "README.md":
+            barrier.wait(10)
+        add(*arguments)
+
+    monkeypatch.setattr(bundle, "_add", together)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: zip_adapter(job).read_bytes(), range(4)))
+    assert len(set(made)) == 1
+    with zipfile.ZipFile(io.BytesIO(made[0])) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == NAMES
+    assert not list(job.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(("error", "seen"), [(OSError(28, "No space"), AdapterError), (KeyboardInterrupt(), None)])
+def test_a_zip_that_could_not_be_made_leaves_nothing(
+    job_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, seen: type | None
+):
+    job = shutil.copytree(job_dir, tmp_path / "job")
+    for old in job.glob("*.zip"):
+        old.unlink()
+
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bundle, "_add", broken)
+    with pytest.raises(seen or type(error)):
+        zip_adapter(job)
+    assert not [*job.glob(".*"), *job.glob("*.zip")]
 
 
 def test_a_changed_card_gives_a_new_zip(job_dir: Path, tmp_path: Path):
