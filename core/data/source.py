@@ -3,7 +3,7 @@
     dataset.json                title, story, licence, attribution, question, kind (all may be missing)
     train/metadata.jsonl        {"file_name": "0001.png", "question": "Which digit is it?", "answer": "7"}
     train/0001.png
-    heldout/metadata.jsonl      rows that are only ever looked at; without this folder a tenth of the rows is held out
+    heldout/metadata.jsonl      rows that are only looked at; without this folder a tenth of the pictures is held out
 
 A folder without `train/` may hold `metadata.jsonl` and the pictures directly.
 What it does not do: fetch anything, follow a link out of the folder, or open a picture before it is asked for.
@@ -183,20 +183,38 @@ def _splits(folder: Path) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     train = tuple(_rows(folder, learn))
     if (folder / "heldout").is_dir():
         heldout = tuple(_rows(folder, folder / "heldout"))
+        _refuse_shared(folder, train, heldout)
     else:
         train, heldout = _hold_out(train)
     for name, rows in (("train on", train), ("hold out", heldout)):
         if not rows:
-            raise DataError(f"The data “{folder.name}” was read", f"it has no rows to {name}", "Give at least two rows")
+            raise DataError(
+                f"The data “{folder.name}” was read",
+                f"it has no rows to {name}",
+                "Give at least two rows, about two pictures",
+            )
     return train, heldout
 
 
 def _hold_out(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """A seeded tenth of the rows, at least one, kept from training."""
-    count = max(1, round(HELD_OUT_SHARE * len(rows)))
-    chosen = set(random.Random(HELD_OUT_SEED).sample(range(len(rows)), min(count, len(rows))))
-    train = tuple(row for index, row in enumerate(rows) if index not in chosen)
-    return train, tuple(rows[index] for index in sorted(chosen))
+    """The rows of a seeded tenth of the pictures, at least one, kept from training: no picture is on both sides."""
+    pictures = list(dict.fromkeys(row.picture for row in rows))
+    count = min(len(pictures), max(1, round(HELD_OUT_SHARE * len(pictures))))
+    chosen = set(random.Random(HELD_OUT_SEED).sample(pictures, count))
+    train = tuple(row for row in rows if row.picture not in chosen)
+    return train, tuple(row for row in rows if row.picture in chosen)
+
+
+def _refuse_shared(root: Path, train: tuple[Row, ...], heldout: tuple[Row, ...]) -> None:
+    """Raises DataError when a held-out picture is also trained on: the result would flatter."""
+    learned = {row.picture for row in train}
+    shared = next((row.picture for row in heldout if row.picture in learned), None)
+    if shared is not None:
+        raise DataError(
+            f"The data “{root.name}” was read",
+            f"“{shared.relative_to(root).as_posix()}” is both trained on and held out",
+            "Take its rows out of train/metadata.jsonl or out of heldout/metadata.jsonl",
+        )
 
 
 def _rows(root: Path, folder: Path) -> Iterator[Row]:

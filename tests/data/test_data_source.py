@@ -21,9 +21,14 @@ GOOD = {"file_name": "0.png", "question": "What is it?", "answer": "a cat"}
 Make = Callable[..., Source]
 
 
+def good(number: int, **changes: object) -> dict[str, object]:
+    """A line about the picture of this number."""
+    return {**GOOD, "file_name": f"{number}.png", **changes}
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """A folder with these lines in `train/` (and `heldout/`), each with the picture `0.png`."""
+    """A folder with these lines in `train/` (and `heldout/`), and as many pictures from `0.png` on."""
 
     def folder(lines: list, heldout: list | None = None) -> Source:
         root = tmp_path / "cats"
@@ -31,7 +36,8 @@ def make(tmp_path: Path) -> Make:
             if rows is None:
                 continue
             (root / split).mkdir(parents=True)
-            Image.new("RGB", (8, 8)).save(root / split / "0.png")
+            for number in range(len(rows)):
+                Image.new("RGB", (8, 8)).save(root / split / f"{number}.png")
             text = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in rows)
             (root / split / "metadata.jsonl").write_bytes(text)
         return Source("folder", str(root))
@@ -65,7 +71,7 @@ def test_a_folder_with_both_splits(make: Make) -> None:
 
 
 def test_a_tenth_is_held_out_and_never_trained_on(make: Make) -> None:
-    source = make([GOOD | {"answer": str(number)} for number in range(50)])
+    source = make([good(number, answer=str(number)) for number in range(50)])
     dataset = load_dataset(source)
     assert (len(dataset.train), len(dataset.heldout)) == (45, 5)
     answers = [int(row.answer) for row in dataset.train + dataset.heldout]
@@ -73,8 +79,36 @@ def test_a_tenth_is_held_out_and_never_trained_on(make: Make) -> None:
     assert load_dataset(source) == dataset, "the same every time"
 
 
+def test_a_held_out_picture_is_never_trained_on_whatever_is_asked_about_it(make: Make) -> None:
+    questions = ("What is it?", "Which colour?", "How many?")
+    lines = [good(number, question=question) for number in range(20) for question in questions]
+    dataset = load_dataset(make(lines))
+    assert not {row.picture for row in dataset.train} & {row.picture for row in dataset.heldout}
+    assert (len(dataset.train), len(dataset.heldout)) == (54, 6), "a tenth of the pictures with all their rows"
+
+
+def test_one_picture_cannot_be_trained_on_and_held_out(make: Make) -> None:
+    with pytest.raises(DataError, match="about two pictures"):
+        load_dataset(make([GOOD, GOOD, GOOD]))
+
+
+def test_a_file_in_both_splits_is_refused_by_name(make: Make) -> None:
+    source = make([good(0), good(1)], [good(0), GOOD | {"file_name": "../train/1.png"}])
+    with pytest.raises(DataError, match=r"“train/1\.png” is both trained on and held out"):
+        load_dataset(source)
+
+
+def test_a_link_to_a_trained_picture_is_the_same_file(make: Make) -> None:
+    source = make([good(0), good(1)], [good(0)])
+    held_out = Path(source.name) / "heldout" / "0.png"
+    held_out.unlink()
+    held_out.symlink_to("../train/1.png")
+    with pytest.raises(DataError, match=r"“train/1\.png” is both trained on and held out"):
+        load_dataset(source)
+
+
 def test_two_rows_are_enough_and_one_is_not(make: Make, tmp_path: Path) -> None:
-    dataset = load_dataset(make([GOOD, GOOD]))
+    dataset = load_dataset(make([good(0), good(1)]))
     assert (len(dataset.train), len(dataset.heldout)) == (1, 1)
     (tmp_path / "cats" / "train" / "metadata.jsonl").write_text(json.dumps(GOOD))
     with pytest.raises(DataError, match="at least two rows"):
@@ -82,13 +116,14 @@ def test_two_rows_are_enough_and_one_is_not(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_train_holds_its_rows_directly(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
-    (tmp_path / "metadata.jsonl").write_text("\n".join([json.dumps(GOOD)] * 3))
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "metadata.jsonl").write_text("\n".join(json.dumps(good(number)) for number in range(3)))
     assert len(load_dataset(Source("folder", str(tmp_path))).train) == 2
 
 
 def test_empty_lines_and_a_byte_order_mark_are_no_fault(make: Make) -> None:
-    lines = [b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r", b"", b"  ", GOOD]
+    lines = [b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r", b"", b"  ", good(1)]
     assert len(load_dataset(make(lines)).train) == 1
 
 
@@ -104,7 +139,7 @@ def test_empty_lines_and_a_byte_order_mark_are_no_fault(make: Make) -> None:
         (GOOD | {"answer": ["a"]}, "“answer” is missing or is not text"),
         (GOOD | {"answer": "  "}, "“answer” is empty"),
         (GOOD | {"answer": "x" * 1_000_001}, "longer than"),
-        (GOOD | {"file_name": "1.png"}, "“1.png” is not there"),
+        (GOOD | {"file_name": "none.png"}, "“none.png” is not there"),
     ],
 )
 def test_a_bad_line_is_named_with_its_file(make: Make, line: object, words: str) -> None:
