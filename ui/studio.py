@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
 
-from core.errors import SourceNotFound
+from core.errors import JobError, SourceNotFound
 from core.jobs.backend import JobBackend
 from core.jobs.home import LOCAL_OWNER
 from core.models.inspection import cached_inspection, inspect_source
@@ -70,6 +70,21 @@ class Studio:
             return LOCAL_OWNER
         shown = cookies.get(OWNER_COOKIE, "")
         return shown if len(shown) == OWNER_LENGTH else ""
+
+    def known_owner(self, cookies: Mapping[str, str]) -> str:
+        """Whose request it is, where it must be somebody's: what nobody owns, every visitor would own.
+
+        Raises:
+            JobError: it is nobody's.
+        """
+        owner = self.owner(cookies)
+        if not owner:
+            raise JobError(
+                "Training was asked for",
+                "your browser keeps no cookie of this page, by which a job is known as yours",
+                "Allow its cookies, or open it in a tab of its own, and reload",
+            )
+        return owner
 
 
 def new_owner() -> str:
