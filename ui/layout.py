@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import gradio as gr
 
 from ui import words
@@ -12,7 +10,7 @@ from ui.panels.data import build_data
 from ui.panels.model import build_model
 from ui.panels.result import build_result
 from ui.panels.targets import build_targets
-from ui.panels.train import build_train, usual_settings
+from ui.panels.train import build_train
 from ui.studio import Studio
 
 STYLES = ("base", "switchboard", "tree", "budget", "run", "widgets")
@@ -27,20 +25,11 @@ def build_page(studio: Studio) -> gr.Blocks:
             with gr.Column(min_width=0):
                 island("nav")
             with gr.Column(elem_id="main"):
-                model = build_model(studio)
+                build_model(studio)
                 build_targets()
                 build_data()
-                form = build_train(studio)
+                build_train(studio)
                 build_result(studio)
             with gr.Column(min_width=0):
                 island("aside")
-        for opened in model.opened:
-            opened.then(
-                partial(usual_settings, studio),
-                model.key,
-                [form.learning_rate, form.batch_size],
-                queue=False,
-                show_progress="hidden",
-                api_visibility="private",
-            )
     return page

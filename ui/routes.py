@@ -30,6 +30,7 @@ from starlette.staticfiles import StaticFiles
 from core.data.source import Dataset, load_dataset
 from core.errors import AdapterError, JobError, SourceError, StudioError
 from core.jobs.backend import JobRow
+from core.models.inspection import cached_inspection
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
 from ui import views
@@ -162,7 +163,8 @@ def _job_lines(studio: Studio, jobs: list[JobRow]) -> list[dict[str, Any]]:
 def _job(studio: Studio, request: Request) -> Response:
     job, owner = request.path_params["job"], _owner(studio, request)
     spec, status = studio.backend.spec(job, owner), studio.backend.status(job, owner)
-    return _json(views.job(spec, status, studio.backend.folder(job, owner)))
+    made = cached_inspection(spec.model, studio.cache)
+    return _json(views.job(spec, status, studio.backend.folder(job, owner), made))
 
 
 def _since(request: Request) -> int:

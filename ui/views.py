@@ -11,7 +11,9 @@ from typing import Any
 
 from core.adapters.published import published_source, published_spec
 from core.data.source import Dataset, demo_datasets
+from core.errors import PlanError
 from core.jobs.backend import JobRow
+from core.lora.budget import budget
 from core.lora.presets import PRESETS, preset_cells
 from core.spec import Inspection, Source, Spec, Status, to_dict
 from ui import words
@@ -107,8 +109,8 @@ def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
     }
 
 
-def job(spec: Spec, status: Status, folder: Path) -> dict[str, Any]:
-    """One job that is opened."""
+def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> dict[str, Any]:
+    """One job that is opened; with the inspection of its model also what each component got."""
     adapter = folder / "adapter" / ADAPTER_FILE
     return {
         "name": spec.name,
@@ -117,7 +119,16 @@ def job(spec: Spec, status: Status, folder: Path) -> dict[str, Any]:
         "spec": to_dict(published_spec(spec)),
         "status": to_dict(status),
         "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
+        "by_component": _by_component(spec, made),
     }
+
+
+def _by_component(spec: Spec, made: Inspection | None) -> dict[str, int] | None:
+    """None too when the model of this name has other modules by now."""
+    try:
+        return budget(made, spec.plan).by_component if made else None
+    except PlanError:
+        return None
 
 
 def _data_title(spec: Spec) -> str:

@@ -4,10 +4,14 @@ const ROOT = new URL("studio/", document.baseURI);
 
 export const url = (path) => new URL(path, ROOT).href;
 
+// The address of a picture below a path; its name is a person's own and may hold any sign.
+export const pictureUrl = (path, name) => url(`${path}/${name.split("/").map(encodeURIComponent).join("/")}`);
+
+// Raises an error with the server's sentence and `status`; without `status` when the server did not answer.
 export async function getJson(path) {
   const answer = await fetch(url(path), { credentials: "same-origin" });
   const data = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`);
+  if (!answer.ok) throw Object.assign(new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`), { status: answer.status });
   return data;
 }
 

@@ -32,7 +32,7 @@ function body(budget) {
   if (!budget) return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div><div class="big soft">–</div>${actions(null)}</div>`;
   const parts = Object.entries(budget.byComponent);
   return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div>
-    <div><div class="big" id="trainable" aria-live="polite">${count(budget.trainable)}</div>
+    <div><div class="big" id="trainable">${count(budget.trainable)}</div>
       <div class="soft small share num">${percent(budget.share, 2)} of ${count(budget.total)} parameters</div></div>
     <div class="bar" aria-hidden="true">${parts.map(([name, n]) => html`<i data-component="${name}" style="width:${budget.trainable ? (100 * n) / budget.trainable : 0}%"></i>`)}</div>
     <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
@@ -48,5 +48,13 @@ export function mountBudget(element) {
     if (go) return goTo(go.dataset.go);
     if (event.target.closest("#start")) document.querySelector("#start-event").click();
   });
-  subscribe(() => draw(element, body(currentBudget())));
+  // One live region that stays: a reader hears the new count, however the card is drawn.
+  element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p>';
+  const [card, spoken] = element.children;
+  subscribe(() => {
+    const budget = currentBudget();
+    draw(card, body(budget));
+    const text = budget ? `${count(budget.trainable)} parameters will be trained` : "";
+    if (spoken.textContent !== text) spoken.textContent = text;
+  });
 }

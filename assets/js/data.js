@@ -2,7 +2,7 @@
 
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
-import { url } from "./api.js";
+import { pictureUrl } from "./api.js";
 import { count, percent } from "./format.js";
 
 export const datasetTitle = (name) => state.home?.datasets.find((set) => set.name === name)?.title;
@@ -10,7 +10,7 @@ export const datasetTitle = (name) => state.home?.datasets.find((set) => set.nam
 function card(set) {
   return html`<label class="set"><span class="title"><input type="radio" name="dataset" data-key="set-${set.name}" value="${set.name}" ${set.name === state.dataset ? html`checked` : ""}>${set.title}</span>
     <p class="story">${set.story}</p>
-    <div class="pictures">${set.samples.slice(0, 4).map((sample) => html`<figure><img src="${url(`data/${set.name}/${sample.picture}`)}" alt="${sample.question} ${sample.answer}" loading="lazy"><figcaption>${sample.answer}</figcaption></figure>`)}</div>
+    <div class="pictures">${set.samples.slice(0, 4).map((sample) => html`<figure><img src="${pictureUrl(`data/${set.name}`, sample.picture)}" alt="${sample.question} ${sample.answer}" loading="lazy"><figcaption>${sample.answer}</figcaption></figure>`)}</div>
     <p class="facts"><span>asked: <q>${set.samples[0]?.question}</q></span><span class="num">${count(set.train)} to learn from · ${count(set.heldout)} held out</span>
       <span class="num" title="The share of the most common answer among the held-out rows.">guessing scores ${percent(set.majority)}</span></p></label>`;
 }
@@ -22,7 +22,7 @@ export function mountData(element) {
   subscribe(() => {
     if (!state.home) return draw(element, html`<div class="card waiting">Looking at the data…</div>`);
     return draw(element, html`<fieldset style="border:0;padding:0;margin:0"><legend class="visually-hidden">Data set</legend><div class="sets">${state.home.datasets.map(card)}</div></fieldset>`);
-  });
+  }, "home", "dataset");
 }
 
 export function chooseDataset(name) {

@@ -13,6 +13,7 @@ import { mountAnswers, mountLog, mountProgress } from "./progress.js";
 import { mountPlots } from "./plots.js";
 import { mountHero, mountJobs, mountTries } from "./result.js";
 import { watch } from "./run.js";
+import { NO_ANSWER } from "./words.js";
 
 const MARK = html`<svg viewBox="0 0 26 20" aria-hidden="true"><rect x="0" y="3" width="7" height="14" rx="2" fill="none" stroke="var(--vision)" stroke-width="2" stroke-dasharray="3 2"/><rect x="10" y="6" width="4" height="8" rx="1.5" fill="var(--projector)"/><rect x="17" y="1" width="9" height="18" rx="2" fill="var(--language)"/></svg>`;
 
@@ -25,7 +26,7 @@ function mountTop(element) {
   });
   subscribe(() => draw(element, html`<header class="top"><b>${MARK}VLM LoRA Studio</b>${state.model && html`<span class="pill">${state.model.label}</span>`}<span class="sp"></span>
     ${state.home && html`<span class="pill" title="${state.home.device.reason}">${state.home.device.label}</span>`}<button id="theme" data-key="theme">Light / dark</button></header>
-    ${state.home?.notice && html`<p class="notice" role="status">${state.home.notice}</p>`}`));
+    ${state.home?.notice && html`<p class="notice" role="status">${state.home.notice}</p>`}`), "model", "home");
 }
 
 const PLACES = {
@@ -46,21 +47,46 @@ async function openModel(key) {
   const same = state.modelKey === key && state.cells;
   const preset = model.presets.find((each) => each.name === data.default_preset) ?? model.presets[0];
   update({ model, modelKey: key, modelError: null, ...(same ? {} : { cells: [...preset.cells], include: [], exclude: [] }) });
+  if (key !== state.formKey) document.querySelector("#usual-event").click(); // the settings that suit this model
+  state.formKey = key;
+}
+
+const NO_ANSWER_AFTER = 15000; // milliseconds; a start takes some hundredths of a second
+
+// The ticket tells this Start's answer from an earlier one that Gradio still holds when a request fails.
+function started(answer) {
+  const { job, error, ticket } = readAnswer(answer);
+  const mine = ticket === state.ticket;
+  update({ starting: false, startError: mine ? (error ?? null) : NO_ANSWER, run: mine && job ? null : state.before });
+  if (mine && job) watch(job);
+}
+
+function starting() {
+  const ticket = crypto.randomUUID?.() ?? String(Math.random());
+  update({ starting: true, startError: null, runError: null, step: "train", run: null, before: state.run, ticket });
+  setTimeout(() => state.starting && state.ticket === ticket && started("{}"), NO_ANSWER_AFTER);
+}
+
+function readAnswer(answer) {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return {};
+  }
 }
 
 // What Gradio's events call from ui/: plain functions of plain values.
 window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
-  selection: () => JSON.stringify(selectionForServer()),
+  selection: () => JSON.stringify({ ...selectionForServer(), ticket: state.ticket }),
+  modelKey: () => state.modelKey,
   job: () => state.job,
+  stop: () => JSON.stringify({ job: state.job, force: state.force }),
   trying: () => JSON.stringify({ job: state.job, picture: state.trying.picture, question: state.trying.question }),
-  starting: () => update({ starting: true, startError: null, step: "train", run: null, before: state.run }),
-  started: (answer) => {
-    const { job, error } = JSON.parse(answer);
-    update({ starting: false, startError: error ?? null, run: job ? null : state.before });
-    if (job) watch(job);
-  },
-  stopping: () => state.run && update({ run: Object.assign(state.run, { stopping: true }) }),
+  starting,
+  started,
+  stopping: () => state.run && update({ run: Object.assign(state.run, { stopping: true, stopError: null }) }),
+  stopped: (why) => state.run && update({ run: Object.assign(state.run, { stopping: false, stopError: why || null }) }),
   goTo,
   state,
 };
@@ -72,6 +98,7 @@ async function begin() {
   update(kept);
   const home = await getJson("home");
   const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
+  state.formKey = home.model_key; // the form begins with what suits the demo
   update({ home, dataset, ...(kept.rank ? {} : home.defaults) });
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
   if (job) watch(job);

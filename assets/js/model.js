@@ -4,7 +4,7 @@ import { state, update } from "./store.js";
 import { COMPONENTS } from "./words.js";
 import { budget, isSelected } from "./count.js";
 
-const LORA_ROLES = ["attention", "mlp", "other"];
+const ROLES = ["attention", "mlp", "embedding", "head", "norm", "other"];
 
 // The server sends modules as rows to keep the file small; see ui/routes.py.
 export function readInspection(data) {
@@ -24,11 +24,11 @@ function part(component, modules) {
   const own = modules.filter((module) => module.component === component);
   const layers = new Map();
   for (const module of own) {
-    if (module.layer === null || !module.adaptable || !LORA_ROLES.includes(module.role)) continue;
+    if (module.layer === null || !module.adaptable) continue;
     if (!layers.has(module.layer)) layers.set(module.layer, []);
     layers.get(module.layer).push(module);
   }
-  const roles = LORA_ROLES.filter((role) => own.some((module) => module.role === role && module.adaptable));
+  const roles = ROLES.filter((role) => own.some((module) => module.role === role && module.adaptable));
   return {
     component, own, roles, params: own.reduce((n, module) => n + module.params, 0),
     layers: [...layers.entries()].sort(([a], [b]) => a - b),

@@ -19,7 +19,15 @@ function smooth(values, weight) {
   });
 }
 
-const line = (x, y, name, stroke, more = {}) => ({ x, y, name, mode: "lines", type: "scatter", line: { color: stroke, width: 2.4, ...more.line }, opacity: more.opacity ?? 1, hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>", ...more.trace });
+// Long runs are drawn thinned out: a screen has no more than so many columns.
+const MOST = 1500;
+
+function thin(values) {
+  const stride = Math.ceil(values.length / MOST);
+  return stride <= 1 ? values : values.filter((_, i) => i % stride === 0 || i === values.length - 1);
+}
+
+const line = (x, y, name, stroke, more = {}) => ({ x: thin(x), y: thin(y), name, mode: "lines", type: "scatter", line: { color: stroke, width: 2.4, ...more.line }, opacity: more.opacity ?? 1, hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>", ...more.trace });
 
 function lossTraces(run) {
   const steps = run.train.map((point) => point.step);
@@ -116,5 +124,5 @@ export function mountPlots(element) {
     const mark = [now.step, now.run?.id, now.run?.next, now.run?.status.state].join();
     if (mark !== drawn) refresh(element);
     drawn = mark;
-  });
+  }, "run", "step");
 }

@@ -2,10 +2,10 @@
 
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
-import { url } from "./api.js";
+import { pictureUrl, url } from "./api.js";
 import { bytes, count, percent, when } from "./format.js";
 import { COMPONENT_SHORT, STATE_NAME } from "./words.js";
-import { watch } from "./run.js";
+import { isRunning, watch } from "./run.js";
 import { answersTable } from "./progress.js";
 
 const NOTHING = html`<div class="card empty"><b>No result yet.</b>When a job has finished, its accuracy before and after, a box to compare both models and the adapter to download stand here.</div>`;
@@ -20,13 +20,25 @@ function saying({ before, after, majority, state: how }) {
 
 function hero(run) {
   const { status, info } = run;
-  if (!status.after) return html`<div class="card empty"><b>${info.name}: ${STATE_NAME[status.state].toLowerCase()}</b>${status.error ?? "The result appears when the job has finished."}</div>`;
+  if (!status.after) return unmeasured(run);
   return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${info.model} · ${info.data}</span></div>
     <div class="hero"><div class="figure">${percent(status.before.exact_match)}<small>right before</small></div><div class="to" aria-hidden="true">→</div>
       <div class="figure after">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
-    <div class="hero-actions">${info.adapter_bytes && html`<a class="button primary" id="download" href="${url(`jobs/${run.id}/adapter.zip`)}" download>Download the adapter</a>
-      <span class="small soft">one zip: adapter (${bytes(info.adapter_bytes)}), model card, curves, settings. PEFT loads it as it is.</span>`}</div>
-    ${made(info, status)}</div>`;
+    ${download(run)}${made(info, status)}</div>`;
+}
+
+function download({ id, info }) {
+  if (!info.adapter_bytes) return "";
+  return html`<div class="hero-actions"><a class="button primary" id="download" href="${url(`jobs/${id}/adapter.zip`)}" download>Download the adapter</a>
+    <span class="small soft">one zip: adapter (${bytes(info.adapter_bytes)}), model card, curves, settings. PEFT loads it as it is.</span></div>`;
+}
+
+// A job without a measured result: still on its way, or ended before it could look again.
+function unmeasured(run) {
+  const { status, info } = run;
+  if (!info.adapter_bytes) return html`<div class="card empty"><b>${info.name}: ${STATE_NAME[status.state].toLowerCase()}</b>${status.error ?? (isRunning() ? "The result appears when the job has finished." : "It ended before there was anything to save.")}</div>`;
+  return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${STATE_NAME[status.state]}</span></div>
+    <p>The adapter was saved; how well it answers was not measured. ${status.error}</p>${download(run)}${made(info, status)}</div>`;
 }
 
 function made(info, status) {
@@ -41,7 +53,7 @@ function made(info, status) {
 }
 
 export function mountHero(element) {
-  subscribe(() => state.step === "result" && draw(element, state.run ? html`${hero(state.run)}${state.run.samples.length ? html`<div style="margin-top:16px">${answersTable(state.run)}</div>` : ""}` : NOTHING));
+  subscribe(() => state.step === "result" && draw(element, state.run ? html`${hero(state.run)}${state.run.samples.length ? html`<div style="margin-top:16px">${answersTable(state.run)}</div>` : ""}` : NOTHING), "run", "step");
 }
 
 // Held-out pictures to try; a click asks both models about it through Gradio's event.
@@ -53,10 +65,11 @@ export function mountTries(element) {
     document.querySelector("#try-event").click();
   });
   subscribe(() => {
-    document.querySelector("#compare-box")?.classList.toggle("off-stage", !state.run?.status.after);
-    if (state.step !== "result" || !state.run?.status.after) return;
-    draw(element, html`<p class="small soft" style="margin-bottom:6px">Try a held-out picture, or bring your own:</p><div class="tries">${state.run.samples.map((sample, i) => html`<button data-sample="${i}" data-key="try-${i}" aria-label="Ask about held-out picture ${i + 1}: ${sample.question}"><img src="${url(`jobs/${state.run.id}/pictures/${sample.picture}`)}" alt=""></button>`)}</div>`);
-  });
+    const there = Boolean(state.run?.info.adapter_bytes) && !isRunning();
+    document.querySelector("#compare-box")?.classList.toggle("off-stage", !there);
+    if (state.step !== "result" || !there) return;
+    draw(element, html`<p class="small soft" style="margin-bottom:6px">Try a held-out picture, or bring your own:</p><div class="tries">${state.run.samples.map((sample, i) => html`<button data-sample="${i}" data-key="try-${i}" aria-label="Ask about held-out picture ${i + 1}: ${sample.question}"><img src="${pictureUrl(`jobs/${state.run.id}/pictures`, sample.picture)}" alt=""></button>`)}</div>`);
+  }, "run", "step");
 }
 
 function jobRow(job) {
@@ -75,5 +88,5 @@ export function mountJobs(element) {
     const { jobs } = state.home;
     if (!jobs.length) return draw(element, "");
     return draw(element, html`<div class="card"><div class="cap"><strong>Jobs so far</strong><span>click one to open it again</span></div><table class="jobs-list"><thead><tr><th scope="col">job</th><th scope="col">state</th><th scope="col" class="opt">data</th><th scope="col" class="opt">trained</th><th scope="col">right, before → after</th><th scope="col" class="opt">started</th></tr></thead><tbody>${jobs.map(jobRow)}</tbody></table></div>`);
-  });
+  }, "home", "job", "step");
 }

@@ -10,6 +10,8 @@ export const isRunning = () => Boolean(state.run && !ENDED.has(state.run.status.
 
 const empty = (id, info) => ({ id, info, status: info.status, next: 0, train: [], evals: [], samples: [], answers: [], notes: [] });
 
+const pause = () => new Promise((resolve) => setTimeout(resolve, document.hidden ? INTERVAL.hidden : INTERVAL.seen));
+
 function take(run, lines) {
   for (const line of lines) {
     if (line.kind === "train") run.train.push(line);
@@ -20,53 +22,55 @@ function take(run, lines) {
   }
 }
 
-let watching = 0;
-
-// Watches a job until it ends; watching another one ends this.
-export async function watch(id) {
-  const mine = ++watching;
-  let run;
-  try {
-    run = empty(id, await getJson(`jobs/${id}`));
-  } catch (error) {
-    return update({ job: null, run: null, startError: error.message });
-  }
-  update({ job: id });
-  while (mine === watching) {
-    if (await readOn(run)) {
-      if (mine !== watching) return undefined;
-      update({ run });
-      if (ENDED.has(run.status.state)) return settle(run);
+// Asks until the server answers: one that restarts is simply asked again. A refusal in words is passed on.
+async function patiently(path, current) {
+  for (;;) {
+    try {
+      const answer = await getJson(path);
+      if (current() && state.run?.offline) state.run.offline = false;
+      return answer;
+    } catch (error) {
+      if (error.status || !current()) throw error;
+      if (state.run && !state.run.offline) update({ run: Object.assign(state.run, { offline: true }) });
+      await pause();
     }
-    await new Promise((resolve) => setTimeout(resolve, document.hidden ? INTERVAL.hidden : INTERVAL.seen));
   }
-  return undefined;
 }
 
-// True when the server answered; a server that restarts is simply asked again.
-async function readOn(run) {
+let watching = 0;
+
+// Watches a job until it ends; watching another one ends this, whatever is still on its way.
+export async function watch(id) {
+  const mine = ++watching;
+  const current = () => mine === watching;
+  update({ job: id, runError: null });
   try {
-    const part = await getJson(`jobs/${run.id}/series?since=${run.next}`);
+    const info = await patiently(`jobs/${id}`, current);
+    if (current()) await follow(empty(id, info), current);
+  } catch (error) {
+    if (current()) update({ run: null, job: null, runError: error.message });
+  }
+}
+
+async function follow(run, current) {
+  for (;;) {
+    const part = await patiently(`jobs/${run.id}/series?since=${run.next}`, current);
+    if (!current()) return;
     run.status = part.status;
     take(run, part.lines);
-    const more = part.next !== run.next && part.lines.length > 0;
     run.next = part.next;
-    run.offline = false;
-    return ENDED.has(part.status.state) && more ? readOn(run) : true;
-  } catch {
-    if (!run.offline) update({ run: Object.assign(run, { offline: true }) });
-    return false;
+    const ended = ENDED.has(part.status.state);
+    run.stoppingSince ??= part.status.state === "stopping" ? Date.now() : null;
+    update({ run });
+    if (ended && !part.lines.length) break;
+    if (!ended) await pause();
   }
+  await settle(run, current);
 }
 
 // What is known only at the end: the adapter's size, and the job's line in the list.
-async function settle(run) {
-  run.info = await getJson(`jobs/${run.id}`);
-  update({ run });
-  return refreshJobs();
-}
-
-async function refreshJobs() {
-  const { jobs } = await getJson("jobs");
-  update({ home: { ...state.home, jobs } });
+async function settle(run, current) {
+  const info = await patiently(`jobs/${run.id}`, current);
+  const { jobs } = await patiently("jobs", current);
+  if (current()) update({ run: Object.assign(run, { info }), home: state.home && { ...state.home, jobs } });
 }

@@ -20,20 +20,21 @@ export const state = {
   run: null, // see run.js
   starting: false,
   startError: null,
+  runError: null, // why the job in view cannot be shown
   knobError: null,
 };
 
 const listeners = new Set();
 
-export function subscribe(listener) {
-  listeners.add(listener);
+// Calls the listener now and whenever one of the named parts of the state is updated; without names, at every update.
+export function subscribe(listener, ...names) {
+  listeners.add((patch) => (!names.length || names.some((name) => name in patch)) && listener(state));
   listener(state);
-  return () => listeners.delete(listener);
 }
 
 export function update(patch) {
   Object.assign(state, patch);
-  for (const listener of listeners) listener(state, patch);
+  for (const listener of listeners) listener(patch);
   if (REMEMBERED.some((name) => name in patch)) remember();
 }
 

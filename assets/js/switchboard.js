@@ -18,12 +18,12 @@ function toggle(part, role, chosen) {
     aria-label="${COMPONENT_NAME[part.component]}: ${label}" aria-pressed="${PRESSED[extent(modules, chosen)]}">${label}</button>`;
 }
 
-function strip(part, chosen) {
+function strip(part, interactive, chosen) {
   if (part.layers.length < 2) return "";
   const cells = part.layers.map(([, modules]) => extent(modules, chosen));
   const learning = cells.filter((cell) => cell !== "none").length;
   return html`<div class="strip" role="img" aria-label="${learning} of ${part.layers.length} layers learn">
-    ${part.layers.map(([layer], i) => html`<span data-layer="${layer}" data-part="${part.component}" class="${cells[i]}" title="Layer ${layer}: ${{ none: "frozen", some: "partly learns", all: "learns" }[cells[i]]}. Click to switch."></span>`)}
+    ${part.layers.map(([layer], i) => html`<span ${interactive ? html`data-layer="${layer}" data-part="${part.component}"` : ""} class="${cells[i]}" title="Layer ${layer}: ${{ none: "frozen", some: "partly learns", all: "learns" }[cells[i]]}${interactive ? ". Click to switch." : ""}"></span>`)}
   </div><div class="strip-cap">${learning} of ${part.layers.length} layers learn</div>`;
 }
 
@@ -36,7 +36,7 @@ export function block(part, interactive, chosen = choice()) {
     : html`<p class="size">none: LoRA reaches nothing here</p>`;
   return html`<section class="part ${how === "none" ? "frozen" : "learns"}" data-component="${part.component}" title="${COMPONENT_HELP[part.component]}">
     <h3>${COMPONENT_NAME[part.component]}</h3>
-    <div class="size num"><span>${layers}${short(part.params)}</span><span class="state">${word}</span></div>${interactive ? toggles : html`<p class="help">${COMPONENT_HELP[part.component]}</p>`}${strip(part, chosen)}</section>`;
+    <div class="size num"><span>${layers}${short(part.params)}</span><span class="state">${word}</span></div>${interactive ? toggles : html`<p class="help">${COMPONENT_HELP[part.component]}</p>`}${strip(part, interactive, chosen)}</section>`;
 }
 
 export function picture(model, interactive) {
@@ -103,7 +103,7 @@ export function mountModelPicture(element) {
     if (state.modelError) return draw(element, html`<div class="note bad" role="alert"><b>This model cannot be opened.</b>${state.modelError}</div>`);
     if (!state.model) return draw(element, html`<div class="card waiting">Reading what the model is made of…</div>`);
     return draw(element, html`<div class="card"><p class="cap"><span><strong>${state.model.label}</strong> · ${state.model.modelClass} · ${short(state.model.total)} parameters</span></p>${picture(state.model, false)}</div>`);
-  });
+  }, "model", "modelError", "cells", "include", "exclude");
 }
 
 export function mountSwitchboard(element) {
@@ -112,5 +112,5 @@ export function mountSwitchboard(element) {
   subscribe(() => {
     if (!state.model) return draw(element, html`<div class="card waiting">Waiting for the model…</div>`);
     return draw(element, html`${presets()}<div class="card" style="margin-top:14px">${picture(state.model, true)}${knobs()}</div>`);
-  });
+  }, "model", "cells", "include", "exclude", "rank", "alpha", "knobError");
 }

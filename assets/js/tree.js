@@ -59,6 +59,7 @@ function row({ node, depth, isOpen }, chosen) {
     <span class="name"><span class="fold" aria-hidden="true">${fold}</span><span class="box" aria-hidden="true"></span><span class="dot" aria-hidden="true"></span><b>${node.label}</b>${node.times > 1 && html`<span class="times">×${node.times}</span>`}</span>
     <span class="cell" title="${what}">${what}</span><span class="cell">${short(params)}</span>
     <span class="cell ${gained && "plus"}">${gained ? `+${count(gained)}` : reachable.length ? "frozen" : "–"}</span>
+    <span class="ask" title="Why this label?" aria-hidden="true">?</span>
     ${view.why === node.id && html`<span class="tree-why">${why(node)}</span>`}</div>`;
 }
 
@@ -90,7 +91,7 @@ function redraw(element) {
   if (!element.querySelector(".tree")) element.innerHTML = '<div class="card"><div class="tools"></div><div class="body"></div></div>';
   if (draw(element.querySelector(".tools"), tools())) element.querySelector("input[type=search]").value = view.search;
   const top = element.querySelector(".tree")?.scrollTop ?? 0;
-  draw(element.querySelector(".body"), html`<div class="tree-head" aria-hidden="true"><span>Click a box to take a module in or out, a name to see why it is labelled so</span><span>class and shape</span><span>size</span><span>learns</span></div>
+  draw(element.querySelector(".body"), html`<div class="tree-head" aria-hidden="true"><span>Click a module to take it in or out; “?” says why it is labelled so</span><span>class and shape</span><span>size</span><span>learns</span><span></span></div>
     <div class="tree" role="tree" aria-label="Module tree" aria-multiselectable="true">${rows.length ? rows.map((each) => row(each, chosen)) : html`<p class="empty">Nothing here is called “${view.search}”${view.onlyLearning && " and learns"}.</p>`}</div>`);
   element.querySelector(".tree").scrollTop = top;
   return true;
@@ -112,13 +113,17 @@ function onClick(element, event) {
   if (!target) return false;
   const node = find(target.dataset.id);
   view.focus = node.id;
-  if (event.target.closest(".box")) toggleModules(node.modules);
-  else if (node.children.length && !event.target.closest(".cell")) open(node.id, !view.open.has(node.id));
-  else view.why = view.why === node.id ? null : node.id;
+  const reachable = node.modules.some((module) => module.adaptable);
+  if (event.target.closest(".ask") || (!node.children.length && !reachable)) view.why = view.why === node.id ? null : node.id;
+  else if (event.target.closest(".box") || !node.children.length) toggleModules(node.modules);
+  else open(node.id, !view.open.has(node.id));
   redraw(element);
   element.querySelector(`[data-id="${CSS.escape(node.id)}"]`)?.focus({ preventScroll: true });
   return true;
 }
+
+const level = (row) => Number(row.getAttribute("aria-level"));
+const parentRow = (rows, at) => rows.slice(0, at).reverse().find((row) => level(row) < level(rows[at]));
 
 // Keys as in the WAI-ARIA tree pattern; the space bar takes in or out, Enter says why.
 function onKey(element, event) {
@@ -130,8 +135,10 @@ function onKey(element, event) {
   view.focus = node.id;
   const moves = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) };
   if (event.key in moves) view.focus = moves[event.key]?.dataset.id ?? view.focus;
-  else if (event.key === "ArrowRight" && node.children.length) open(node.id, true);
-  else if (event.key === "ArrowLeft") open(node.id, false);
+  else if (event.key === "ArrowRight" && node.children.length && !view.open.has(node.id)) open(node.id, true);
+  else if (event.key === "ArrowRight" && node.children.length) view.focus = rows[at + 1]?.dataset.id ?? view.focus;
+  else if (event.key === "ArrowLeft" && view.open.has(node.id)) open(node.id, false);
+  else if (event.key === "ArrowLeft") view.focus = parentRow(rows, at)?.dataset.id ?? view.focus;
   else if (event.key === " ") toggleModules(node.modules);
   else if (event.key === "Enter") view.why = view.why === node.id ? null : node.id;
   else return;
@@ -153,5 +160,5 @@ export function mountTree(element) {
     view.component = event.target.value;
     redraw(element);
   });
-  subscribe(() => redraw(element));
+  subscribe(() => redraw(element), "model", "cells", "include", "exclude", "rank");
 }

@@ -34,6 +34,8 @@ export const ROLE_NAME = { attention: "Attention", mlp: "MLP", embedding: "Embed
 export const ROLE_HELP = {
   attention: "Decides what looks at what.",
   mlp: "Works on each position by itself; holds most of the knowledge.",
+  embedding: "The first layer, which turns patches or words into vectors. Rarely worth training.",
+  head: "The last layer, which turns vectors into words. Rarely worth training.",
   other: "Layers that are neither attention nor MLP.",
 };
 
@@ -67,3 +69,5 @@ export const rankRefused = (value) => `Rank ${value || "(empty)"} was asked for:
 export const alphaRefused = (value) => `Alpha ${value || "(empty)"} was asked for: alpha is a number above 0. Take once or twice the rank.`;
 
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
+
+export const NO_ANSWER = "The server did not answer. Look at the list of jobs before you try again.";

@@ -66,6 +66,10 @@ def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
 
 def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     page = tab.page
+    tab.step("targets")
+    page.click("#switchboard [data-cell='vision.mlp']")
+    chosen = tab.trainable
+    assert chosen == peft_count(tab.ask("studio.state.cells"), 8)  # type: ignore[arg-type]
     tab.start(STEPS)
 
     page.reload()  # in the middle
@@ -91,11 +95,12 @@ def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
         page.click("#download")
     archive = tmp_path / "adapter.zip"
     downloading.value.save_as(archive)
-    check_zip(archive, tmp_path / "adapter", status)  # type: ignore[arg-type]
+    spec = check_zip(archive, tmp_path / "adapter", status)  # type: ignore[arg-type]
+    assert spec["trainable"] == status["trainable"] == chosen  # type: ignore[index]
 
 
-def check_zip(archive: Path, folder: Path, status: dict[str, dict[str, float]]) -> None:
-    """The zip holds what it should, and plain PEFT gets the shown accuracy from it."""
+def check_zip(archive: Path, folder: Path, status: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The zip holds what it should, and plain PEFT gets the shown accuracy from it. Returns its spec."""
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -109,6 +114,7 @@ def check_zip(archive: Path, folder: Path, status: dict[str, dict[str, float]]) 
     assert accuracy(base, processor, rows) == pytest.approx(status["before"]["exact_match"])
     tuned = PeftModel.from_pretrained(base, folder).eval()
     assert accuracy(tuned, processor, rows) == pytest.approx(status["after"]["exact_match"])
+    return dict(spec)
 
 
 def test_a_killed_server_loses_nothing(tab: Tab) -> None:

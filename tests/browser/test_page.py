@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Server, Tab
 
@@ -78,14 +78,20 @@ def test_a_rank_that_makes_no_sense_gets_a_sentence(tab: Tab) -> None:
         assert tab.trainable == before
 
 
+def jobs(tab: Tab) -> list[str]:
+    answer = tab.page.request.get(f"{tab.server.address}/studio/jobs").json()
+    return [job["id"] for job in answer["jobs"]]
+
+
 @pytest.mark.parametrize("rate", ["nan", "fast", "-1", "1e9"])
 def test_a_learning_rate_that_makes_no_sense_gets_a_sentence(tab: Tab, rate: str) -> None:
+    before = jobs(tab)
     tab.step("train")
     tab.page.get_by_label("Learning rate").fill(rate)
     tab.page.click("#start")
     tab.page.wait_for_selector("#aside [role=alert]")
     assert "learning rate" in tab.page.inner_text("#aside [role=alert]")
-    assert tab.ask("studio.state.run") is None or not tab.ask("studio.state.starting")
+    assert jobs(tab) == before
 
 
 def big_config(folder: Path, name: str) -> Path:
@@ -118,6 +124,29 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
         assert tab.trainable == expected.trainable
         shown = tab.page.get_attribute("#aside td[title$=bytes]", "title")
         assert shown == f"{expected.adapter_bytes:,} bytes"
+
+
+def test_a_start_that_gets_no_answer_says_so_and_can_be_tried_again(tab: Tab) -> None:
+    tab.page.route(
+        "**/gradio_api/**", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    tab.page.click("#start")
+    tab.page.wait_for_selector("#aside [role=alert]")
+    assert "did not answer" in tab.page.inner_text("#aside [role=alert]")
+    assert not tab.ask("studio.state.starting")
+    assert tab.page.is_enabled("#start")
+    tab.errors.clear()  # the request that this test broke
+
+
+def test_a_reload_keeps_the_settings_that_suit_another_model(tab: Tab, tmp_path: Path) -> None:
+    open_model(tab, str(big_config(tmp_path / "model", "Qwen2_5_VL")))
+    tab.wait("studio.state.model.label !== 'Demo VLM'")
+    tab.step("train")
+    rate = tab.page.get_by_label("Learning rate")
+    expect(rate).to_have_value("0.0001")
+    tab.page.reload()
+    tab.wait("studio.state.model && studio.state.model.label !== 'Demo VLM'")
+    expect(rate).to_have_value("0.0001")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 
 import gradio as gr
-from gradio.events import Dependency
 
 from core.errors import SourceRefused
 from core.models.source import WELL_KNOWN, parse_source
@@ -15,16 +13,6 @@ from ui import words
 from ui.islands import heading, island
 from ui.plainly import sentence
 from ui.studio import Studio, key_of
-
-
-@dataclass(frozen=True)
-class ModelPanel:
-    """The widgets of the step."""
-
-    key: gr.Textbox
-    """The inspection's key, for the page's script; empty when the last source could not be opened."""
-    opened: tuple[Dependency, ...]
-    """What happens when a source has been opened, or not."""
 
 
 def open_model(studio: Studio, text: str, revision: str) -> tuple[str, str]:
@@ -40,7 +28,7 @@ def open_model(studio: Studio, text: str, revision: str) -> tuple[str, str]:
         return "", f'<div class="note bad" role="alert">{escape(sentence(error))}</div>'
 
 
-def build_model(studio: Studio) -> ModelPanel:
+def build_model(studio: Studio) -> None:
     """Builds the step; see `open_model` for what its button does."""
     with gr.Column(elem_id="step-model", elem_classes=["step"]):
         heading(words.MODEL_HEAD, words.MODEL_LEAD)
@@ -72,15 +60,17 @@ def build_model(studio: Studio) -> ModelPanel:
             reason = gr.HTML("", elem_id="model-error", elem_classes=["island"], apply_default_css=False)
         key = gr.Textbox(visible="hidden", elem_id="model-key")
     known.input(lambda name: (name, ""), known, [source, revision], queue=False, api_visibility="private")
-    opened = []
-    for event, box in ((button.click, source), (source.submit, source), (known.input, known)):
-        opening = event(
+    newest = gr.State("")
+    for event, inputs in (
+        (button.click, [source, revision]),
+        (source.submit, [source, revision]),
+        (known.input, [known, newest]),
+    ):
+        event(
             partial(open_model, studio),
-            [box, revision],
+            inputs,
             [key, reason],
             api_visibility="private",
             concurrency_limit=4,
             show_progress_on=reason,
-        )
-        opened.append(opening.then(None, key, None, js="(key) => key && window.studio.openModel(key)"))
-    return ModelPanel(key, tuple(opened))
+        ).then(None, key, None, js="(key) => key && window.studio.openModel(key)")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Any, get_args, get_type_hints
 
 import gradio as gr
 
 from core.data.source import load_dataset
-from core.errors import JobError, SpecError
+from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.source import clip
@@ -110,106 +111,90 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
 
 
 def usual_settings(studio: Studio, key: str) -> tuple[Any, Any]:
-    """Learning rate and batch to begin with, by the model that was opened; as they are when none was."""
-    if not key:
-        return gr.skip(), gr.skip()
+    """Learning rate and batch to begin with, by the model in hand."""
     usual = Settings() if studio.inspection(key).source.kind == "demo" else OTHER_MODELS
     return f"{usual.learning_rate:g}", usual.batch_size
 
 
 def start(studio: Studio, request: gr.Request, choice: str, *values: Any) -> str:
-    """Starts a job -> JSON with `job` or `error` for the page's script."""
+    """Starts a job -> JSON with `job` or `error`, and the request's `ticket`, for the page's script."""
+    ticket = None
     try:
+        chosen = json.loads(choice)
+        ticket = chosen["ticket"]
         form = dict(zip((field.name for field in fields(SettingsForm)), values, strict=True))
-        owner = studio.owner(request.cookies)
-        if not owner:
-            raise JobError(
-                "Training was asked for",
-                "your browser keeps no cookie of this page, by which a job is known as yours",
-                "Allow its cookies, or open it in a tab of its own, and reload",
-            )
-        return json.dumps({"job": studio.backend.submit(make_spec(studio, json.loads(choice), form), owner)})
+        spec = make_spec(studio, chosen, form)
+        answer = {"job": studio.backend.submit(spec, studio.known_owner(request.cookies))}
     except Exception as error:
-        return json.dumps({"error": sentence(error)})
+        answer = {"error": sentence(error)}
+    return json.dumps({**answer, "ticket": ticket})
 
 
-def stop(studio: Studio, request: gr.Request, job: str) -> str:
-    """Asks a job to stop -> the reason why not, or nothing."""
+def stop(studio: Studio, request: gr.Request, asked: str) -> str:
+    """Asks a job to stop, at once when `force` says so -> the reason why not, or nothing."""
     try:
-        studio.backend.stop(job, studio.owner(request.cookies))
+        wanted = json.loads(asked)
+        studio.backend.stop(wanted["job"], studio.owner(request.cookies), force=bool(wanted["force"]))
         return ""
     except Exception as error:
         return sentence(error)
 
 
+NUMBERS: tuple[tuple[tuple[str, str, str | None], ...], ...] = (
+    (
+        ("accumulation", words.ACCUMULATION, words.ACCUMULATION_INFO),
+        ("warmup_share", words.WARMUP, words.WARMUP_INFO),
+        ("weight_decay", words.DECAY, None),
+        ("max_grad_norm", words.CLIP, None),
+    ),
+    (
+        ("eval_every", words.EVAL_EVERY, words.EVAL_EVERY_INFO),
+        ("eval_rows", words.EVAL_ROWS, None),
+        ("final_rows", words.FINAL_ROWS, None),
+        ("sample_count", words.SAMPLES, None),
+        ("max_new_tokens", words.ANSWER_LENGTH, words.ANSWER_LENGTH_INFO),
+    ),
+)
+"""The rows of numbers under Advanced: field of core.spec.Settings, label, what it means."""
+
+
+def _number_box(name: str, label: str, info: str | None) -> gr.Number:
+    """A number that begins with the default of core.spec.Settings."""
+    default = getattr(Settings(), name)
+    return gr.Number(default, label=label, info=info, precision=0 if isinstance(default, int) else None, min_width=120)
+
+
 def _form() -> SettingsForm:
-    default = Settings()
+    """Few settings in sight, the rest folded."""
+    usual = Settings()
+    boxes: dict[str, Any] = {}
+    units = [words.UNIT_STEPS, words.UNIT_EPOCHS]
     with gr.Column(elem_classes=["sheet"], elem_id="settings"):
         with gr.Row(equal_height=False):
-            unit = gr.Radio(
-                [words.UNIT_STEPS, words.UNIT_EPOCHS], value=words.UNIT_STEPS, label=words.UNIT, min_width=150
+            boxes["unit"] = gr.Radio(units, value=words.UNIT_STEPS, label=words.UNIT, min_width=170)
+            boxes["length"] = gr.Number(usual.steps, label=words.LENGTH, info=words.LENGTH_INFO, min_width=110)
+            boxes["batch_size"] = _number_box("batch_size", words.BATCH, words.BATCH_INFO)
+            boxes["learning_rate"] = gr.Textbox(
+                f"{usual.learning_rate:g}", label=words.RATE, info=words.RATE_INFO, min_width=130, max_length=24
             )
-            length = gr.Number(default.steps, label=words.LENGTH, info=words.LENGTH_INFO, min_width=110)
-            batch = gr.Number(default.batch_size, label=words.BATCH, info=words.BATCH_INFO, precision=0, min_width=110)
-            rate = gr.Textbox(
-                f"{default.learning_rate:g}", label=words.RATE, info=words.RATE_INFO, min_width=130, max_length=24
-            )
-            seed = gr.Number(default.seed, label=words.SEED, info=words.SEED_INFO, precision=0, min_width=110)
+            boxes["seed"] = _number_box("seed", words.SEED, words.SEED_INFO)
         with gr.Accordion(words.ADVANCED, open=False):
-            name = gr.Textbox(label=words.JOB_NAME, info=words.JOB_NAME_INFO, max_length=80)
             with gr.Row(equal_height=False):
-                accumulation = gr.Number(
-                    default.accumulation,
-                    label=words.ACCUMULATION,
-                    info=words.ACCUMULATION_INFO,
-                    precision=0,
-                    min_width=130,
+                boxes["name"] = gr.Textbox(
+                    label=words.JOB_NAME, info=words.JOB_NAME_INFO, max_length=80, scale=2, min_width=200
                 )
-                schedule = gr.Dropdown(
-                    ["cosine", "linear", "constant"],
-                    value=default.schedule,
+                boxes["schedule"] = gr.Dropdown(
+                    list(get_args(get_type_hints(Settings)["schedule"])),
+                    value=usual.schedule,
                     label=words.SCHEDULE,
                     info=words.SCHEDULE_INFO,
+                    min_width=140,
                 )
-                warmup = gr.Number(default.warmup_share, label=words.WARMUP, info=words.WARMUP_INFO, min_width=130)
-            with gr.Row(equal_height=False):
-                decay = gr.Number(default.weight_decay, label=words.DECAY, min_width=130)
-                clip = gr.Number(default.max_grad_norm, label=words.CLIP, min_width=130)
-                dropout = gr.Number(0.0, label=words.DROPOUT, min_width=130)
-            with gr.Row(equal_height=False):
-                every = gr.Number(
-                    default.eval_every, label=words.EVAL_EVERY, info=words.EVAL_EVERY_INFO, precision=0, min_width=130
-                )
-                rows = gr.Number(default.eval_rows, label=words.EVAL_ROWS, precision=0, min_width=130)
-                final = gr.Number(default.final_rows, label=words.FINAL_ROWS, precision=0, min_width=130)
-            with gr.Row(equal_height=False):
-                samples = gr.Number(default.sample_count, label=words.SAMPLES, precision=0, min_width=130)
-                answer = gr.Number(
-                    default.max_new_tokens,
-                    label=words.ANSWER_LENGTH,
-                    info=words.ANSWER_LENGTH_INFO,
-                    precision=0,
-                    min_width=130,
-                )
-    return SettingsForm(
-        unit=unit,
-        length=length,
-        batch_size=batch,
-        learning_rate=rate,
-        seed=seed,
-        name=name,
-        dropout=dropout,
-        accumulation=accumulation,
-        schedule=schedule,
-        warmup_share=warmup,
-        weight_decay=decay,
-        max_grad_norm=clip,
-        eval_every=every,
-        eval_rows=rows,
-        final_rows=final,
-        sample_count=samples,
-        max_new_tokens=answer,
-    )
+                boxes["dropout"] = gr.Number(0.0, label=words.DROPOUT, min_width=120)
+            for row in NUMBERS:
+                with gr.Row(equal_height=False):
+                    boxes.update((name, _number_box(name, label, info)) for name, label, info in row)
+    return SettingsForm(**boxes)
 
 
 def build_train(studio: Studio) -> SettingsForm:
@@ -219,26 +204,30 @@ def build_train(studio: Studio) -> SettingsForm:
         form = _form()
         for place in ("progress", "plots", "answers", "log"):
             island(place)
-        choice = gr.Textbox(visible="hidden")
-        started = gr.Textbox(visible="hidden")
+        asked, started, refused = (gr.Textbox(visible="hidden") for _ in range(3))
         start_event = gr.Button(visible="hidden", elem_id="start-event")
         stop_event = gr.Button(visible="hidden", elem_id="stop-event")
+        usual_event = gr.Button(visible="hidden", elem_id="usual-event")
+    quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     start_event.click(
         with_request(studio, start),
-        [choice, *form.widgets()],
+        [asked, *form.widgets()],
         started,
         js="(_, ...form) => { window.studio.starting(); return [window.studio.selection(), ...form]; }",
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **quietly,
     ).then(None, started, None, js="(answer) => window.studio.started(answer)")
     stop_event.click(
         with_request(studio, stop),
-        choice,
-        started,
-        js="() => { window.studio.stopping(); return window.studio.job(); }",
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        asked,
+        refused,
+        js="() => { window.studio.stopping(); return window.studio.stop(); }",
+        **quietly,
+    ).then(None, refused, None, js="(why) => window.studio.stopped(why)")
+    usual_event.click(
+        partial(usual_settings, studio),
+        asked,
+        [form.learning_rate, form.batch_size],
+        js="() => window.studio.modelKey()",
+        **quietly,
     )
     return form
