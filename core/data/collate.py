@@ -7,6 +7,7 @@ What it does not do: change a picture, cut a sequence, or pack rows together.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class Encoder:
         check_processor(processor)
         self.processor, self.stop_ids = processor, stop_ids
         self.pad_id = processor.tokenizer.pad_token_id
+        self._answer_type = _answer_type(processor)
         self._prompts: dict[Row, Batch] = {}
         self._answers: dict[tuple[str, str], list[int]] = {}
         self._free = CACHE_BYTES
@@ -56,7 +58,9 @@ class Encoder:
         `labels` are the tokens themselves on the answer and the end of its turn, and `IGNORED` everywhere else.
         """
         prompts = self._encode(rows)
-        encoded = [_extended(prompt, self._answer(row)) for prompt, row in zip(prompts, rows, strict=True)]
+        encoded = [
+            _extended(prompt, self._answer(row), self._answer_type) for prompt, row in zip(prompts, rows, strict=True)
+        ]
         return self._join(rows, encoded, [row["input_ids"].shape[1] for row in encoded], left=False)
 
     def _encode(self, rows: Sequence[Row]) -> list[Batch]:
@@ -119,7 +123,16 @@ def to_device(batch: Mapping[str, Any], device: Any, dtype: torch.dtype) -> Batc
     return {key: moved(value) for key, value in batch.items()}
 
 
-def _extended(prompt: Batch, answer: Sequence[int]) -> Batch:
+def _answer_type(processor: Any) -> int | None:
+    """The `token_type_ids` of an answer where it has one of its own, else None.
+
+    A processor that takes a `suffix` (PaliGemma's) gives it type 1, as `generate` does with what it writes: the prompt,
+    type 0, sees itself both ways, and an answer of that type would see the tokens that it is to predict.
+    """
+    return 1 if "suffix" in inspect.signature(type(processor).__call__).parameters else None
+
+
+def _extended(prompt: Batch, answer: Sequence[int], answer_type: int | None = None) -> Batch:
     """One prompt with its answer: every input that goes by token is longer by the answer's length."""
     ids = torch.tensor([answer])  # [1, A]
     longer = dict(prompt)
@@ -128,6 +141,8 @@ def _extended(prompt: Batch, answer: Sequence[int]) -> Batch:
     for key in TOKEN_FILL.keys() & prompt.keys():
         # The answer is text like the prompt's last token, and sees what that token sees.
         last = prompt[key][:, -1:]
+        if key == "token_type_ids" and answer_type is not None:
+            last = torch.full_like(last, answer_type)
         longer[key] = torch.cat((prompt[key], last.expand(-1, len(answer), *last.shape[2:])), dim=1)
     return longer
 

@@ -30,7 +30,7 @@ def encode_prompts(processor: Any, rows: Sequence[Row]) -> dict[str, Any]:
         return_tensors="pt",
         processor_kwargs={"padding": True, "padding_side": "left"},
     )
-    return dict(batch)
+    return {key: value for key, value in batch.items() if key != "labels"}  # PaliGemma's brings some; ours are others
 
 
 def completion_ids(processor: Any, row: Row, stop_ids: frozenset[int]) -> list[int]:

@@ -55,7 +55,6 @@ WELL_KNOWN: tuple[WellKnown, ...] = (
     WellKnown("OpenGVLab/InternVL3-1B-hf", "0.94 B", "Strong for its size; reads documents"),
     WellKnown("Qwen/Qwen3-VL-2B-Instruct", "2.1 B", "Recent all-rounder; text, charts, places in the picture"),
     WellKnown("Qwen/Qwen2-VL-2B-Instruct", "2.2 B", "All-rounder; pictures of any size"),
-    WellKnown("google/paligemma2-3b-pt-224", "3.0 B", "Made to be fine-tuned", gated=True),
     WellKnown("Qwen/Qwen2.5-VL-3B-Instruct", "3.8 B", "Documents, forms and tables"),
     WellKnown("google/gemma-3-4b-it", "4.3 B", "Many languages", gated=True),
     WellKnown("llava-hf/llava-1.5-7b-hf", "7.1 B", "The classic of the field"),

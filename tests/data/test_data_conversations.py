@@ -17,7 +17,7 @@ from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
-from tests.data.tiny_families import THINKING_TEMPLATE, Family, gemma3, llava, mllama, qwen2_vl
+from tests.data.tiny_families import THINKING_TEMPLATE, Family, gemma3, llava, mllama, paligemma, qwen2_vl
 
 
 def demo() -> Family:
@@ -38,6 +38,7 @@ FAMILIES = {
     "llava": llava,
     "gemma3": gemma3,
     "mllama": mllama,
+    "paligemma": paligemma,
     "qwen2_vl": qwen2_vl,
     "thinking": lambda: qwen2_vl(THINKING_TEMPLATE),
 }
@@ -104,6 +105,16 @@ def test_the_loss_sees_the_answer_and_its_end_only(family: Family, rows: list[Ro
         assert tokenizer.decode(labels[first:last]).strip() == row.answer
         assert labels[last].item() in stop_ids(family.model, family.processor)
         assert (labels[first:last, None] != torch.tensor(sorted(encoder_of(family).stop_ids))).all()
+
+
+def test_no_answer_token_sees_a_later_one(family: Family, rows: list[Row]) -> None:
+    batch = encoder_of(family).training(rows[:1])
+    last = int((batch["labels"][0] != IGNORED).nonzero()[-1])
+    changed = {key: value.clone() for key, value in batch.items()}
+    changed["input_ids"][0, last] = changed["input_ids"][0, last - 1]
+    with torch.no_grad():
+        one, other = (family.model(**inputs, use_cache=False).logits[0, :last] for inputs in (batch, changed))
+    assert torch.equal(one, other)
 
 
 def test_the_prompt_is_what_generation_reads(family: Family, rows: list[Row]) -> None:

@@ -155,6 +155,30 @@ def gemma3() -> Family:
     return Family(processor, made)
 
 
+PALIGEMMA_TEMPLATE = (  # ours: the published ones bring none, and expect nothing but the question
+    "{% for message in messages %}{% if message['role'] == 'user' %}{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}<image>{% else %}{{ content['text'] }}{% endif %}{% endfor %}"
+    "{% else %}{{ message['content'][0]['text'] }}<eos>{% endif %}{% endfor %}"
+)
+
+
+def paligemma() -> Family:
+    """PaliGemma in small: the prompt sees itself both ways, the answer only what stands before."""
+    from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor, SiglipImageProcessor
+
+    from tests.models.families import CONFIGS
+
+    tokenizer = bytes_tokenizer(
+        ["<pad>", "<eos>", "<bos>", "<image>"], pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
+    )
+    vision = CONFIGS["paligemma"]["vision_config"]
+    pictures = SiglipImageProcessor(size={"height": vision["image_size"], "width": vision["image_size"]})
+    pictures.image_seq_length = (vision["image_size"] // vision["patch_size"]) ** 2
+    processor = PaliGemmaProcessor(pictures, tokenizer, chat_template=PALIGEMMA_TEMPLATE)
+    ids = {"image_token_index": tokenizer.convert_tokens_to_ids("<image>"), "eos_token_id": 1}
+    return Family(processor, _model("paligemma", PaliGemmaForConditionalGeneration, tokenizer, **ids))
+
+
 def mllama() -> Family:
     """Llama 3.2 Vision in small: the text looks at the picture through a mask with one entry a token."""
     from transformers import MllamaForConditionalGeneration, MllamaImageProcessor, MllamaProcessor

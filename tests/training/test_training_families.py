@@ -14,10 +14,10 @@ from core.models.inspection import inspect_source
 from core.spec import Selection, Settings, Source, Spec, write
 from core.training.looks import choose_rows
 from core.training.worker import run
-from tests.data.tiny_families import gemma3, llava, mllama, qwen2_vl
+from tests.data.tiny_families import gemma3, llava, mllama, paligemma, qwen2_vl
 from tests.training.short_jobs import SHORT, of_kind, status_of
 
-FAMILIES = {"gemma3": gemma3, "llava": llava, "mllama": mllama, "qwen2_vl": qwen2_vl}
+FAMILIES = {"gemma3": gemma3, "llava": llava, "mllama": mllama, "paligemma": paligemma, "qwen2_vl": qwen2_vl}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
