@@ -1,11 +1,15 @@
 """The tuned model beside the original: one model in memory, asked twice, once with its adapter switched off.
 
-What it does not do: train, judge an answer, or keep more than the adapter that was opened last.
+What it does not do: train, judge an answer, or keep more than the adapter that was opened last; and not even that
+once `release_comparison` was called, as whoever starts a job should before.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from PIL.Image import Image
 from core.adapters.bundle import adapter_folder
 from core.data.source import MAX_PIXELS, Row
 from core.errors import AdapterError
+from core.models.memory import is_out_of_memory
 from core.spec import Spec, read
 
 MAX_QUESTION = 2000
@@ -43,7 +48,7 @@ class Comparison:
     """Base model and adapter of one job. Safe to use from many threads; they take turns.
 
     Raises:
-        AdapterError: there is no adapter, or it does not fit its model.
+        AdapterError: there is no adapter, it does not fit its model, or the memory does not suffice.
         SourceError: the base model cannot be loaded.
     """
 
@@ -56,13 +61,16 @@ class Comparison:
         self.spec = read(Spec, job_dir / "spec.json")
         folder = adapter_folder(job_dir)
         self._lock = threading.Lock()
-        self._processor = load_processor(self.spec.model)
-        device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
-        base = load_model(self.spec.model, device, dtype)
-        try:
-            self._model = PeftModel.from_pretrained(base, str(folder)).eval()
-        except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
-            raise _does_not_fit(str(error).splitlines()[0]) from error
+        with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
+            self._processor = load_processor(self.spec.model)
+            device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
+            base = load_model(self.spec.model, device, dtype)
+            try:
+                self._model = PeftModel.from_pretrained(base, str(folder)).eval()
+            except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
+                if is_out_of_memory(error):
+                    raise
+                raise _does_not_fit(str(error).splitlines()[0]) from error
         _check_whole(self._model, folder)
 
     def answer(self, picture: Image, question: str) -> Answers:
@@ -71,18 +79,11 @@ class Comparison:
         Raises:
             AdapterError: the question is empty or too long, the picture too large, or the memory did not suffice.
         """
-        import torch
-
         rows = [_checked(picture, question)]
-        try:
-            with self._lock:
-                tuned = self._ask(rows)
-                with self._model.disable_adapter():
-                    base = self._ask(rows)
-        except (MemoryError, torch.OutOfMemoryError):
-            raise AdapterError(
-                "An answer was asked for", "the memory did not suffice", "Take a smaller picture or end a running job"
-            ) from None
+        with _memory_in_words("An answer was asked for", "Take a smaller picture or end a running job"), self._lock:
+            tuned = self._ask(rows)
+            with self._model.disable_adapter():
+                base = self._ask(rows)
         return Answers(base, tuned)
 
     def _ask(self, rows: list[Row]) -> str:
@@ -100,6 +101,14 @@ def open_comparison(job_dir: Path) -> Comparison:
     return _latest.open(job_dir.resolve())
 
 
+def release_comparison() -> None:
+    """Lets the model of the last comparison go, so that a job has its memory; the next question loads it again.
+
+    An answer that is being given keeps the model until it is done. Costs nothing when there is none.
+    """
+    _latest.release()
+
+
 class _Latest:
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,12 +119,41 @@ class _Latest:
         key = (job_dir, (adapter_folder(job_dir) / "adapter_model.safetensors").stat().st_mtime_ns)
         with self._lock:
             if self._comparison is None or self._key != key:
-                self._comparison = None  # lets the old model go before the new one needs its memory
+                if self._comparison is not None:  # the old model goes before the new one needs its memory
+                    self._comparison = None
+                    _free()
                 self._comparison, self._key = Comparison(job_dir), key
             return self._comparison
 
+    def release(self) -> None:
+        with self._lock:
+            if self._comparison is None:
+                return
+            self._comparison = self._key = None
+        _free()
+
 
 _latest = _Latest()
+
+
+def _free() -> None:
+    """Gives memory back that nothing uses any more: models hold themselves in circles, CUDA keeps what it once had."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def _memory_in_words(asked: str, remedy: str) -> Iterator[None]:
+    """Turns running out of memory into a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise AdapterError(asked, "the memory did not suffice", remedy) from None
 
 
 def _checked(picture: Image, question: str) -> Row:

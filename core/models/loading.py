@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.models.memory import is_out_of_memory
 from core.models.source import Resolved, resolve
 from core.models.threads import choose_threads
 from core.spec import Source
@@ -121,11 +122,11 @@ def _in_words(asked: str) -> Iterator[None]:
     """Turns what transformers raises into a sentence."""
     try:
         yield
-    except (SourceError, MemoryError):
+    except SourceError:
         raise
     except Exception as error:
-        if "out of memory" in str(error) or "t allocate memory" in str(error):
-            raise  # the worker has the words for it
+        if is_out_of_memory(error):
+            raise  # who loads it has the words
         raise _sentence(asked, error) from error
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 
 from core.errors import StudioError, TrainingError
+from core.models.memory import is_out_of_memory
 
 ASKED = "The job was run"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_cpu")
 
 
 def in_words(error: BaseException) -> StudioError:
@@ -34,13 +34,6 @@ def in_words(error: BaseException) -> StudioError:
     return TrainingError(
         ASKED, f"something unexpected happened ({type(error).__name__})", "The job's log has the details"
     )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this says that memory (main or of a device) ran out."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

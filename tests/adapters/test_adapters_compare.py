@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from core.adapters.compare import Answers, Comparison, open_comparison
+from core.adapters.compare import Answers, Comparison, open_comparison, release_comparison
 from core.data.source import Row
 from core.errors import AdapterError
 from core.evaluation.answers import generate_answers
@@ -69,6 +70,28 @@ def test_the_comparison_opened_last_stays_in_memory(job_dir: Path, tmp_path: Pat
     other = shutil.copytree(job_dir, tmp_path / "job")
     assert open_comparison(other) is not first
     assert open_comparison(job_dir) is not first
+
+
+def test_a_released_comparison_leaves_the_memory(job_dir: Path):
+    model = weakref.ref(open_comparison(job_dir)._model)
+    assert model() is not None
+    release_comparison()
+    assert model() is None
+    release_comparison()
+    assert open_comparison(job_dir) is open_comparison(job_dir), "the next one is loaded again"
+
+
+@pytest.mark.parametrize("place", ["core.models.loading.load_model", "peft.PeftModel.from_pretrained"])
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")])
+def test_too_little_memory_to_open_it_is_a_sentence(
+    job_dir: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+):
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(place, full)
+    with pytest.raises(AdapterError, match="memory did not suffice"):
+        Comparison(job_dir)
 
 
 @pytest.mark.parametrize(
