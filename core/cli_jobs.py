@@ -21,13 +21,11 @@ from core.jobs.home import LOCAL_OWNER
 from core.jobs.local import LocalBackend
 from core.lora.budget import budget
 from core.lora.plan import make_plan
-from core.lora.selection import available_cells
+from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import ENDED, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
+from core.spec import ENDED, Plan, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
 
-DEMO_COMPONENTS, DEMO_ROLES = ("language", "projector"), ("attention", "mlp")
-DEMO_RANK, DEMO_ALPHA, DEMO_STEPS = 8, 16.0, 150
 LOOK_EVERY = 0.25
 """Seconds between two looks at a running job."""
 
@@ -85,7 +83,7 @@ def run_jobs(options: argparse.Namespace) -> int:
 
 
 def demo_spec(name: str) -> Spec:
-    """The spec of a demo data set on the demo model: language and projector, with settings that suit its size.
+    """The spec of a demo data set on the demo model, as the page begins with it.
 
     Raises:
         SourceNotFound: there is no such data set.
@@ -93,11 +91,9 @@ def demo_spec(name: str) -> Spec:
     data = Source("demo", name)
     title = load_dataset(data).title
     made = inspect_source(DEMO_MODEL)
-    cells = tuple(f"{component}.{role}" for component in DEMO_COMPONENTS for role in DEMO_ROLES)
-    selection = Selection(cells=tuple(cell for cell in available_cells(made) if cell in cells))
-    plan = make_plan(made, selection, DEMO_RANK, DEMO_ALPHA)
-    settings = Settings(steps=DEMO_STEPS, learning_rate=3e-3)
-    return Spec(title, made.source, data, selection, plan, settings, budget(made, plan).trainable)
+    selection = Selection(cells=usual_cells(made))
+    plan = make_plan(made, selection, Plan.rank, Plan.alpha)
+    return Spec(title, made.source, data, selection, plan, Settings(), budget(made, plan).trainable)
 
 
 def _follow(backend: LocalBackend, job: str) -> Status:

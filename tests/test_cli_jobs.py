@@ -13,7 +13,10 @@ import pytest
 
 from core import cli, cli_jobs
 from core.jobs.local import ROOT, LocalBackend
-from core.spec import Spec, from_json
+from core.lora.budget import budget
+from core.lora.presets import usual_cells
+from core.models.inspection import inspect_source
+from core.spec import Settings, Spec, from_json
 
 FAKE = Path(__file__).parent / "jobs" / "fake_worker.py"
 PATCHED = """
@@ -38,9 +41,10 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_the_spec_of_a_demo_can_be_read_again_and_counts_itself(capsys: pytest.CaptureFixture[str]):
     assert cli.main(["spec", "--demo", "digits"]) == 0
     spec = from_json(Spec, capsys.readouterr().out)
-    assert spec.settings.steps == cli_jobs.DEMO_STEPS
-    assert {cell.partition(".")[0] for cell in spec.selection.cells} == {"language", "projector"}
-    assert spec.trainable > 0
+    assert spec.settings == Settings()
+    made = inspect_source(spec.model)
+    assert spec.selection.cells == usual_cells(made)
+    assert spec.trainable == budget(made, spec.plan).trainable > 0
 
 
 def test_train_ends_with_one_line_of_json_and_a_copy(worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -14,13 +14,12 @@ from core.data.source import Dataset, demo_datasets
 from core.errors import PlanError
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
-from core.lora.presets import PRESETS, preset_cells
-from core.spec import Inspection, Source, Spec, Status, to_dict
+from core.lora.presets import PRESETS, USUAL, preset_cells
+from core.spec import Inspection, Plan, Source, Spec, Status, to_dict
 from ui import words
 from ui.studio import key_of
 
-DEFAULTS = {"rank": 8, "alpha": 16}
-DEFAULT_PRESET = "vision_language"
+DEFAULTS = {"rank": Plan.rank, "alpha": Plan.alpha}
 SAMPLES = 4
 EASIEST_FIRST = ("digits", "outline", "house-format", "emoji")
 DEMO_LABEL = "Demo VLM"
@@ -91,7 +90,7 @@ def inspection(value: Inspection) -> dict[str, Any]:
             for m in value.modules
         ],
         "presets": presets,
-        "default_preset": DEFAULT_PRESET,
+        "default_preset": USUAL,
     }
 
 

@@ -65,6 +65,16 @@ PRESETS: tuple[Preset, ...] = (
 )
 
 
+USUAL = "vision_language"
+"""The preset to begin with."""
+
+
+def usual_cells(inspection: Inspection) -> tuple[str, ...]:
+    """The cells of the preset to begin with, or every cell of a model that has none of them."""
+    usual = next(preset for preset in PRESETS if preset.name == USUAL)
+    return preset_cells(inspection, usual) or tuple(available_cells(inspection))
+
+
 def preset_cells(inspection: Inspection, preset: Preset) -> tuple[str, ...]:
     """The preset's cells that this model has, in the order of the grid; empty where it has none."""
     return tuple(

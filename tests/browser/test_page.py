@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.conftest import Server, Tab
 
@@ -127,9 +127,13 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
 
 
 def test_a_start_that_gets_no_answer_says_so_and_can_be_tried_again(tab: Tab) -> None:
-    tab.page.route(
-        "**/gradio_api/**", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
-    )
+    def refuse(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=500, body="")
+        else:
+            route.continue_()
+
+    tab.page.route("**/gradio_api/**", refuse)
     tab.page.click("#start")
     tab.page.wait_for_selector("#aside [role=alert]")
     assert "did not answer" in tab.page.inner_text("#aside [role=alert]")

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import gradio as gr
 
+from core.adapters.compare import release_comparison
 from core.data.source import load_dataset
 from core.errors import SpecError
 from core.lora.budget import budget
@@ -124,6 +125,7 @@ def start(studio: Studio, request: gr.Request, choice: str, *values: Any) -> str
         ticket = chosen["ticket"]
         form = dict(zip((field.name for field in fields(SettingsForm)), values, strict=True))
         spec = make_spec(studio, chosen, form)
+        release_comparison()  # the job needs the memory more
         answer = {"job": studio.backend.submit(spec, studio.known_owner(request.cookies))}
     except Exception as error:
         answer = {"error": sentence(error)}
