@@ -135,6 +135,11 @@ def test_jobs_of_others_and_of_one_person_s_machine_are_not_listed(tmp_path: Pat
         assert client_of(shared, who).get("/studio/jobs").json() == {"jobs": []}
         assert client_of(shared, who).get("/studio/home").json()["jobs"] == []
     assert len(client_of(alone, ANNA).get("/studio/jobs").json()["jobs"]) == 1
+    for path in JOB_PATHS:
+        of_the_cli = address(path, job="20260101-120000-000-of-the-cli")
+        assert client_of(alone).get(of_the_cli).status_code == 200
+        for who in (None, ANNA, "local"):
+            assert client_of(shared, who).get(of_the_cli).status_code == 404
 
 
 def test_a_new_browser_of_a_shared_server_becomes_an_owner_whom_nobody_guesses(shared: Studio):
