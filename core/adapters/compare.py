@@ -20,10 +20,13 @@ from core.adapters.bundle import adapter_folder
 from core.data.source import MAX_PIXELS, Row
 from core.errors import AdapterError
 from core.models.memory import is_out_of_memory
+from core.models.threads import threads_for
 from core.spec import Spec, read
 
 MAX_QUESTION = 2000
 """Characters."""
+_TURN = threading.Lock()
+"""Held while a model answers: switching its adapter and torch's threads concern everyone who asks at the same time."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,6 @@ class Comparison:
 
         self.spec = read(Spec, job_dir / "spec.json")
         folder = adapter_folder(job_dir)
-        self._lock = threading.Lock()
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
             self._processor = load_processor(self.spec.model)
             device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
@@ -80,7 +82,11 @@ class Comparison:
             AdapterError: the question is empty or too long, the picture too large, or the memory did not suffice.
         """
         rows = [_checked(picture, question)]
-        with _memory_in_words("An answer was asked for", "Take a smaller picture or end a running job"), self._lock:
+        with (
+            _memory_in_words("An answer was asked for", "Take a smaller picture or end a running job"),
+            _TURN,
+            threads_for(self._model.num_parameters()),
+        ):
             tuned = self._ask(rows)
             with self._model.disable_adapter():
                 base = self._ask(rows)

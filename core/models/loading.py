@@ -1,6 +1,6 @@
 """Weights and processor of a source, loaded so that no foreign code runs and no pickle is opened.
 
-What it does not do: quantize, split over devices, or choose the device and the precision.
+What it does not do: quantize, split over devices, or choose the device, the precision and the number of threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from core.errors import SourceError, SourceNotFound, SourceRefused
 from core.models.memory import is_out_of_memory
 from core.models.source import Resolved, resolve
-from core.models.threads import choose_threads
 from core.spec import Source
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ PUBLIC_DEMO_NAME = "assets/demo/model"
 
 
 def load_model(source: Source, device: str, dtype: torch.dtype) -> Any:
-    """The model with its weights, in evaluation mode. On a CPU it also settles torch's threads, see `choose_threads`.
+    """The model with its weights, in evaluation mode.
 
     Args:
         source: the demo, a Hub id or a folder with `config.json` and safetensors.
@@ -34,19 +33,13 @@ def load_model(source: Source, device: str, dtype: torch.dtype) -> Any:
     Raises:
         SourceNotFound, SourceRefused, SourceError: in words.
     """
-    import torch
-
     resolved = resolve(source)
     with _in_words(f"The model “{source}” was loaded"):
         model, report = _model_class(resolved).from_pretrained(
             _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved)
         )
         _refuse_gaps(source, report)
-        model = model.to(device).eval()
-    threads, _ = choose_threads(model.num_parameters())
-    if device == "cpu" and threads is not None:
-        torch.set_num_threads(threads)
-    return model
+        return model.to(device).eval()
 
 
 def load_processor(source: Source) -> Any:

@@ -6,6 +6,8 @@ What it does not do: bind threads to cores, or look at how busy the machine is.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SMALL = 20_000_000
 """Parameters below which one thread is used."""
@@ -23,3 +25,27 @@ def choose_threads(parameters: int) -> tuple[int | None, str]:
     if parameters < SMALL:
         return 1, "one thread: the model is so small that more would wait for each other"
     return None, "one thread for each core"
+
+
+def settle_threads(parameters: int) -> str:
+    """Sets torch's threads for the rest of the process and says why; for the worker, whose only work the model is."""
+    import torch
+
+    threads, reason = choose_threads(parameters)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return reason
+
+
+@contextmanager
+def threads_for(parameters: int) -> Iterator[None]:
+    """Sets torch's threads inside only; for a server, which has other work too. One caller at a time."""
+    import torch
+
+    before = torch.get_num_threads()
+    threads, _ = choose_threads(parameters)
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -26,7 +26,7 @@ from core.lora.plan import peft_config
 from core.models.device import choose_device
 from core.models.inspection import inspect_model
 from core.models.loading import load_model, load_processor
-from core.models.threads import choose_threads
+from core.models.threads import settle_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
 from core.training.looks import Looks
@@ -131,7 +131,7 @@ def _prepare(desk: Desk) -> Prepared:
     processor = load_processor(spec.model)
     model = load_model(spec.model, device, dtype)
     if device == "cpu":
-        metrics.note(f"Computing with {choose_threads(model.num_parameters())[1]}.")
+        metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
     _refuse_head(model, spec)
     counted = budget(inspect_model(model, spec.model), spec.plan).by_component
     wrapped = wrap(model, spec)

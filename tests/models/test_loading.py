@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from core.errors import SourceError, SourceNotFound, SourceRefused
 from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor, public_name
 from core.models.source import ASSETS, DEMO_MODEL
-from core.models.threads import SMALL, choose_threads
+from core.models.threads import SMALL, choose_threads, settle_threads, threads_for
 from core.spec import Source
 
 
@@ -127,6 +128,28 @@ def test_a_folder_that_is_not_there() -> None:
 )
 def test_the_public_name_holds_no_path_of_this_machine(source: Source, name: str) -> None:
     assert public_name(source) == name
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_only_the_worker_sets_the_threads_for_good() -> None:
+    load_model(DEMO_MODEL, "cpu", torch.float32)
+    assert torch.get_num_threads() == 2, "a server that compares has other work too"
+    with threads_for(SMALL - 1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with threads_for(SMALL):
+        assert torch.get_num_threads() == 2
+    settle_threads(SMALL - 1)
+    assert torch.get_num_threads() == 1
 
 
 def test_small_models_compute_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
