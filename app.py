@@ -23,6 +23,9 @@ from ui.theme import studio_theme
 from ui.warmup import warm_up_soon
 
 MAX_UPLOAD = "20mb"
+CALM, CALM_PROGRESS = 0.05, 0.1
+"""Seconds between two looks of Gradio's queue for events and progress, those that it has on Windows. Elsewhere it
+looks a thousand times a second: a twentieth of a core, taken from the training even when no page is open."""
 
 
 def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
@@ -32,7 +35,9 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
     page = build_page(studio)
     # Gradio publishes what lies in its working directory on request: give it an empty one.
     os.chdir(tempfile.mkdtemp(prefix="vlm-lora-studio-"))
-    _, address, _ = page.queue(default_concurrency_limit=8).launch(
+    page.queue(default_concurrency_limit=8)
+    page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = CALM, CALM_PROGRESS
+    _, address, _ = page.launch(
         theme=studio_theme(),
         head=HEAD,
         app_kwargs={"routes": studio_routes(studio), "docs_url": None, "redoc_url": None, "openapi_url": None},
