@@ -45,6 +45,7 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
         footer_links=[],
         max_file_size=MAX_UPLOAD,
         show_error=False,
+        enable_monitoring=False,
         ssr_mode=False,
         prevent_thread_lock=True,
         quiet=True,

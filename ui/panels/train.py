@@ -125,8 +125,9 @@ def start(studio: Studio, request: gr.Request, choice: str, *values: Any) -> str
         ticket = chosen["ticket"]
         form = dict(zip((field.name for field in fields(SettingsForm)), values, strict=True))
         spec = make_spec(studio, chosen, form)
+        owner = studio.known_owner(request.cookies)
         release_comparison()  # the job needs the memory more
-        answer = {"job": studio.backend.submit(spec, studio.known_owner(request.cookies))}
+        answer = {"job": studio.backend.submit(spec, owner)}
     except Exception as error:
         answer = {"error": sentence(error)}
     return json.dumps({**answer, "ticket": ticket})
