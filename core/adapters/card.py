@@ -78,7 +78,7 @@ def _results(spec: Spec, status: Status) -> str:
     if measured is not None:
         lines += ["", f"Measured on {measured.rows} held-out rows of {_data(spec.data)} that it did not train on;"]
         lines.append("what it does on other pictures was not measured.")
-    if status.state != "finished":
+    if status.state != "finished" and status.step < status.total_steps:
         lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
     return "\n".join(lines)
 

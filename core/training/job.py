@@ -16,7 +16,7 @@ from peft import get_peft_model
 from transformers import set_seed
 
 from core.data.collate import Encoder
-from core.data.conversations import stop_ids
+from core.data.conversations import check_processor, stop_ids
 from core.data.source import Dataset, check_pictures, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch, TrainingError
@@ -33,7 +33,7 @@ from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
-from core.training.stopping import Stopped, StopRequest
+from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
 from core.training.trainer import make_trainer
 
 QUICK_ENOUGH = 5.0
@@ -83,19 +83,21 @@ def run_job(desk: Desk) -> None:
         StudioError: it cannot go on, in words.
         Exception: anything that the libraries below raise.
     """
-    ready = _prepare(desk)
-    looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
     try:
+        ready = _prepare(desk)
+        desk.stop.be_patient()
+        looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
         before = _look_before(desk, ready.model, looks)
     except Stopped:
-        desk.status.enter("stopped before the first step", state="stopped", eta_seconds=None)
+        desk.status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
         return
     _train(desk, ready, looks, before)
     whole = desk.status.value.step >= desk.status.value.total_steps
     state: State = "finished" if whole else "stopped"
     desk.status.enter("saving", eta_seconds=None)
     save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component)
-    _look_after(desk, looks, before)
+    if not _look_after(desk, looks, before):
+        state = "stopped"
     renew_card(desk.folder, desk.spec, desk.status.ended(state), ready.by_component)
     desk.status.enter(state, state=state)
 
@@ -120,22 +122,31 @@ def wrap(model: Any, spec: Spec) -> Any:
 
 
 def _prepare(desk: Desk) -> Prepared:
-    """Loads data, processor and model, and puts the adapter on."""
+    """Loads data, processor and model, and puts the adapter on.
+
+    Raises:
+        Stopped: the job was asked to stop meanwhile.
+    """
     spec, status, metrics = desk.spec, desk.status, desk.metrics
     device, dtype, reason = choose_device()
     status.enter("loading the data", state="running", device=reason)
     metrics.note(f"Computing on {reason}.")
     data = load_dataset(spec.data)
     check_pictures(data.train + data.heldout)
+    desk.stop.check()
     status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
     processor = load_processor(spec.model)
+    check_processor(processor)  # before the weights, which may take minutes to fetch
+    desk.stop.check()
     model = load_model(spec.model, device, dtype)
+    desk.stop.check()
     if device == "cpu":
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
     _refuse_head(model, spec)
     counted = budget(inspect_model(model, spec.model), spec.plan).by_component
     wrapped = wrap(model, spec)
     encoder = Encoder(processor, stop_ids(model, processor))
+    desk.stop.check()
     status.enter("asking the base model", trainable=spec.trainable)
     return Prepared(data, wrapped, encoder, counted, device, dtype)
 
@@ -178,16 +189,32 @@ def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before) -> None:
     desk.status.show(step=progress.steps_done)
 
 
-def _look_after(desk: Desk, looks: Looks, before: Before) -> None:
-    """The tuned model on the rows of `before`; after a stop that has to be quick, both on the quick rows only."""
-    status = desk.status
+def _look_after(desk: Desk, looks: Looks, before: Before) -> bool:
+    """The tuned model on the rows of `before`; after a stop that has to be quick, both on the quick rows only.
+
+    False when the look was broken off, by a stop that came meanwhile.
+    """
+    status, stop = desk.status, desk.stop
     status.enter("asking the tuned model")
     step = status.value.step
+    asked, hurried = stop.made(), stop.hurried()
+
+    def between(done: int) -> None:
+        if stop.made() > asked or stop.hurried() > hurried:
+            raise Stopped
+        status.show(phase=f"asking the tuned model, {done} done")
+
     quick_seconds = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
-    if desk.stop.hurried() and quick_seconds > HURRY:
+    if hurried and quick_seconds > HURRY:
         desk.metrics.note("The tuned model was not asked: there was no time left.")
-    elif desk.stop.made() and before.seconds > QUICK_ENOUGH:
-        outcomes = looks.quick(step)
-        status.show(before=score(before.outcomes[: len(outcomes)]), after=score(outcomes))
-    else:
-        status.show(after=score(looks.whole(step)))
+        return True
+    try:
+        if asked and before.seconds > QUICK_ENOUGH:
+            outcomes = looks.quick(step, between)
+            status.show(before=score(before.outcomes[: len(outcomes)]), after=score(outcomes))
+        else:
+            status.show(after=score(looks.whole(step, between)))
+    except Stopped:
+        desk.metrics.note("The last look was broken off by the stop; the adapter had been saved before it.")
+        return False
+    return True

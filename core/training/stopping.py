@@ -1,15 +1,17 @@
 """Whether the job was asked to stop: by a file named `stop` in its folder, or by SIGTERM.
 
-What it does not do: stop anything by itself; the loop asks after every step.
+What it does not do: stop anything by itself once there is something to save; the loop asks after every step.
 """
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 FILE_NAME = "stop"
+STOPPED_EARLY = "stopped before the first step"
 
 
 class StopRequest:
@@ -18,10 +20,16 @@ class StopRequest:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._signalled = False
+        self._at_once: Callable[[], None] | None = None
 
-    def listen(self) -> None:
-        """From now on SIGTERM means stop; main thread only."""
+    def listen(self, at_once: Callable[[], None] | None = None) -> None:
+        """From now on SIGTERM means stop, and calls `at_once` until `be_patient`; main thread only."""
+        self._at_once = at_once
         signal.signal(signal.SIGTERM, self._on_signal)
+
+    def be_patient(self) -> None:
+        """From now on a signal is only noted, for whoever asks."""
+        self._at_once = None
 
     def made(self) -> bool:
         """Whether someone asked."""
@@ -38,6 +46,8 @@ class StopRequest:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signalled = True
+        if self._at_once is not None:
+            self._at_once()
 
 
 class Stopped(Exception):

@@ -16,12 +16,13 @@ import sys
 import traceback
 from pathlib import Path
 
+from core.models.device import keep_one_gpu
 from core.spec import Spec, read
 from core.training.failures import in_words
 from core.training.metrics import Metrics
 from core.training.saving import discard_stage
 from core.training.status import StatusFile
-from core.training.stopping import StopRequest
+from core.training.stopping import STOPPED_EARLY, StopRequest
 
 LOG_NAME = "worker.log"
 
@@ -47,7 +48,7 @@ def run(folder: Path) -> int:
     """Runs the job in a folder: 0 when it finished or was stopped, 1 when it failed."""
     status = StatusFile(folder)
     stop = StopRequest(folder)
-    stop.listen()
+    stop.listen(at_once=lambda: _leave(status))
     try:
         status.enter("starting")
         _run(folder, status, stop)
@@ -68,6 +69,13 @@ def _run(folder: Path, status: StatusFile, stop: StopRequest) -> None:
         run_job(Desk(folder, spec, status, metrics, stop))
 
 
+def _leave(status: StatusFile) -> None:
+    """Ends the process in the middle of whatever it loads or fetches; nothing has been learned that could be saved."""
+    with contextlib.suppress(OSError):
+        status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
+    os._exit(0)
+
+
 def _report(folder: Path, status: StatusFile, error: BaseException) -> None:
     """Says in the status that the job failed, and why."""
     discard_stage(folder)
@@ -84,7 +92,8 @@ def _import_all() -> None:
 
 
 def _keep_to_itself() -> None:
-    """TRL reports each use of its trainer to the Hub unless told otherwise before it is imported."""
+    """What has to be set before torch and TRL are imported: one GPU, and no word to the Hub of each trainer's use."""
+    keep_one_gpu()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from core.models.source import DEMO_MODEL
+from core.spec import Source
+from core.training import job
+from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.worker import run
 from tests.training.short_jobs import of_kind, series, status_of
@@ -81,6 +85,68 @@ def test_a_stop_breaks_off_a_look_on_the_way(new_job: Callable[..., Path], monke
     assert run(folder) == 0
     assert status_of(folder).step == 2
     assert [point["step"] for point in of_kind(folder, "eval")] == [0, 2], "the second one is the last look"
+
+
+def test_a_stop_breaks_off_the_last_look(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_job(steps=2, eval_every=100)
+    quick = Looks.quick
+
+    def stopped_meanwhile(self: Looks, step: int, *arguments: object) -> object:
+        if step:
+            (folder / "stop").touch()
+        return quick(self, step, *arguments)
+
+    monkeypatch.setattr(Looks, "quick", stopped_meanwhile)
+    assert run(folder) == 0
+    status = status_of(folder)
+    assert (status.state, status.after, status.error) == ("stopped", None, None)
+    assert "broken off" in of_kind(folder, "note")[-1]["text"]
+    assert "not measured" in (folder / "adapter" / "README.md").read_text()
+    assert "ended early" not in (folder / "adapter" / "README.md").read_text(), "all steps were done"
+
+
+def test_a_stop_while_loading_does_not_wait_for_the_weights(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_job(steps=2)
+    load = job.load_processor
+
+    def stopped_meanwhile(source: Source) -> object:
+        (folder / "stop").touch()
+        return load(source)
+
+    monkeypatch.setattr(job, "load_processor", stopped_meanwhile)
+    monkeypatch.setattr(job, "load_model", lambda *_: pytest.fail("the weights were loaded"))
+    assert run(folder) == 0
+    assert status_of(folder).state == "stopped"
+
+
+def test_a_model_that_cannot_converse_is_refused_before_its_weights_are_loaded(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_job(steps=2)
+    processor = job.load_processor(DEMO_MODEL)
+    processor.chat_template = None
+    monkeypatch.setattr(job, "load_processor", lambda _: processor)
+    monkeypatch.setattr(job, "load_model", lambda *_: pytest.fail("the weights were loaded"))
+    assert run(folder) == 1
+    assert "without a chat template" in status_of(folder).error
+
+
+def test_a_signal_ends_a_long_load_at_once(new_job: Callable[..., Path]) -> None:
+    folder = new_job(steps=2)
+    code = (
+        "import sys, time; from pathlib import Path; import core.training.worker as worker\n"
+        "worker._run = lambda *_: (Path(sys.argv[1], 'loading').touch(), time.sleep(60))\n"
+        "sys.exit(worker.run(Path(sys.argv[1])))"
+    )
+    worker = start(str(folder), code=code)
+    while not (folder / "loading").exists():
+        assert worker.poll() is None
+        time.sleep(0.02)
+    worker.terminate()
+    assert worker.wait(20) == 0
+    assert (status_of(folder).state, status_of(folder).phase) == ("stopped", "stopped before the first step")
 
 
 def _count_only(self: object, args: object, state: object, control: object, **kwargs: object) -> None:
