@@ -73,10 +73,13 @@ def score(outcomes: Sequence[Outcome]) -> Score:
 
 @torch.inference_mode()
 def row_losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[float, int]]:
-    """For each row the summed cross entropy (nats) of its answer, and the number of its tokens."""
+    """For each row the summed cross entropy (nats) of its answer, and the number of its tokens.
+
+    The model computes as in `generate`, in its own precision, also where a trainer has put autocast around its forward.
+    """
     batch = to_device(encoder.training(rows), model.device, model.dtype)
     with evaluating(model):
-        losses, targets = token_losses(model, batch)  # both [B, K]
+        losses, targets = token_losses(_base(model), batch)  # both [B, K]
     counts = (targets != IGNORED).sum(dim=1)
     return list(zip(losses.sum(dim=1).tolist(), counts.tolist(), strict=True))
 
@@ -103,5 +106,9 @@ def token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _slices_logits(model: Any) -> bool:
     """Whether the model's forward takes `logits_to_keep`."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(base.forward).parameters
+    return "logits_to_keep" in inspect.signature(_base(model).forward).parameters
+
+
+def _base(model: Any) -> Any:
+    """The model inside of PEFT's, with the adapter's layers in it; what a trainer wraps is the outer one."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
