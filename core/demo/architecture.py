@@ -164,3 +164,5 @@ def save_folder(model: Idefics3ForConditionalGeneration, processor: Idefics3Proc
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors makes its file readable for the owner only

@@ -17,7 +17,6 @@ from core.demo.shapes import SHAPES, outline, placed
 
 SIDE = 96
 FINE = 4
-MARGINLESS = 80
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,8 @@ def digits(seed: int, _emoji_package: Path | None = None) -> Iterator[Row]:
     table = np.array([line.split(",") for line in gzip.decompress(packed).decode().split()], float).astype(int)
     for index in np.random.default_rng([seed, 11]).permutation(len(table)):
         ink = 255 - table[index, :64].reshape(8, 8) * 255 // 16
-        drawn = Image.fromarray(ink.astype(np.uint8)).resize((MARGINLESS, MARGINLESS), Image.Resampling.BICUBIC)
-        page = Image.new("L", (SIDE, SIDE), 255)
-        page.paste(drawn, ((SIDE - MARGINLESS) // 2,) * 2)
-        yield Row(page, DIGITS.question, str(table[index, 64]))
+        picture = Image.fromarray(ink.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        yield Row(picture, DIGITS.question, str(table[index, 64]))
 
 
 # Kind of emoji -> category or beginnings of subcategories in the package's table.

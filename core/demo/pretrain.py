@@ -47,7 +47,7 @@ class Stage:
 PLAN: dict[str, Stage] = {
     "read": Stage(steps=1200, scenes=32, matrix_rate=6e-3, rate=2e-3),
     "see": Stage(steps=1600, scenes=128, matrix_rate=5e-3, rate=1.5e-3),
-    "speak": Stage(steps=2300, scenes=40, matrix_rate=2.5e-3, rate=8e-4),
+    "speak": Stage(steps=1400, scenes=40, matrix_rate=1.5e-3, rate=5e-4),
 }
 WARM_UP = 40
 FLOOR = 0.03
@@ -65,9 +65,9 @@ class Settings:
     """Multiplies every stage's steps; 0.001 runs in seconds, for tests."""
     threads: int = 1
     """CPU threads. The last digits of the weights depend on it."""
-    save_every: int = 200
+    save_every: int = 100
     """Steps between checkpoints."""
-    probe_every: int = 200
+    probe_every: int = 100
     """Steps between looks at the accuracy per question type."""
     stop_after: int | None = None
     """Stop after this many steps of this call, as if killed; for tests of resuming."""
