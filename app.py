@@ -31,7 +31,8 @@ looks a thousand times a second: a twentieth of a core, taken from the training 
 def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
     """Launches the server -> (page, studio, address). With `block` it returns when the server ends."""
     home = open_home()
-    studio = Studio(LocalBackend(home.root), home.cache, shared=bool(os.environ.get("SPACE_ID")))
+    shared = bool(os.environ.get("SPACE_ID"))
+    studio = Studio(LocalBackend(home.root, shared=shared), home.cache, shared)
     page = build_page(studio)
     # Gradio publishes what lies in its working directory on request: give it an empty one.
     os.chdir(tempfile.mkdtemp(prefix="vlm-lora-studio-"))

@@ -45,7 +45,7 @@ class Studio:
         inspection = cached_inspection(source, self.cache)
         if inspection is None:
             with self.lock:
-                inspection = inspect_source(source, self.cache)
+                inspection = inspect_source(source, self.cache, token=not self.shared)
         self.inspections[key_of(inspection)] = inspection
         return inspection
 

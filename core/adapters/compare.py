@@ -55,7 +55,7 @@ class Comparison:
         SourceError: the base model cannot be loaded.
     """
 
-    def __init__(self, job_dir: Path) -> None:
+    def __init__(self, job_dir: Path, token: bool = True) -> None:
         from peft import PeftModel
 
         from core.models.device import choose_device
@@ -64,9 +64,9 @@ class Comparison:
         self.spec = read(Spec, job_dir / "spec.json")
         folder = adapter_folder(job_dir)
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
-            self._processor = load_processor(self.spec.model)
+            self._processor = load_processor(self.spec.model, token)
             device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
-            base = load_model(self.spec.model, device, dtype)
+            base = load_model(self.spec.model, device, dtype, token)
             try:
                 self._model = PeftModel.from_pretrained(base, str(folder)).eval()
             except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
@@ -98,13 +98,15 @@ class Comparison:
         return generate_answers(self._model, self._processor, rows, self.spec.settings.max_new_tokens, batch_size=1)[0]
 
 
-def open_comparison(job_dir: Path) -> Comparison:
+def open_comparison(job_dir: Path, token: bool = True) -> Comparison:
     """The comparison of a job; the one opened last stays in memory, the one before is let go.
+
+    Without `token` the base model is fetched as by someone who is not logged in to the Hub.
 
     Raises:
         AdapterError, SourceError: see `Comparison`.
     """
-    return _latest.open(job_dir.resolve())
+    return _latest.open(job_dir.resolve(), token)
 
 
 def release_comparison() -> None:
@@ -121,14 +123,14 @@ class _Latest:
         self._key: tuple[Path, int] | None = None
         self._comparison: Comparison | None = None
 
-    def open(self, job_dir: Path) -> Comparison:
+    def open(self, job_dir: Path, token: bool) -> Comparison:
         key = (job_dir, (adapter_folder(job_dir) / "adapter_model.safetensors").stat().st_mtime_ns)
         with self._lock:
             if self._comparison is None or self._key != key:
                 if self._comparison is not None:  # the old model goes before the new one needs its memory
                     self._comparison = None
                     _free()
-                self._comparison, self._key = Comparison(job_dir), key
+                self._comparison, self._key = Comparison(job_dir, token), key
             return self._comparison
 
     def release(self) -> None:

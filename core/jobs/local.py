@@ -39,15 +39,27 @@ SPEC_FILE, LOG_FILE, POINTS_FILE, STOP_FILE = "spec.json", "worker.log", "metric
 
 
 class LocalBackend:
-    """The `JobBackend` of one machine. Safe to use from many threads, and from several servers on one data folder."""
+    """The `JobBackend` of one machine. Safe to use from many threads, and from several servers on one data folder.
+
+    Args:
+        root: the data folder; as `data_home` says unless given.
+        command: starts a worker.
+        patience: how long a stop is waited for.
+        shared: several people start jobs here, so no job gets the token of who runs the server.
+    """
 
     def __init__(
-        self, root: Path | None = None, command: Sequence[str] = WORKER, patience: Patience | None = None
+        self,
+        root: Path | None = None,
+        command: Sequence[str] = WORKER,
+        patience: Patience | None = None,
+        shared: bool = False,
     ) -> None:
         self._home = open_home(root)
         self._store = Store(self._home)
         self._command = list(command)
         self._patience = patience or Patience()
+        self._shared = shared
         self._standby = Standby(self._command, ROOT, self._home.root / "standby.log")
         self._wants_standby = False
         self._environment = dict(os.environ)  # as it is now: libraries imported later add to it
@@ -149,6 +161,11 @@ class LocalBackend:
         self._wants_standby = os.environ.get("STUDIO_STANDBY", "1") != "0"
         self._refill()
 
+    @property
+    def warm_worker(self) -> int | None:
+        """The pid of the worker that waits for a job; None when none does."""
+        return self._standby.pid
+
     def close(self) -> None:
         """Lets the warm worker and the list go. Running jobs go on."""
         with self._lock:
@@ -185,7 +202,7 @@ class LocalBackend:
         staged.rename(folder)
 
     def _start(self, row: JobRow, spec: Spec) -> Identity | None:
-        environment = worker_environment(self._environment, "hub" in (spec.model.kind, spec.data.kind))
+        environment = self._told_worker("hub" in (spec.model.kind, spec.data.kind))
         process = self._standby.take(environment)
         if process is not None:
             self._children[row.id] = process
@@ -198,6 +215,7 @@ class LocalBackend:
         return self._start_cold(row, environment)
 
     def _start_cold(self, row: JobRow, environment: dict[str, str]) -> Identity | None:
+        self._standby.close()  # it would lie idle beside the job, with the memory of all that it has imported
         with (row.folder / LOG_FILE).open("ab") as log:
             process = subprocess.Popen(
                 [*self._command, str(row.folder)],
@@ -276,7 +294,10 @@ class LocalBackend:
         with self._lock:
             if not self._wants_standby or any(self._is_alive(record) for record in self._store.unended()):
                 return
-            self._standby.start(worker_environment(self._environment, for_hub=False))
+            self._standby.start(self._told_worker(for_hub=False))
+
+    def _told_worker(self, for_hub: bool) -> dict[str, str]:
+        return worker_environment(self._environment, for_hub, self._shared)
 
 
 def _new_id() -> str:

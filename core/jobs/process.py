@@ -24,7 +24,10 @@ _PREFIXES = (
     "LC_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "TORCH", "PYTORCH_", "PYTHON", "CUDA", "CUBLAS_", "CUDNN_", "NCCL_",
     "NVIDIA_", "HIP_", "ROCR_", "HSA_", "TRITON_", "XPU_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "GLOO_", "STUDIO_",
 )  # fmt: skip
-_HUB = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+_PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+_TOKENS = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN"})
+_NO_LOGIN = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
+"""Set to 1, huggingface_hub sends no token unless told to, not even the one that `hf auth login` has stored."""
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "_KEY", "_AUTH")
 
 
@@ -74,15 +77,23 @@ def signal_group(identity: Identity, number: signal.Signals) -> bool:
     return True
 
 
-def worker_environment(environment: Mapping[str, str], for_hub: bool) -> dict[str, str]:
-    """What a worker is told: paths, devices and thread counts by name; a token only when it has to reach the Hub."""
-    return {name: text for name, text in environment.items() if _is_passed(name, for_hub)}
+def worker_environment(environment: Mapping[str, str], for_hub: bool, shared: bool = False) -> dict[str, str]:
+    """What a worker is told: paths, devices and thread counts by name; a token only when it has to reach the Hub.
+
+    On a shared server it gets none at all, nor one that is stored on the machine: its jobs are strangers'.
+    """
+    told = {name: text for name, text in environment.items() if _is_passed(name, for_hub, for_hub and not shared)}
+    return told | {_NO_LOGIN: "1"} if shared else told
 
 
-def _is_passed(name: str, for_hub: bool) -> bool:
+def _is_passed(name: str, with_proxies: bool, with_token: bool) -> bool:
     upper = name.upper()
-    if upper in _HUB:
-        return for_hub
+    if upper in _PROXIES:
+        return with_proxies
+    if upper in _TOKENS:
+        return with_token
+    if upper == _NO_LOGIN:
+        return True
     if any(word in upper for word in _SECRET) and not upper.startswith("TOKENIZERS_"):
         return False
     return upper in _NAMES or upper.startswith(_PREFIXES)

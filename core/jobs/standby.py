@@ -19,9 +19,14 @@ class Standby:
         self._process: subprocess.Popen[bytes] | None = None
         self._environment: dict[str, str] = {}
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that waits; None when none does."""
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
+
     def start(self, environment: Mapping[str, str]) -> None:
         """Starts one unless one waits already."""
-        if self._process is not None and self._process.poll() is None:
+        if self.pid is not None:
             return
         self.close()
         with self._log.open("wb") as log:
@@ -39,7 +44,7 @@ class Standby:
     def take(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
         """The waiting process if it lives and knows the same environment; it is the caller's from then on."""
         process = self._process
-        if process is None or process.poll() is not None or self._environment != dict(environment):
+        if process is None or self.pid is None or self._environment != dict(environment):
             return None
         self._process = None
         return process

@@ -16,10 +16,11 @@ TIMEOUT_S = 15.0
 _OTHER_MODEL = "Try the demo, a folder on this machine, or a model that was fetched before"
 
 
-def fetch(source: Source) -> tuple[Source, Path]:
+def fetch(source: Source, token: bool = True) -> tuple[Source, Path]:
     """The source pinned to a commit, and the folder that holds its small files.
 
-    A source that is pinned already and was fetched before needs no network.
+    A source that is pinned already and was fetched before needs no network. Without `token` the Hub is asked as by
+    someone who is not logged in, whatever token this machine has.
 
     Raises:
         SourceNotFound: unknown, gated, offline, or no config.json.
@@ -31,7 +32,7 @@ def fetch(source: Source) -> tuple[Source, Path]:
         except SourceNotFound:
             pass
     try:
-        return _download(source)
+        return _download(source, token)
     except SourceError:
         raise
     except Exception as error:
@@ -55,10 +56,11 @@ def cached(source: Source) -> tuple[Source, Path]:
     return Source("hub", source.name, folder.name), folder
 
 
-def _download(source: Source) -> tuple[Source, Path]:
+def _download(source: Source, token: bool) -> tuple[Source, Path]:
     from huggingface_hub import HfApi, hf_hub_download
 
-    info = HfApi().model_info(source.name, revision=source.revision, timeout=TIMEOUT_S)
+    login = None if token else False  # None: the machine's token if it has one
+    info = HfApi(token=login).model_info(source.name, revision=source.revision, timeout=TIMEOUT_S)
     files = [sibling.rfilename for sibling in info.siblings or ()]
     refuse_pickles(source, files)
     if "config.json" not in files:
@@ -68,7 +70,7 @@ def _download(source: Source) -> tuple[Source, Path]:
     commit = str(info.sha)
     for name in SETTINGS_FILES:
         if name in files:
-            path = hf_hub_download(source.name, name, revision=commit, etag_timeout=TIMEOUT_S)
+            path = hf_hub_download(source.name, name, revision=commit, etag_timeout=TIMEOUT_S, token=login)
     return Source("hub", source.name, commit), Path(path).parent
 
 

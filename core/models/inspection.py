@@ -9,6 +9,7 @@ transformers are imported where a model is really built.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import sys
 import threading
@@ -36,28 +37,29 @@ MAX_EXPERTS = 10_000
 MAX_COUNT = 1_000_000
 MAX_NUMBER = 1_000_000_000
 _REMEDY_CLASS = "Take a version of the model made for transformers (often “-hf”), or a newer transformers"
+log = logging.getLogger("studio")
 _BUILDING = threading.Lock()
 """Building switches weight initialization off for the whole process: one at a time."""
 
 
-def inspect_source(source: Source, cache_dir: Path | None = None) -> Inspection:
+def inspect_source(source: Source, cache_dir: Path | None = None, token: bool = True) -> Inspection:
     """The module tree of a source, from the cache or built anew.
 
     Args:
         source: what `parse_source` made.
-        cache_dir: where inspections are kept; None keeps none.
+        cache_dir: where inspections are kept; None keeps none. One that cannot be written is a line in the log.
+        token: whether the Hub may be asked with this machine's token.
 
     Raises:
         SourceNotFound, SourceRefused: see `resolve`.
         InspectionError: the config cannot be built, or is not of a vision-language model.
     """
-    resolved = resolve(source)
+    resolved = resolve(source, token=token)
     if (found := _read_cache(resolved, cache_dir)) is not None:
         return found
     made = _inspect(resolved)
     if cache_dir is not None:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        write(made, cache_dir / _cache_name(made.config_hash))
+        _keep(made, cache_dir)
     return made
 
 
@@ -300,6 +302,15 @@ def _read_cache(resolved: Resolved, cache_dir: Path | None) -> Inspection | None
             resolved.source, made.model_class, made.model_type, made.total_params, made.modules, made.config_hash
         )
     return None
+
+
+def _keep(made: Inspection, cache_dir: Path) -> None:
+    """Writes the inspection into the cache; a full disk costs the next look some time and this one nothing."""
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        write(made, cache_dir / _cache_name(made.config_hash))
+    except OSError as error:
+        log.warning("the inspection of %s is not kept: %s", made.source, error.strerror)
 
 
 def _cache_name(key: str) -> str:

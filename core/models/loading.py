@@ -22,28 +22,29 @@ PUBLIC_DEMO_NAME = "assets/demo/model"
 """How the demo model is named in what leaves this machine."""
 
 
-def load_model(source: Source, device: str, dtype: torch.dtype) -> Any:
+def load_model(source: Source, device: str, dtype: torch.dtype, token: bool = True) -> Any:
     """The model with its weights, in evaluation mode.
 
     Args:
         source: the demo, a Hub id or a folder with `config.json` and safetensors.
         device: `cpu` or `cuda`.
         dtype: precision of the weights.
+        token: whether the Hub may be asked with this machine's token.
 
     Raises:
         SourceNotFound, SourceRefused, SourceError: in words.
     """
-    resolved = resolve(source)
+    resolved = resolve(source, token=token)
     with _in_words(f"The model “{source}” was loaded"):
         model, report = _model_class(resolved).from_pretrained(
-            _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved)
+            _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved, token)
         )
         _refuse_gaps(source, report)
         return model.to(device).eval()
 
 
-def load_processor(source: Source) -> Any:
-    """The processor (pictures, tokens, chat template), able to pad.
+def load_processor(source: Source, token: bool = True) -> Any:
+    """The processor (pictures, tokens, chat template), able to pad. `token` as in `load_model`.
 
     Raises:
         SourceNotFound, SourceRefused, SourceError: in words.
@@ -51,9 +52,9 @@ def load_processor(source: Source) -> Any:
     from transformers import AutoProcessor
 
     asked = f"The processor of “{source}” was loaded"
-    resolved = resolve(source)
+    resolved = resolve(source, token=token)
     with _in_words(asked):
-        processor = AutoProcessor.from_pretrained(_place(resolved), **_options(resolved))
+        processor = AutoProcessor.from_pretrained(_place(resolved), **_options(resolved, token))
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
         raise SourceRefused(asked, "it has no tokenizer beside its picture settings", "Take a vision-language model")
@@ -85,11 +86,11 @@ def _place(resolved: Resolved) -> str:
     return resolved.source.name if resolved.source.kind == "hub" else str(resolved.folder)
 
 
-def _options(resolved: Resolved) -> dict[str, Any]:
+def _options(resolved: Resolved, token: bool) -> dict[str, Any]:
     """What every `from_pretrained` is told: the pinned commit, the network for the Hub only, no foreign code."""
     options: dict[str, Any] = {"trust_remote_code": False}
     if resolved.source.kind == "hub":
-        return options | {"revision": resolved.source.revision}
+        return options | {"revision": resolved.source.revision} | ({} if token else {"token": False})
     return options | {"local_files_only": True}
 
 

@@ -106,12 +106,13 @@ def parse_source(text: str, revision: str | None = None) -> Source:
     return Source("hub", name, revision)
 
 
-def resolve(source: Source, offline: bool = False) -> Resolved:
+def resolve(source: Source, offline: bool = False, token: bool = True) -> Resolved:
     """The source's config on this machine, fetched from the Hub where needed.
 
     Args:
         source: what `parse_source` made.
         offline: take only what is already here; the network is not asked.
+        token: whether the Hub may be asked with this machine's token; not for strangers on a shared server.
 
     Raises:
         SourceNotFound: an unknown id, no network, no such folder, no config.json.
@@ -121,7 +122,7 @@ def resolve(source: Source, offline: bool = False) -> Resolved:
         from core.models import hub
 
         _check_hub_id(source.name)
-        source, folder = hub.cached(source) if offline else hub.fetch(source)
+        source, folder = hub.cached(source) if offline else hub.fetch(source, token)
     elif source.kind == "demo":
         folder = ASSETS / "model"
     else:

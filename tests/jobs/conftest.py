@@ -28,8 +28,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """Makes backends over one data folder."""
     made = []
 
-    def start(mode: str = "long", patience: Patience | None = None) -> LocalBackend:
-        made.append(LocalBackend(tmp_path / "home", fake(mode), patience))
+    def start(mode: str = "long", patience: Patience | None = None, shared: bool = False) -> LocalBackend:
+        made.append(LocalBackend(tmp_path / "home", fake(mode), patience, shared))
         return made[-1]
 
     yield start

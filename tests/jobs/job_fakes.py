@@ -59,7 +59,7 @@ from core.spec import Spec, from_json
 backend = LocalBackend(Path(sys.argv[1]), sys.argv[3:])
 backend.warm_up()
 time.sleep(0.3)
-job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend._standby._process.pid
+job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend.warm_worker
 print(job, flush=True)
 time.sleep(60)
 """

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_damaged_cache_is_made_anew(source, tmp_path):
     assert cached_inspection(source, cache) is None
     assert inspect_source(source, cache) == first
     assert json.loads(path.read_text()) == to_dict(first)
+
+
+@pytest.mark.parametrize("cache", ["/proc/nowhere", "/dev/null/cache"])
+def test_a_cache_that_cannot_be_written_costs_nothing(source, cache, caplog):
+    assert inspect_source(source, Path(cache)) == inspect_source(source)
+    assert "is not kept" in caplog.text
 
 
 def test_cached_inspection_of_what_was_never_fetched_is_none(tmp_path):
