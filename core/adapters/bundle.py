@@ -97,12 +97,16 @@ def adapter_folder(job_dir: Path) -> Path:
     Raises:
         AdapterError: there is none, or only a part of one.
     """
-    folder = job_dir / "adapter"
-    if not all((folder / name).is_file() for name in (WEIGHTS, CONFIG)):
+    if not has_adapter(job_dir):
         raise AdapterError(
             "The adapter was asked for", "the job has not made one", "Wait until it has finished, or start it again"
         )
-    return folder
+    return job_dir / "adapter"
+
+
+def has_adapter(job_dir: Path) -> bool:
+    """Whether the job has saved an adapter that PEFT can load."""
+    return all((job_dir / "adapter" / name).is_file() for name in (WEIGHTS, CONFIG))
 
 
 def _present(job_dir: Path) -> list[Path]:

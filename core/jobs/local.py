@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.adapters.bundle import zip_adapter
+from core.adapters.bundle import has_adapter, zip_adapter
 from core.errors import JobError
 from core.jobs.backend import JobRow
 from core.jobs.home import open_home
 from core.jobs.process import Identity, identify, is_alive, signal_group, worker_environment
 from core.jobs.record import Record, new_row, read_status, with_state, write_record
-from core.jobs.series import last_words, read_points, read_words
+from core.jobs.series import last_error, read_points, read_words
 from core.jobs.standby import Standby, hand_over
 from core.jobs.stopping import Patience
 from core.jobs.store import Store
@@ -284,10 +284,13 @@ class LocalBackend:
         """The status of a worker that is gone without a result."""
         child = self._children.get(record.row.id)
         code = child.returncode if child is not None else None
+        kept = " The adapter that it had saved is kept." if has_adapter(record.row.folder) else ""
         if (record.row.folder / STOP_FILE).exists():
-            error = "It was asked to stop and ended before it could save its result. Start it again to train anew."
+            lost = "its last look was done." if kept else "it could save its result. Start it again to train anew."
+            error = f"It was asked to stop and ended before {lost}{kept}"
             return replace(status, state="stopped", error=error, eta_seconds=None)
-        return replace(status, state="lost", error=_why_lost(record.row.folder, status, code), eta_seconds=None)
+        error = _why_lost(record.row.folder, status, code) + kept
+        return replace(status, state="lost", error=error, eta_seconds=None)
 
     def _refill(self) -> None:
         """Keeps one worker warm while none trains."""
@@ -326,8 +329,8 @@ def _why_lost(folder: Path, status: Status, code: int | None) -> str:
         how = "it was killed, most often because memory ran out"
         remedy = "Try a smaller batch or a smaller rank"
     else:
-        said = last_words(folder / LOG_FILE)
-        how = f"its last words were “{said}”" if said else "it left no word"
+        error = last_error(folder / LOG_FILE)
+        how = f"it met an error ({error})" if error else "it left no word"
         remedy = "Look into its log, then start it again"
     return f"The worker ended {where} without a result: {how}. {remedy}."
 

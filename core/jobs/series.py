@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 4 * 1024 * 1024
 """The most that one call reads; the caller asks again with the offset it got."""
+
+_PATH = re.compile(r"(?<![\w.:/…])/(?:[^\s/'\":,;()\[\]<>|]+/)+")
+"""The folders of an absolute path; the path of a web address does not count."""
+_LONGEST_PATH = 4096
+_LAST_WORD = re.compile(rb"(?<!\S)\S*/\S*\Z")
+"""An unfinished line's last word, where it holds a slash."""
+_EXCEPTION = re.compile(r"((?:\w+\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Killed))(?::|$)")
 
 
 def read_points(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -25,18 +33,31 @@ def read_points(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def read_words(path: Path, offset: int) -> tuple[str, int]:
-    """Text after the offset, and where the next read begins."""
+    """Text after the offset without this machine's folders, and where the next read begins."""
     chunk, offset = _read(path, offset)
+    word = _LAST_WORD.search(chunk[-_LONGEST_PATH:])
+    if word:  # a path that may go on: for the next read
+        chunk = chunk[: len(chunk) - len(word[0])]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(chunk)
-    return text, offset + len(chunk) - len(decoder.getstate()[0])
+    return without_paths(text), offset + len(chunk) - len(decoder.getstate()[0])
 
 
-def last_words(path: Path, size: int = 400) -> str:
-    """The last line that says something, for a sentence about what went wrong."""
+def without_paths(text: str) -> str:
+    """The text with every absolute path cut to its last name, for those who need not know where things lie here.
+
+    >>> without_paths('File "/home/anna/studio/core/spec.py", line 7; see https://example.org/a/b')
+    'File "…/spec.py", line 7; see https://example.org/a/b'
+    """
+    return _PATH.sub("…/", text)
+
+
+def last_error(path: Path) -> str:
+    """The class of the exception with which a log ends, or nothing; its message may hold anything."""
     length = path.stat().st_size if path.exists() else 0
-    lines = [line.strip() for line in read_words(path, max(0, length - 4096))[0].splitlines() if line.strip()]
-    return lines[-1][:size] if lines else ""
+    lines = read_words(path, max(0, length - 4096))[0].splitlines()
+    found = [match[1] for line in lines if (match := _EXCEPTION.match(line))]
+    return found[-1].rpartition(".")[2] if found else ""
 
 
 def _read(path: Path, offset: int) -> tuple[bytes, int]:

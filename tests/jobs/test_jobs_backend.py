@@ -16,6 +16,7 @@ from job_fakes import SPEC, Make, wait_for, wait_for_end, wait_for_step
 
 from core.errors import AdapterError, JobError
 from core.jobs.local import LocalBackend
+from core.jobs.process import identify
 from core.spec import Source
 
 
@@ -208,6 +209,7 @@ def test_a_dead_warm_worker_is_replaced_by_a_cold_start(make: Make):
     warm = backend.warm_worker
     assert warm is not None
     os.kill(warm, signal.SIGKILL)
+    wait_for(lambda: identify(warm) is None)
     job = backend.submit(SPEC, "anna")
     status = wait_for_end(backend, job)
     assert status.state == "finished"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.jobs import series
 from core.jobs.home import data_home, open_home
-from core.jobs.series import last_words, read_points, read_words
+from core.jobs.series import last_error, read_points, read_words
 from core.jobs.stopping import Patience
 
 
@@ -52,7 +52,28 @@ def test_a_letter_of_several_bytes_is_never_cut(tmp_path: Path):
     assert read_words(file, 0) == ("", 0)
     file.write_bytes("é!".encode())
     assert read_words(file, 0) == ("é!", 3)
-    assert last_words(tmp_path / "none") == ""
+    assert last_error(tmp_path / "none") == ""
+
+
+def test_a_log_is_read_without_this_machines_folders_also_in_pieces(tmp_path: Path):
+    file = tmp_path / "worker.log"
+    line = 'File "/home/anna/secret/core/x.py", line 3; /tmp/secret/a and https://hub.co/a/b 1/2 or [/opt/secret/b]\n'
+    text, offset = "", 0
+    for letter in line:
+        with file.open("a") as out:
+            out.write(letter)
+        more, offset = read_words(file, offset)
+        text += more
+    assert text == 'File "…/x.py", line 3; …/a and https://hub.co/a/b 1/2 or […/b]\n'
+    assert read_words(file, 0) == (text, len(line.encode()))
+
+
+def test_the_error_that_ended_a_log_is_its_class_alone(tmp_path: Path):
+    file = tmp_path / "worker.log"
+    file.write_text('Traceback:\n  File "/secret/x.py", line 3\nsafetensors.SafetensorError: /secret\nsecond line\n')
+    assert last_error(file) == "SafetensorError"
+    file.write_text("all went well: Error\n")
+    assert last_error(file) == ""
 
 
 def test_patience_waits_then_asks_then_kills():
