@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,8 @@ def run_train(options: argparse.Namespace) -> int:
     spec = demo_spec(options.demo) if options.demo else read(Spec, options.spec)
     if options.steps is not None:
         spec = replace(spec, settings=replace(spec.settings, steps=options.steps, epochs=None))
+    if options.out:
+        _refuse_unwritable(options.out.absolute())
     backend = LocalBackend()
     job = backend.submit(spec, LOCAL_OWNER)
     status = _follow(backend, job)
@@ -153,11 +156,34 @@ def _look_words(point: dict[str, Any], loss: float | None, status: Status) -> st
 
 
 def _adapter(folder: Path, out: Path | None) -> Path | None:
+    """Where the adapter lies: the copy that was asked for, else the job's own; None when there is none."""
     try:
         made = adapter_folder(folder)
     except AdapterError:
         return None
-    return copy_adapter(folder, out.absolute()) if out else made
+    if out is None:
+        return made
+    try:
+        return copy_adapter(folder, out.absolute())
+    except AdapterError as error:  # what was trained is not lost with the copy
+        _say(str(error))
+        return made
+
+
+def _refuse_unwritable(out: Path) -> None:
+    """Makes the folder for the copy before hours are spent on training.
+
+    Raises:
+        AdapterError: it cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out) as probe:
+            probe.write(b"can be written")
+    except OSError as error:
+        raise AdapterError(
+            f"The adapter is to be copied to {out}", str(error.strerror), "Name a folder that you may write"
+        ) from None
 
 
 def _result_line(job: str, status: Status, adapter: Path | None) -> str:

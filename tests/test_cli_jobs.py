@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core import cli, cli_jobs
+from core.errors import AdapterError
 from core.jobs.local import ROOT, LocalBackend
 from core.lora.budget import budget
 from core.lora.presets import usual_cells
@@ -23,6 +24,7 @@ PATCHED = """
 import sys
 from functools import partial
 from core import cli, cli_jobs
+from core.errors import AdapterError
 from core.jobs.local import LocalBackend
 cli_jobs.LocalBackend = partial(LocalBackend, command=sys.argv[1:4])
 sys.exit(cli.main(sys.argv[4:]))
@@ -61,6 +63,32 @@ def test_train_ends_with_one_line_of_json_and_a_copy(worker, tmp_path: Path, cap
     assert "finished" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_training(
+    worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    worker("quick")
+    (tmp_path / "file").write_text("")
+    assert cli.main(["train", "--demo", "digits", "--out", str(tmp_path / "file" / "out"), "--json"]) == 1
+    assert "Name a folder that you may write" in capsys.readouterr().err
+    assert cli.main(["jobs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [], "nothing was started"
+
+
+def test_a_copy_that_fails_at_the_end_leaves_the_result(
+    worker, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(*_: object) -> None:
+        raise AdapterError("The adapter was to be copied", "no space", "Make room")
+
+    worker("quick")
+    monkeypatch.setattr(cli_jobs, "copy_adapter", full)
+    assert cli.main(["train", "--demo", "digits", "--out", str(tmp_path / "out"), "--json"]) == 0
+    told = capsys.readouterr()
+    result = json.loads(told.out.splitlines()[-1])
+    assert Path(result["adapter"], "adapter_model.safetensors").is_file()
+    assert "no space" in told.err
+
+
 def test_train_takes_a_file_and_fails_with_the_reason(worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     worker("crash")
     assert cli.main(["spec", "--demo", "digits"]) == 0
@@ -69,7 +97,7 @@ def test_train_takes_a_file_and_fails_with_the_reason(worker, tmp_path: Path, ca
     told = capsys.readouterr()
     assert json.loads(told.out)["state"] == "lost"
     assert json.loads(told.out)["adapter"] is None
-    assert "the fake worker crashed" in told.err
+    assert "an error (ValueError)" in told.err
 
 
 @pytest.mark.parametrize(
