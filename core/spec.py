@@ -222,6 +222,15 @@ class Spec:
     trainable: int
     """The count that the person saw; the worker refuses to train on another."""
     schema_version: int = SCHEMA_VERSION
+    """Of this form; another one may mean something else by the same words."""
+
+    def __post_init__(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise SpecError(
+                f"A spec of version {self.schema_version} was read",
+                f"this release of the studio reads version {SCHEMA_VERSION}",
+                "Choose the same again on the page, or start from `python -m core.cli spec --demo digits`",
+            )
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from core.spec import Status, read, write
+from core.cli_jobs import demo_spec
+from core.errors import SpecError
+from core.spec import Spec, Status, from_dict, read, to_dict, write
 
 
 def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path: Path):
@@ -38,3 +40,11 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_beside_it(tmp_path: Path,
     monkeypatch.undo()
     assert read(Status, file).state == "running"
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_spec_of_another_version_is_refused(version: int):
+    plain = to_dict(demo_spec("digits"))
+    assert from_dict(Spec, plain).schema_version == 1
+    with pytest.raises(SpecError, match=f"version {version} was read"):
+        from_dict(Spec, plain | {"schema_version": version})
