@@ -29,4 +29,4 @@ def measure() -> Iterator[Figure]:
         f"exact match {before['exact_match']:.1%} before, {after['exact_match']:.1%} after, "
         f"of {after['rows']} held-out rows; the command as a whole, cold"
     )
-    yield Figure("digits demo", took, "s", None, more)
+    yield Figure("digits demo", took, "s", None, more=more)

@@ -17,17 +17,22 @@ class Figure:
     unit: str
     limit: float | None = None
     """The most that is allowed, in the same unit; None where nothing is promised."""
+    error: float = 0.0
+    """Standard error, where noise can be larger than the limit."""
     more: str = ""
     """What else was seen, and how it was measured."""
 
     @property
     def is_kept(self) -> bool | None:
-        """Whether the limit was kept; None where there is none."""
-        return None if self.limit is None else self.value <= self.limit
+        """Whether the limit was kept; None where there is none, or where the noise does not let one tell."""
+        if self.limit is None or abs(self.value - self.limit) < 2 * self.error:
+            return None
+        return self.value <= self.limit
 
     def line(self) -> str:
         """Name, figure, limit, remarks."""
-        verdict = {True: "kept", False: "MISSED", None: ""}[self.is_kept]
+        unsure = "" if self.limit is None else "UNSURE"
+        verdict = {True: "kept", False: "MISSED", None: unsure}[self.is_kept]
         limit = "" if self.limit is None else f"limit {self.limit:g} {self.unit}"
         return f"{self.name:34} {self.value:9.3f} {self.unit:8} {limit:16} {verdict:6}  {self.more}"
 

@@ -35,5 +35,5 @@ def measure() -> Iterator[Figure]:
         quantile(took[1:], 0.5),
         "s",
         LIMIT,
-        f"{size}; slowest of {RUNS} {worst:.2f} s, first in the process {first:.2f} s",
+        more=f"{size}; slowest of {RUNS} {worst:.2f} s, first in the process {first:.2f} s",
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 
 from playwright.sync_api import Browser
 
@@ -65,8 +65,9 @@ def _figure(name: str, rounds: list[list[tuple[float, float]]], which: int) -> F
     each = ", ".join(f"{percent:.1f}" for percent in lost)
     server = 100 * (median(speeds[which][1] for speeds in rounds) - median(speeds[0][1] for speeds in rounds))
     alone = median(speeds[0][0] for speeds in rounds)
-    more = f"median of {each}; {alone:.1f} steps/s without; the server takes {server:.1f} % of a core for it"
-    return Figure(name, median(lost), "%", LIMIT, more)
+    error = 1.25 * stdev(lost) / len(lost) ** 0.5  # of a median, for noise that is normal
+    more = f"± {error:.1f}, median of {each}; {alone:.1f} steps/s without; costs the server {server:.1f} % of a core"
+    return Figure(name, median(lost), "%", LIMIT, error, more)
 
 
 def _round(server: Server, folder: Path, viewers: list[Viewer], turn: int) -> list[tuple[float, float]]:

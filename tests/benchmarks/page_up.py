@@ -20,7 +20,7 @@ LIMIT = 10.0
 def measure() -> Iterator[Figure]:
     """Seconds from the start of the process to an answer of `/` and of `/studio/home`."""
     took = [_once() for _ in range(RUNS)]
-    yield Figure("page up", median(took), "s", LIMIT, f"median of {RUNS}: {', '.join(f'{s:.1f}' for s in took)}")
+    yield Figure("page up", median(took), "s", LIMIT, more=f"median of {RUNS}: {', '.join(f'{s:.1f}' for s in took)}")
 
 
 def _once() -> float:

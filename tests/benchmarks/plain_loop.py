@@ -36,7 +36,7 @@ def measure() -> Iterator[Figure]:
     ratios = ", ".join(f"{ours / plain:.2f}" for ours, plain in pairs)
     ours, plain = (median(speeds) for speeds in zip(*pairs, strict=True))
     more = f"median of {ratios}; {ours:.1f} against {plain:.1f} steps/s of {settings.batch_size} rows, A B A B"
-    yield Figure("worker to plain loop", median(a / b for a, b in pairs), "x", None, more)
+    yield Figure("worker to plain loop", median(a / b for a, b in pairs), "x", None, more=more)
 
 
 def _worker(spec: Spec) -> float:

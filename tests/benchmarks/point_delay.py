@@ -33,4 +33,4 @@ def measure() -> Iterator[Figure]:
         tab.wait(f"window.delays.length === {STEPS}", 10)
         delays = tab.page.evaluate("window.delays")
     more = f"p95 of {len(delays)} steps, p50 {quantile(delays, 0.5):.2f}, longest {max(delays):.2f}"
-    yield Figure("step to its point on the plot", quantile(delays, 0.95), "s", LIMIT, more)
+    yield Figure("step to its point on the plot", quantile(delays, 0.95), "s", LIMIT, more=more)

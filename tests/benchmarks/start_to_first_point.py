@@ -43,4 +43,4 @@ def _once(tab: Tab, name: str) -> Figure:
     found = tab.page.evaluate(CLICK_AND_LOOK)
     folder: Path = tab.server.home / "jobs" / found["job"]
     written = points(folder, "eval")[0]["time"] - found["clicked"]
-    return Figure(name, found["seconds"], "s", LIMIT, f"the worker had written it after {written:.2f} s")
+    return Figure(name, found["seconds"], "s", LIMIT, more=f"the worker had written it after {written:.2f} s")

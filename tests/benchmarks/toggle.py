@@ -58,4 +58,4 @@ def _toggle(tab: Tab, name: str) -> Figure:
     took = tab.page.evaluate(TOGGLE, TOGGLES)
     modules = tab.ask("studio.state.model.modules.length")
     more = f"p95 of {TOGGLES} in Chromium, p50 {quantile(took, 0.5):.1f}, {modules} modules"
-    return Figure(name, quantile(took, 0.95), "ms", LIMIT, more)
+    return Figure(name, quantile(took, 0.95), "ms", LIMIT, more=more)
