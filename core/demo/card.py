@@ -189,6 +189,6 @@ def _limits(facts: dict[str, Any]) -> str:
     return f"""\
 ## What it cannot do
 
-{missing if weak else ""}It was shown nothing outside its world: no photographs, no handwriting, no outline drawings, no letters or words in
-pictures, no numbers of two digits, no more than four shapes, no conversation of several turns. It is made to be
+{missing if weak else ""}It was shown nothing outside its world: no photographs, no handwriting, no outline drawings,
+no letters or words in pictures, no numbers of two digits, no more than four shapes, no conversation of several turns. It is made to be
 fine-tuned and looked into, not to be relied on."""

@@ -17,6 +17,7 @@ from core.demo.shapes import SHAPES, outline, placed
 
 SIDE = 96
 FINE = 4
+PENCIL, PAPER = 90, 205
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ Alpaydin, E. & Kaynak, C. (1998). Optical Recognition of Handwritten Digits. UCI
 https://doi.org/10.24432/C50P49
 
 Taken from scikit-learn's copy of the data's test part (sklearn/datasets/data/digits.csv.gz).
-Changes: a part of the 1,797 digits was chosen, enlarged from 8x8 to 96x96 pixels with smoothing, and stored as PNG.
+Changes: a part of the 1,797 digits was chosen, enlarged from 8x8 to 96x96 pixels with smoothing, coloured as
+pencil on grey paper, and stored as PNG.
 """,
 )
 
@@ -113,11 +115,11 @@ HOUSE_FORMAT = About(
 
 
 def digits(seed: int, _emoji_package: Path | None = None) -> Iterator[Row]:
-    """Handwritten digits in a seeded order, dark ink on white paper, enlarged smoothly."""
+    """Handwritten digits in a seeded order, pencil on grey paper, enlarged smoothly."""
     packed = resources.files("sklearn.datasets.data").joinpath("digits.csv.gz").read_bytes()
     table = np.array([line.split(",") for line in gzip.decompress(packed).decode().split()], float).astype(int)
     for index in np.random.default_rng([seed, 11]).permutation(len(table)):
-        ink = 255 - table[index, :64].reshape(8, 8) * 255 // 16
+        ink = PAPER - table[index, :64].reshape(8, 8) * (PAPER - PENCIL) // 16
         picture = Image.fromarray(ink.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         yield Row(picture, DIGITS.question, str(table[index, 64]))
 
