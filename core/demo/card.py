@@ -143,13 +143,16 @@ Widths and depths are in `config.json`. The tokenizer is a byte-level BPE of its
 
 def _training(facts: dict[str, Any]) -> str:
     steps = facts["steps"]
-    fonts = ", ".join(facts["fonts"])
     return f"""\
 ## Data and training
 
-Drawn scenes only: a 3x3 grid with one to four shapes ({", ".join(SHAPES)}) in the colours {", ".join(COLOUR_NAMES)}, \
-or one
-big shape, or one big printed digit (fonts: {fonts}). Places: {", ".join(PLACES)}.
+Drawn scenes only. A scene is a 3x3 grid with one to four shapes, or one big shape, or one big printed digit.
+
+- Shapes: {", ".join(SHAPES)}
+- Colours: {", ".join(COLOUR_NAMES)}
+- Places: {", ".join(PLACES)}
+- Fonts of the digits: {", ".join(facts["fonts"])}
+
 No handwriting, no photographs, no text from anywhere else.
 
 | stage | steps | what learns |
@@ -189,6 +192,7 @@ def _limits(facts: dict[str, Any]) -> str:
     return f"""\
 ## What it cannot do
 
-{missing if weak else ""}It was shown nothing outside its world: no photographs, no handwriting, no outline drawings,
-no letters or words in pictures, no numbers of two digits, no more than four shapes, no conversation of several turns. It is made to be
+{missing if weak else ""}\
+It was shown nothing outside its world: no photographs, no handwriting, no outline drawings, no letters or words in
+pictures, no numbers of two digits, no more than four shapes, no conversation of several turns. It is made to be
 fine-tuned and looked into, not to be relied on."""
