@@ -9,7 +9,9 @@ Environment:
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
 import gradio as gr
@@ -35,7 +37,9 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
     studio = Studio(LocalBackend(home.root, shared=shared), home.cache, shared)
     page = build_page(studio)
     # Gradio publishes what lies in its working directory on request: give it an empty one.
-    os.chdir(tempfile.mkdtemp(prefix="vlm-lora-studio-"))
+    empty = tempfile.mkdtemp(prefix="vlm-lora-studio-")
+    atexit.register(shutil.rmtree, empty, ignore_errors=True)
+    os.chdir(empty)
     page.queue(default_concurrency_limit=8)
     page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = CALM, CALM_PROGRESS
     _, address, _ = page.launch(
