@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"errors", "files"},
+    {"errors", "files", "job_files"},
     {"spec"},
     {"models"},
     {"data", "lora"},

@@ -12,6 +12,7 @@ from typing import Any
 from core.adapters.published import published_source, published_spec
 from core.data.source import Dataset, demo_datasets
 from core.errors import PlanError
+from core.job_files import ADAPTER, WEIGHTS
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
 from core.lora.presets import PRESETS, USUAL, preset_cells
@@ -23,7 +24,6 @@ DEFAULTS = {"rank": Plan.rank, "alpha": Plan.alpha}
 SAMPLES = 4
 EASIEST_FIRST = ("digits", "outline", "house-format", "emoji")
 DEMO_LABEL = "Demo VLM"
-ADAPTER_FILE = "adapter_model.safetensors"
 
 
 def model_label(source: Source) -> str:
@@ -110,7 +110,7 @@ def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
 
 def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> dict[str, Any]:
     """One job that is opened; with the inspection of its model also what each component got."""
-    adapter = folder / "adapter" / ADAPTER_FILE
+    adapter = folder / ADAPTER / WEIGHTS
     return {
         "name": spec.name,
         "model": model_label(spec.model),

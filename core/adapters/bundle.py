@@ -20,12 +20,10 @@ from core.adapters.curves import curves_svg
 from core.adapters.published import published_spec
 from core.errors import AdapterError
 from core.files import taking_the_place_of
+from core.job_files import ADAPTER, CARD, CONFIG, CURVES, SPEC, WEIGHTS
 from core.models.loading import public_name
 from core.spec import Spec, Status, read, to_json
 
-WEIGHTS, CONFIG, CARD, CURVES, SPEC = (
-    "adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg", "spec.json",
-)  # fmt: skip
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip, so that the same adapter gives the same bytes."""
 
@@ -41,7 +39,7 @@ def write_card(
 
     `series` are the points of `metrics.jsonl`; `by_component` the trainable parameters of each component, if counted.
     """
-    folder = job_dir / "adapter"
+    folder = job_dir / ADAPTER
     folder.mkdir(exist_ok=True)
     (folder / CURVES).write_text(curves_svg(series), encoding="utf-8")
     (folder / CARD).write_text(card_text(spec, status, by_component), encoding="utf-8")
@@ -101,12 +99,12 @@ def adapter_folder(job_dir: Path) -> Path:
         raise AdapterError(
             "The adapter was asked for", "the job has not made one", "Wait until it has finished, or start it again"
         )
-    return job_dir / "adapter"
+    return job_dir / ADAPTER
 
 
 def has_adapter(job_dir: Path) -> bool:
     """Whether the job has saved an adapter that PEFT can load."""
-    return all((job_dir / "adapter" / name).is_file() for name in (WEIGHTS, CONFIG))
+    return all((job_dir / ADAPTER / name).is_file() for name in (WEIGHTS, CONFIG))
 
 
 def _present(job_dir: Path) -> list[Path]:
@@ -116,7 +114,7 @@ def _present(job_dir: Path) -> list[Path]:
 
 def _contents(job_dir: Path, spec: Spec) -> dict[str, Path | bytes]:
     contents: dict[str, Path | bytes] = {file.name: file for file in _present(job_dir)}
-    contents[CONFIG] = _published_config(job_dir / "adapter" / CONFIG, spec)
+    contents[CONFIG] = _published_config(job_dir / ADAPTER / CONFIG, spec)
     contents[SPEC] = (to_json(published_spec(spec), indent=2) + "\n").encode()
     return contents
 

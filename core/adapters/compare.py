@@ -19,6 +19,7 @@ from PIL.Image import Image
 from core.adapters.bundle import adapter_folder
 from core.data.source import MAX_PIXELS, Row
 from core.errors import AdapterError
+from core.job_files import SPEC, WEIGHTS
 from core.models.memory import is_out_of_memory
 from core.models.threads import threads_for
 from core.spec import Spec, read
@@ -61,7 +62,7 @@ class Comparison:
         from core.models.device import choose_device
         from core.models.loading import load_model, load_processor
 
-        self.spec = read(Spec, job_dir / "spec.json")
+        self.spec = read(Spec, job_dir / SPEC)
         folder = adapter_folder(job_dir)
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
             self._processor = load_processor(self.spec.model, token)
@@ -124,7 +125,7 @@ class _Latest:
         self._comparison: Comparison | None = None
 
     def open(self, job_dir: Path, token: bool) -> Comparison:
-        key = (job_dir, (adapter_folder(job_dir) / "adapter_model.safetensors").stat().st_mtime_ns)
+        key = (job_dir, (adapter_folder(job_dir) / WEIGHTS).stat().st_mtime_ns)
         with self._lock:
             if self._comparison is None or self._key != key:
                 if self._comparison is not None:  # the old model goes before the new one needs its memory
@@ -186,7 +187,7 @@ def _check_whole(model: Any, folder: Path) -> None:
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+    with safe_open(folder / WEIGHTS, "pt") as file:
         stored = set(file.keys())
     if stored != set(get_peft_model_state_dict(model, save_embedding_layers=False)):
         raise _does_not_fit("its file holds the weights of other modules")

@@ -21,6 +21,7 @@ from typing import Any
 
 from core.adapters.bundle import has_adapter, zip_adapter
 from core.errors import JobError
+from core.job_files import LOG, POINTS, SPEC, STOP
 from core.jobs.backend import JobRow
 from core.jobs.home import open_home
 from core.jobs.process import Identity, identify, is_alive, signal_group, worker_environment
@@ -35,7 +36,6 @@ ROOT = Path(__file__).resolve().parents[2]
 """Where `core` lies: the worker runs there, so that `-m core.training.worker` is found."""
 WORKER = (sys.executable, "-m", "core.training.worker")
 SPARE_BYTES = 200 * 1024 * 1024
-SPEC_FILE, LOG_FILE, POINTS_FILE, STOP_FILE = "spec.json", "worker.log", "metrics.jsonl", "stop"
 
 
 class LocalBackend:
@@ -96,11 +96,11 @@ class LocalBackend:
 
     def metrics(self, job: str, owner: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Points after a byte offset, at most 4 MB of them, and the next offset."""
-        return read_points(self.folder(job, owner) / POINTS_FILE, offset)
+        return read_points(self.folder(job, owner) / POINTS, offset)
 
     def log(self, job: str, owner: str, offset: int = 0) -> tuple[str, int]:
         """The worker's words after a byte offset, at most 4 MB of them, and the next offset."""
-        return read_words(self.folder(job, owner) / LOG_FILE, offset)
+        return read_words(self.folder(job, owner) / LOG, offset)
 
     def stop(self, job: str, owner: str, force: bool = False) -> None:
         """Asks the worker to save and end; one that is gone is settled at once. `force` signals it now.
@@ -112,7 +112,7 @@ class LocalBackend:
         if status.state in ENDED:
             return
         try:
-            (record.row.folder / STOP_FILE).touch()
+            (record.row.folder / STOP).touch()
         except OSError as error:
             raise _cannot_write("Stopping a job was asked for", error) from None
         if force:
@@ -121,7 +121,7 @@ class LocalBackend:
 
     def spec(self, job: str, owner: str) -> Spec:
         """What it was started with."""
-        return read(Spec, self.folder(job, owner) / SPEC_FILE)
+        return read(Spec, self.folder(job, owner) / SPEC)
 
     def jobs(self, owner: str) -> list[JobRow]:
         """The owner's jobs, newest first."""
@@ -197,7 +197,7 @@ class LocalBackend:
         folder = record.row.folder
         staged = folder.with_name(f".new-{folder.name}")
         staged.mkdir(mode=0o700)
-        write(spec, staged / SPEC_FILE)
+        write(spec, staged / SPEC)
         write_record(record, staged)
         staged.rename(folder)
 
@@ -216,7 +216,7 @@ class LocalBackend:
 
     def _start_cold(self, row: JobRow, environment: dict[str, str]) -> Identity | None:
         self._standby.close()  # it would lie idle beside the job, with the memory of all that it has imported
-        with (row.folder / LOG_FILE).open("ab") as log:
+        with (row.folder / LOG).open("ab") as log:
             process = subprocess.Popen(
                 [*self._command, str(row.folder)],
                 cwd=ROOT,
@@ -273,7 +273,7 @@ class LocalBackend:
 
     def _hurry(self, record: Record, status: Status) -> Status:
         """Signals a worker that was asked to stop and has not for long."""
-        if not (record.row.folder / STOP_FILE).exists():
+        if not (record.row.folder / STOP).exists():
             return status
         number = self._patience.due(record.row.id)
         if number is not None and record.identity is not None:
@@ -285,7 +285,7 @@ class LocalBackend:
         child = self._children.get(record.row.id)
         code = child.returncode if child is not None else None
         kept = " The adapter that it had saved is kept." if has_adapter(record.row.folder) else ""
-        if (record.row.folder / STOP_FILE).exists():
+        if (record.row.folder / STOP).exists():
             lost = "its last look was done." if kept else "it could save its result. Start it again to train anew."
             error = f"It was asked to stop and ended before {lost}{kept}"
             return replace(status, state="stopped", error=error, eta_seconds=None)
@@ -329,7 +329,7 @@ def _why_lost(folder: Path, status: Status, code: int | None) -> str:
         how = "it was killed, most often because memory ran out"
         remedy = "Try a smaller batch or a smaller rank"
     else:
-        error = last_error(folder / LOG_FILE)
+        error = last_error(folder / LOG)
         how = f"it met an error ({error})" if error else "it left no word"
         remedy = "Look into its log, then start it again"
     return f"The worker ended {where} without a result: {how}. {remedy}."

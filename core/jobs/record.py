@@ -13,12 +13,10 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass as checked
 
 from core.errors import SpecError
+from core.job_files import RECORD, STATUS
 from core.jobs.backend import JobRow
 from core.jobs.process import Identity, find_by_argument
 from core.spec import ENDED, Status, read, write
-
-RECORD_FILE = "job.json"
-STATUS_FILE = "status.json"
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,13 @@ class _Written:
 def write_record(record: Record, folder: Path) -> None:
     """Writes `job.json` into the folder."""
     row = record.row
-    write(_Written(row.owner, row.name, row.created, record.identity), folder / RECORD_FILE)
+    write(_Written(row.owner, row.name, row.created, record.identity), folder / RECORD)
 
 
 def read_record(folder: Path) -> Record | None:
     """The record of a job's folder; None where the folder is not of a job. Its process still has to be looked at."""
     try:
-        written = read(_Written, folder / RECORD_FILE)
+        written = read(_Written, folder / RECORD)
     except SpecError:
         return None
     status = read_status(folder)
@@ -58,10 +56,10 @@ def read_record(folder: Path) -> Record | None:
 
 def read_status(folder: Path) -> Status:
     """What the worker last said; `starting` as long as it has said nothing."""
-    if not (folder / STATUS_FILE).exists():
+    if not (folder / STATUS).exists():
         return Status(state="starting", phase="Starting the worker")
     try:
-        return read(Status, folder / STATUS_FILE)
+        return read(Status, folder / STATUS)
     except SpecError as error:
         return Status(state="running", phase=f"What the worker reports cannot be read ({error.reason})")
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-FILE_NAME = "metrics.jsonl"
+from core.job_files import POINTS
 
 
 class Metrics:
@@ -21,7 +21,7 @@ class Metrics:
 
     def __init__(self, folder: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._file = os.open(folder / FILE_NAME, flags, 0o644)
+        self._file = os.open(folder / POINTS, flags, 0o644)
 
     def add(self, kind: str, **values: Any) -> None:
         """Appends one point, stamped with the time (seconds since 1970).
@@ -45,7 +45,7 @@ class Metrics:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Every whole point of a job so far; a torn last line is left out."""
-    path = folder / FILE_NAME
+    path = folder / POINTS
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     return [json.loads(line) for line in lines]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import write_card
+from core.job_files import ADAPTER, CONFIG
 from core.models.loading import public_name
 from core.spec import Spec, Status
 from core.training.metrics import read_metrics
@@ -34,15 +35,15 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_compon
     """
     discard_stage(folder)
     stage = folder / STAGE
-    staged = stage / "adapter"
+    staged = stage / ADAPTER
     staged.mkdir(parents=True)
     _name_base(model, spec)
     # Base weights never go along, not even embeddings that an adapter sits on: the budget promises LoRA's bytes alone.
     model.save_pretrained(staged, save_embedding_layers=False)
-    _settle_config(staged / "adapter_config.json")
+    _settle_config(staged / CONFIG)
     write_card(stage, spec, status, read_metrics(folder), by_component)
     _sync(staged)
-    target = folder / "adapter"
+    target = folder / ADAPTER
     if target.exists():  # of an earlier attempt at the same job
         shutil.rmtree(target)
     os.replace(staged, target)
@@ -56,7 +57,7 @@ def renew_card(folder: Path, spec: Spec, status: Status, by_component: dict[str,
     stage = folder / STAGE
     stage.mkdir()
     for path in write_card(stage, spec, status, read_metrics(folder), by_component).parent.iterdir():
-        os.replace(path, folder / "adapter" / path.name)
+        os.replace(path, folder / ADAPTER / path.name)
     discard_stage(folder)
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.job_files import STATUS
 from core.spec import State, Status, write
 
-FILE_NAME = "status.json"
 INTERVAL = 0.5
 """Shortest time (s) between two writes that are not forced."""
 
@@ -22,7 +22,7 @@ class StatusFile:
     """The worker's own view of its job, and the file that shows it."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
+        self._path = folder / STATUS
         self._written = 0.0
         now = time.time()
         self.value = Status(state="starting", phase="starting", pid=os.getpid(), started=now, updated=now)

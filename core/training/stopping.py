@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-FILE_NAME = "stop"
+from core.job_files import STOP
+
 STOPPED_EARLY = "stopped before the first step"
 
 
@@ -18,7 +19,7 @@ class StopRequest:
     """Asked after every step and every batch of answers."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
+        self._path = folder / STOP
         self._signalled = False
         self._at_once: Callable[[], None] | None = None
 

@@ -16,6 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from core.job_files import LOG, SPEC
 from core.models.device import keep_one_gpu
 from core.spec import Spec, read
 from core.training.failures import in_words
@@ -23,8 +24,6 @@ from core.training.metrics import Metrics
 from core.training.saving import discard_stage
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, StopRequest
-
-LOG_NAME = "worker.log"
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +34,7 @@ def main(arguments: list[str]) -> int:
         if not line:  # whoever started it is gone, or has no job
             return 0
         folder = Path(line)
-        _redirect(folder / LOG_NAME)
+        _redirect(folder / LOG)
     elif len(arguments) == 1:
         folder = Path(arguments[0])
     else:
@@ -60,7 +59,7 @@ def run(folder: Path) -> int:
 
 
 def _run(folder: Path, status: StatusFile, stop: StopRequest) -> None:
-    spec = read(Spec, folder / "spec.json")
+    spec = read(Spec, folder / SPEC)
     _keep_to_itself()
     with contextlib.closing(Metrics(folder)) as metrics:
         from core.training.job import Desk, run_job  # after the first status: these imports take seconds
