@@ -1,0 +1,70 @@
+"""What docstrings and the README promise is run: examples, and the commands with the keys that they print."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from core import cli
+from core.spec import Spec, from_json
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "core").rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+COMMANDS = {
+    "inspect": ["inspect", "demo", "--jsonl"],
+    "budget": ["budget", "demo", "--targets", "vision.attention,language.mlp", "--rank", "16", "--json"],
+    "jobs": ["jobs", "--json"],
+}
+
+
+def test_there_are_examples():
+    assert len(MODULES) >= 8
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_true(name: str):
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert tried > 0
+    assert failed == 0
+
+
+def documented(command: str) -> set[str]:
+    """The keys that the README's table of commands names for one, before any in brackets."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `python -m core\.cli {command} .*\| (.*) \|$", readme, re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)|; or .*", "", row)))
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["inspect", "budget"])
+def test_a_command_prints_the_keys_that_the_readme_names(command: str, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(COMMANDS[command]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert set(made) == documented(command)
+    if command == "inspect":
+        keys = {"name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason"}
+        assert all(set(module) == keys for module in made["modules"])
+
+
+def test_the_spec_that_the_readme_starts_from_is_one(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["spec", "--demo", "digits"]) == 0
+    assert from_json(Spec, capsys.readouterr().out).data.name == "digits"
+
+
+def test_the_jobs_of_a_new_data_folder_are_an_empty_list(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(COMMANDS["jobs"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert documented("jobs") == {"id", "name", "state", "created", "reason", "folder"}
