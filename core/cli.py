@@ -21,7 +21,8 @@ from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells, parse_targets
 from core.models.inspection import inspect_source
-from core.models.source import clip, parse_source
+from core.models.repository import clip
+from core.models.source import parse_source
 from core.spec import Inspection, Selection, to_dict
 
 INTERRUPTED = 130

@@ -76,3 +76,22 @@ def test_importing_the_command_line_loads_no_heavy_library():
 
     code = "import sys, core.cli; assert not {'torch', 'transformers', 'peft', 'gradio'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_no_two_modules_import_each_other_not_even_by_way_of_others():
+    import graphlib
+
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
+    graph = {
+        name: {used for module in imports(path) for used in (module, module.rpartition(".")[0]) if used in names}
+        | {used for used in _from_packages(path) if used in names}
+        for name, path in names.items()
+    }
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def _from_packages(path: Path) -> Iterator[str]:
+    """Modules imported as names of their package: `from core.models import hub`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

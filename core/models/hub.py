@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused
-from core.models.source import SETTINGS_FILES, is_commit, refuse_pickles
+from core.models.repository import SETTINGS_FILES, is_commit, refuse_pickles
 from core.spec import Source
 
 TIMEOUT_S = 15.0

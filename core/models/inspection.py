@@ -23,8 +23,9 @@ from typing import Any
 from core.errors import InspectionError, SourceError, SpecError
 from core.models.components import LABELS_VERSION, component_labels
 from core.models.reach import unreachable
+from core.models.repository import clip, is_commit
 from core.models.roles import chain, layer_of, role_of
-from core.models.source import ASSETS, DEMO_MODEL, Resolved, clip, is_commit, resolve
+from core.models.source import ASSETS, DEMO_MODEL, Resolved, resolve
 from core.spec import Inspection, Module, Source, read, write
 
 SHIPPED = ASSETS / "inspections"

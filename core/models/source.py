@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.models import hub
+from core.models.repository import SETTINGS_FILES, asked_for, clip, refuse_pickles
 from core.spec import Source
 
 DEMO_MODEL = Source("demo", "demo-vlm")
@@ -21,21 +23,9 @@ ROOT_VARIABLE = "STUDIO_MODEL_ROOT"
 """When set, folders outside of it are refused."""
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 """Real configs have 1 to 100 kB."""
-SETTINGS_FILES = (
-    "config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
-    "tokenizer_config.json",
-    "generation_config.json",
-)
-"""The small files that say how a model is built and used."""
-
 _HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,99}")
 _MAX_HUB_ID = 96
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state\w*|random_states\w*)\.\w+")
-"""Pickles that a trainer leaves beside the weights; nothing here opens them."""
 
 
 class WellKnown(NamedTuple):
@@ -92,7 +82,7 @@ def parse_source(text: str, revision: str | None = None) -> Source:
         return DEMO_MODEL
     if not text or not text.isprintable():
         raise SourceNotFound(
-            _asked(text), "that is no name of a model", "Give a Hub id such as owner/name, or a folder"
+            asked_for(text), "that is no name of a model", "Give a Hub id such as owner/name, or a folder"
         )
     if _is_folder(text):
         return Source("folder", text.removesuffix("config.json") if text.endswith("/config.json") else text)
@@ -101,7 +91,7 @@ def parse_source(text: str, revision: str | None = None) -> Source:
     _check_hub_id(name)
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise SourceNotFound(
-            _asked(text), f"“{clip(revision)}” is no revision", "Give a branch, a tag or a commit, or leave it out"
+            asked_for(text), f"“{clip(revision)}” is no revision", "Give a branch, a tag or a commit, or leave it out"
         )
     return Source("hub", name, revision)
 
@@ -119,8 +109,6 @@ def resolve(source: Source, offline: bool = False, token: bool = True) -> Resolv
         SourceRefused: code of its own, weights only as pickle, a path outside the model root, no real config.
     """
     if source.kind == "hub":
-        from core.models import hub
-
         _check_hub_id(source.name)
         source, folder = hub.cached(source) if offline else hub.fetch(source, token)
     elif source.kind == "demo":
@@ -130,36 +118,6 @@ def resolve(source: Source, offline: bool = False, token: bool = True) -> Resolv
     refuse_pickles(source, [entry.name for entry in folder.iterdir()])
     config, raw = _settings(source, folder)
     return Resolved(source, folder, config, raw)
-
-
-def refuse_pickles(source: Source, files: list[str]) -> None:
-    """Refuses weights that exist only as pickle, which can run code when opened.
-
-    Raises:
-        SourceRefused: there is a pickle and no safetensors file.
-    """
-    pickles = [name for name in files if name.endswith(_PICKLED) and not _NOT_WEIGHTS.fullmatch(Path(name).name)]
-    if pickles and not any(name.endswith(".safetensors") for name in files):
-        raise SourceRefused(
-            _asked(source.name),
-            f"its weights exist only as pickle ({clip(pickles[0])}), a format that can run code when it is opened",
-            "Take a model with safetensors weights, or convert it first",
-        )
-
-
-def is_commit(revision: str | None) -> bool:
-    """Whether the revision is a whole commit, which never means something else later."""
-    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
-
-
-def clip(text: str, length: int = 80) -> str:
-    """The text, safe and short enough to stand in a sentence."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _asked(name: str) -> str:
-    return f"The model “{clip(name)}” was asked for"
 
 
 def _split(text: str) -> tuple[str, str | None]:
@@ -194,15 +152,15 @@ def _check_hub_id(name: str) -> None:
         SourceRefused: it climbs out with `..`.
     """
     if ".." in name:
-        raise SourceRefused(_asked(name), "a name may not climb with “..”", "Give a Hub id such as owner/name")
+        raise SourceRefused(asked_for(name), "a name may not climb with “..”", "Give a Hub id such as owner/name")
     if len(name) > _MAX_HUB_ID:
         raise SourceNotFound(
-            _asked(name), f"a Hub id has at most {_MAX_HUB_ID} characters and this has {len(name)}", "Check the name"
+            asked_for(name), f"a Hub id has at most {_MAX_HUB_ID} characters and this has {len(name)}", "Check the name"
         )
     ends = any(part.endswith((".", "-", ".git")) for part in name.split("/"))
     if not _HUB_ID.fullmatch(name) or "--" in name or ends:
         raise SourceNotFound(
-            _asked(name),
+            asked_for(name),
             "it is neither a folder here nor a Hub id",
             "A Hub id is owner/name, in letters, digits, “-”, “_” and “.”, such as Qwen/Qwen2-VL-2B-Instruct",
         )
@@ -215,7 +173,7 @@ def _folder(source: Source) -> Path:
         SourceRefused: it lies outside the model root.
         SourceNotFound: there is no such folder.
     """
-    asked = _asked(source.name)
+    asked = asked_for(source.name)
     try:
         folder = Path(source.name).expanduser().resolve()
         if not _allowed(folder):
@@ -238,7 +196,7 @@ def _settings(source: Source, folder: Path) -> tuple[dict[str, Any], bytes]:
         found = (folder / "adapter_config.json").is_file()
         reason = "it is an adapter, not a model" if found else "it has no config.json"
         remedy = "Give the model that it was trained on" if found else "Give a model in the format of transformers"
-        raise SourceNotFound(_asked(source.name), reason, remedy)
+        raise SourceNotFound(asked_for(source.name), reason, remedy)
     config, raw = _json(source, folder, "config.json")
     for name in SETTINGS_FILES:
         settings = config if name == "config.json" else {}
@@ -246,7 +204,7 @@ def _settings(source: Source, folder: Path) -> tuple[dict[str, Any], bytes]:
             settings, _ = _json(source, folder, name)
         if settings.get("auto_map"):
             raise SourceRefused(
-                _asked(source.name),
+                asked_for(source.name),
                 f"its {name} (auto_map) brings Python code of its own, which is never run here",
                 "Look for a version of this model for transformers, often named with “-hf”",
             )
@@ -259,7 +217,7 @@ def _json(source: Source, folder: Path, name: str) -> tuple[dict[str, Any], byte
     Raises:
         SourceRefused: it leads out of the model root, is too large, or is no JSON object.
     """
-    path, asked = folder / name, _asked(source.name)
+    path, asked = folder / name, asked_for(source.name)
     if source.kind == "folder" and not _allowed(path.resolve()):
         raise SourceRefused(asked, f"its {name} leads out of the folder of models", "Put the file itself there")
     try:

@@ -15,7 +15,7 @@ from core.data.source import load_dataset
 from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
-from core.models.source import clip
+from core.models.repository import clip
 from core.spec import Selection, Settings, Source, Spec, from_dict
 from ui import words
 from ui.handlers import with_request
