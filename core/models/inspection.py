@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InspectionError, SourceError, SpecError
+from core.models.classes import named_class, read_config
 from core.models.components import LABELS_VERSION, component_labels
 from core.models.reach import unreachable
 from core.models.repository import clip, is_commit
@@ -37,7 +38,6 @@ MAX_LAYERS = 1_000
 MAX_EXPERTS = 10_000
 MAX_COUNT = 1_000_000
 MAX_NUMBER = 1_000_000_000
-_REMEDY_CLASS = "Take a version of the model made for transformers (often “-hf”), or a newer transformers"
 log = logging.getLogger("studio")
 _BUILDING = threading.Lock()
 """Building switches weight initialization off for the whole process: one at a time."""
@@ -134,50 +134,12 @@ def _build(resolved: Resolved) -> Any:
     import torch
     from transformers.initialization import no_init_weights
 
-    config = _config(resolved)
-    model_class = _model_class(resolved, config)
+    config = read_config(resolved)
+    model_class = named_class(resolved, config)
     with torch.device("meta"), no_init_weights(), _bounded(_asked(resolved.source)):
         model = model_class(config)
     model.tie_weights()  # initialization, which would tie, was switched off
     return model.eval()
-
-
-def _model_class(resolved: Resolved, config: Any) -> Any:
-    """The class that `architectures` names, else the one for pictures and text of this type of model.
-
-    Raises:
-        InspectionError: transformers has neither.
-    """
-    import transformers
-
-    names = resolved.config.get("architectures")
-    name = names[0] if isinstance(names, list) and names else None
-    if name is None and type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        return transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]
-    found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
-    if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
-        return found
-    missing = f"class {clip(str(name))}" if name else f"class for pictures and text of the type “{config.model_type}”"
-    raise InspectionError(
-        _asked(resolved.source), f"transformers {transformers.__version__} has no {missing}", _REMEDY_CLASS
-    )
-
-
-def _config(resolved: Resolved) -> Any:
-    """The config as transformers understands it.
-
-    Raises:
-        InspectionError: transformers does not know this type of model.
-    """
-    import transformers
-
-    kind = resolved.config.get("model_type")
-    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
-        reason = f"transformers {transformers.__version__} knows no type of model “{clip(str(kind))}”"
-        if kind is None:
-            reason = "its config.json names no model_type"
-        raise InspectionError(_asked(resolved.source), reason, _REMEDY_CLASS)
-    return transformers.AutoConfig.from_pretrained(str(resolved.folder), trust_remote_code=False, local_files_only=True)
 
 
 def _modules(model: Any) -> Iterator[Module]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
+from core.models.classes import named_class, read_config
 from core.models.memory import is_out_of_memory
 from core.models.source import Resolved, resolve
 from core.spec import Source
@@ -32,7 +33,7 @@ def load_model(source: Source, device: str, dtype: torch.dtype, token: bool = Tr
         token: whether the Hub may be asked with this machine's token.
 
     Raises:
-        SourceNotFound, SourceRefused, SourceError: in words.
+        SourceNotFound, SourceRefused, SourceError, InspectionError: in words.
     """
     resolved = resolve(source, token=token)
     with _in_words(f"The model “{source}” was loaded"):
@@ -95,18 +96,17 @@ def _options(resolved: Resolved, token: bool) -> dict[str, Any]:
 
 
 def _model_class(resolved: Resolved) -> Any:
-    """The class that the config names, as the inspection has it, else the automatic one; it can generate."""
-    import transformers
+    """The class that was inspected.
 
-    names = resolved.config.get("architectures") or [""]
-    found: Any = getattr(transformers, str(names[0]), None)
-    if found is None:
-        return transformers.AutoModelForImageTextToText
-    if hasattr(found, "can_generate") and found.can_generate():
+    Raises:
+        SourceRefused: it cannot generate.
+    """
+    found = named_class(resolved, read_config(resolved))
+    if found.can_generate():
         return found
     raise SourceRefused(
         f"The model “{resolved.source}” was loaded",
-        f"its class {names[0]} writes no text",
+        f"its class {found.__name__} writes no text",
         "Take its chat or instruct version",
     )
 
@@ -116,7 +116,7 @@ def _in_words(asked: str) -> Iterator[None]:
     """Turns what transformers raises into a sentence."""
     try:
         yield
-    except SourceError:
+    except StudioError:
         raise
     except Exception as error:
         if is_out_of_memory(error):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.errors import SourceError, SourceNotFound, SourceRefused
+from core.errors import InspectionError, SourceError, SourceNotFound, SourceRefused
 from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor, public_name
 from core.models.source import ASSETS, DEMO_MODEL
@@ -111,6 +111,20 @@ def test_a_model_that_writes_no_text_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(SourceError):
         load(folder)
+
+
+@pytest.mark.parametrize("names", [None, ["NoSuchClassOfTransformers"]])
+def test_what_is_loaded_is_what_was_inspected_whatever_class_the_config_names(
+    folder: Path, names: list[str] | None
+) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"architectures": names}
+    (folder / "config.json").write_text(json.dumps(config))
+    if names is None:
+        assert type(load(folder)).__name__ == inspect_source(Source("folder", str(folder))).model_class
+        return
+    for ask in (load, lambda folder: inspect_source(Source("folder", str(folder)))):
+        with pytest.raises(InspectionError, match="NoSuchClass"):
+            ask(folder)
 
 
 def test_a_folder_that_is_not_there() -> None:

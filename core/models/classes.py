@@ -1,0 +1,52 @@
+"""The class of transformers that a config means: one answer for the inspection and for loading the weights.
+
+What it does not do: build a model, or run code that a repository brings along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import InspectionError
+from core.models.repository import asked_for, clip
+from core.models.source import Resolved
+
+_REMEDY_CLASS = "Take a version of the model made for transformers (often “-hf”), or a newer transformers"
+
+
+def named_class(resolved: Resolved, config: Any) -> Any:
+    """The class that `architectures` names, else the one for pictures and text of this type of model.
+
+    Raises:
+        InspectionError: transformers has neither.
+    """
+    import transformers
+
+    names = resolved.config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else None
+    if name is None and type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]
+    found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
+    if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+        return found
+    missing = f"class {clip(str(name))}" if name else f"class for pictures and text of the type “{config.model_type}”"
+    raise InspectionError(
+        asked_for(str(resolved.source)), f"transformers {transformers.__version__} has no {missing}", _REMEDY_CLASS
+    )
+
+
+def read_config(resolved: Resolved) -> Any:
+    """The config as transformers understands it.
+
+    Raises:
+        InspectionError: transformers does not know this type of model.
+    """
+    import transformers
+
+    kind = resolved.config.get("model_type")
+    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
+        reason = f"transformers {transformers.__version__} knows no type of model “{clip(str(kind))}”"
+        if kind is None:
+            reason = "its config.json names no model_type"
+        raise InspectionError(asked_for(str(resolved.source)), reason, _REMEDY_CLASS)
+    return transformers.AutoConfig.from_pretrained(str(resolved.folder), trust_remote_code=False, local_files_only=True)
