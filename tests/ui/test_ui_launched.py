@@ -10,7 +10,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
     (root / "tmp").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "warm_up_soon", lambda studio: None)
-        patch.setattr(app, "LocalBackend", lambda home: LocalBackend(home, [*FAKE_WORKER, "long"]))
+        patch.setattr(app, "LocalBackend", partial(LocalBackend, command=[*FAKE_WORKER, "long"]))
         patch.setattr(app, "Studio", lambda *parts, shared: Studio(*parts, shared=True))
         patch.setattr(tempfile, "tempdir", str(root / "tmp"))
         own = {"STUDIO_HOME": root / "home", "GRADIO_TEMP_DIR": root / "gradio", "GRADIO_SERVER_NAME": "127.0.0.1"}
