@@ -34,7 +34,7 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
     """Launches the server -> (page, studio, address). With `block` it returns when the server ends."""
     home = open_home()
     shared = bool(os.environ.get("SPACE_ID"))
-    studio = Studio(LocalBackend(home.root, shared=shared), home.cache, shared)
+    studio = Studio(LocalBackend(home.root, shared=shared), home.cache, shared=shared)
     page = build_page(studio)
     # Gradio publishes what lies in its working directory on request: give it an empty one.
     empty = tempfile.mkdtemp(prefix="vlm-lora-studio-")
