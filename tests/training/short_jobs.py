@@ -12,7 +12,8 @@ from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
 from core.spec import Inspection, Selection, Settings, Source, Spec, Status, read
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220)}
+COLOURS = {"seven": (220, 30, 30), "left": (30, 160, 40), "moon": (40, 60, 220)}
+"""Answers to learn and the colours they stand for; words that the demo model would not say of a colour by itself."""
 SHORT = {
     "steps": 6,
     "batch_size": 4,

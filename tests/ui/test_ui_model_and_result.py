@@ -105,7 +105,7 @@ def asked(tmp_path: Path, monkeypatch) -> list[tuple[tuple[int, int], str]]:
             questions.append((picture.size, question))
             return Answers(base=SCRIPT, tuned="")
 
-    monkeypatch.setattr(result, "open_comparison", lambda folder: Both())
+    monkeypatch.setattr(result, "open_comparison", lambda folder, token: Both())
     return questions
 
 

@@ -43,7 +43,7 @@ def compare(studio: Studio, request: gr.Request, picture: str | None, question: 
             raise DataError("Comparing was asked for", "a picture or a question is missing", words.ASK_FIRST)
         folder = studio.backend.folder(job, studio.owner(request.cookies))
         image = open_picture(Path(picture))
-        return _both(open_comparison(folder).answer(image, question))
+        return _both(open_comparison(folder, token=not studio.shared).answer(image, question))
     except Exception as error:
         return _refused(error)
 
@@ -64,7 +64,11 @@ def compare_sample(studio: Studio, request: gr.Request, trying: str) -> tuple[Im
         job, row = _sample(studio, request, trying)
         picture = row.open()
         folder = studio.backend.folder(job, studio.owner(request.cookies))
-        return picture, row.question, _both(open_comparison(folder).answer(picture, row.question), row.answer)
+        return (
+            picture,
+            row.question,
+            _both(open_comparison(folder, token=not studio.shared).answer(picture, row.question), row.answer),
+        )
     except Exception as error:
         return None, "", _refused(error)
 
