@@ -74,7 +74,7 @@ export function mountTries(element) {
 
 function jobRow(job) {
   const result = job.after ? `${percent(job.before?.exact_match)} → ${percent(job.after.exact_match)}` : "–";
-  return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${job.id === state.job}">${job.name}</button></td><td><span class="badge ${job.state}">${STATE_NAME[job.state]}</span></td>
+  return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${String(job.id === state.job)}">${job.name}</button></td><td><span class="badge ${job.state}">${STATE_NAME[job.state]}</span></td>
     <td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${when(job.created)}</td></tr>`;
 }
 

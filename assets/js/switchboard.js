@@ -56,7 +56,7 @@ function knobs() {
   const scale = state.alpha / state.rank;
   return html`<div class="knobs">
     <div class="knob"><label for="rank">Rank</label><div class="row"><input id="rank" data-key="rank" type="number" min="1" max="4096" step="1" value="${state.rank}">
-      ${RANKS.map((rank) => html`<button data-rank="${rank}" data-key="rank-${rank}" aria-pressed="${rank === state.rank}" aria-label="Rank ${rank}">${rank}</button>`)}</div>
+      ${RANKS.map((rank) => html`<button data-rank="${rank}" data-key="rank-${rank}" aria-pressed="${String(rank === state.rank)}" aria-label="Rank ${rank}">${rank}</button>`)}</div>
       <small>How much each layer can learn. 8 or 16 suits most tasks.</small></div>
     <div class="knob"><label for="alpha">Alpha</label><div class="row"><input id="alpha" data-key="alpha" type="number" min="0.001" step="any" value="${state.alpha}"></div>
       <small>How strongly it is applied: alpha ÷ rank = ${Number(scale.toPrecision(3))}×. Twice the rank is common.</small></div></div>
@@ -67,7 +67,7 @@ function presets() {
   const active = activePreset();
   const missing = state.model.presets.filter((preset) => !preset.cells.length).map((preset) => preset.title);
   return html`<div class="chips" role="group" aria-label="Presets">${state.model.presets.map((preset) => html`
-    <button data-preset="${preset.name}" data-key="preset-${preset.name}" title="${preset.cells.length ? preset.why : NO_SUCH_PART}" aria-pressed="${preset === active}" ${preset.cells.length ? "" : DISABLED}>${preset.title}</button>`)}</div>
+    <button data-preset="${preset.name}" data-key="preset-${preset.name}" title="${preset.cells.length ? preset.why : NO_SUCH_PART}" aria-pressed="${String(preset === active)}" ${preset.cells.length ? "" : DISABLED}>${preset.title}</button>`)}</div>
     ${missing.length > 0 && html`<p class="small soft">${missing.join(", ")}: ${NO_SUCH_PART}</p>`}
     ${active && html`<p class="small soft preset-why">${active.why}</p>`}`;
 }

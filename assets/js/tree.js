@@ -54,7 +54,7 @@ function row({ node, depth, isOpen }, chosen) {
   const fold = node.children.length ? (isOpen ? "▾" : "▸") : "";
   const what = node.children.length ? node.kind : first.shape.length ? `${node.kind} ${first.shape.join("×")}` : node.kind;
   return html`<div class="tree-row ${!reachable.length && "fixed"}" role="treeitem" tabindex="${view.focus === node.id ? 0 : -1}" data-id="${node.id}" data-key="row-${node.id}"
-    data-component="${node.component}" aria-level="${depth + 1}" aria-checked="${CHECKED[on]}" ${node.children.length ? html`aria-expanded="${isOpen}"` : ""}
+    data-component="${node.component}" aria-level="${depth + 1}" aria-checked="${CHECKED[on]}" ${node.children.length ? html`aria-expanded="${String(isOpen)}"` : ""}
     aria-label="${node.label}${node.times > 1 ? `, ${node.times} times` : ""}, ${COMPONENT_SHORT[node.component]}, ${reachable.length ? { none: "frozen", some: "partly learns", all: "learns" }[on] : "LoRA cannot reach it"}" style="--depth:${depth}">
     <span class="name"><span class="fold" aria-hidden="true">${fold}</span><span class="box" aria-hidden="true"></span><span class="dot" aria-hidden="true"></span><b>${node.label}</b>${node.times > 1 && html`<span class="times">×${node.times}</span>`}</span>
     <span class="cell" title="${what}">${what}</span><span class="cell">${short(params)}</span>
@@ -78,7 +78,7 @@ function tools() {
   return html`<div class="cap"><strong>Every module</strong><span class="tree-tools">
     <input type="search" data-key="tree-search" placeholder="search a name or class" aria-label="Search modules">
     <select data-key="tree-component" aria-label="Component"><option value="">all components</option>${has.map((name) => html`<option value="${name}" ${view.component === name ? html`selected` : ""}>${COMPONENT_SHORT[name]}</option>`)}</select>
-    <button data-learning data-key="tree-learning" aria-pressed="${view.onlyLearning}">${view.onlyLearning ? "✓ " : ""}only what learns</button></span></div>`;
+    <button data-learning data-key="tree-learning" aria-pressed="${String(view.onlyLearning)}">${view.onlyLearning ? "✓ " : ""}only what learns</button></span></div>`;
 }
 
 function redraw(element) {

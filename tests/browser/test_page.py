@@ -40,6 +40,16 @@ def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
     assert rows.count() == 0
 
 
+def test_every_toggle_says_whether_it_is_on(tab: Tab) -> None:
+    tab.step("targets")
+    for name in ("pressed", "expanded", "checked"):
+        said = tab.ask(
+            f"[...document.querySelectorAll('.island [aria-{name}]')].map((e) => e.getAttribute('aria-{name}'))"
+        )
+        assert said
+        assert set(said) <= {"true", "false", "mixed"}  # type: ignore[call-overload]
+
+
 def test_presets_and_nothing_selected(tab: Tab) -> None:
     page = tab.page
     tab.step("targets")
