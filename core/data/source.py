@@ -148,7 +148,9 @@ def _header(path: Path) -> Iterator[Image]:
 
 def _folder_of(source: Source) -> Path:
     """The folder that a source names, with links resolved."""
-    asked = f"The data “{source.name}” was asked for"
+    asked = f"The data “{source.name[:200]}” was asked for"
+    if "\0" in source.name:
+        raise SourceNotFound(asked, "a name holds no NUL sign", "Check the name")
     if source.kind == "hub":
         raise SourceNotFound(asked, "data sets of the Hub cannot be used yet", "Download it and give its folder")
     if source.kind == "demo":

@@ -79,7 +79,7 @@ class LocalBackend:
         with self._lock:
             try:
                 with self._store.claim():
-                    self._refuse_a_second()
+                    self._refuse_a_second(owner)
                     self._stage(Record(row, None), spec)
                     self._store.add(Record(row, self._start(row, spec)))
             except OSError as error:
@@ -172,14 +172,16 @@ class LocalBackend:
             self._standby.close()
             self._store.close()
 
-    def _refuse_a_second(self) -> None:
+    def _refuse_a_second(self, owner: str) -> None:
         for record in self._store.unended():
             current, status = self._look(record)
             if status.state not in ENDED:
+                mine = current.row.owner == owner
+                who = f"“{current.row.name}”" if mine else "somebody else's job"
                 raise JobError(
                     "Starting a job was asked for",
-                    f"“{current.row.name}” is still running, and this machine runs one job at a time",
-                    "Wait for it to end, or stop it",
+                    f"{who} is still running, and this machine runs one job at a time",
+                    "Wait for it to end, or stop it" if mine else "Wait for it to end",
                 )
 
     def _check_space(self, spec: Spec) -> None:

@@ -83,6 +83,14 @@ def test_a_second_job_is_refused_while_one_runs(make: Make):
     backend.submit(SPEC, "ben")
 
 
+def test_the_refusal_does_not_name_anothers_job(make: Make):
+    backend = make("long")
+    backend.submit(replace(SPEC, name="secret plans"), "anna")
+    with pytest.raises(JobError, match="somebody else's job") as refused:
+        backend.submit(SPEC, "ben")
+    assert "secret" not in str(refused.value)
+
+
 def test_eight_clicks_from_two_servers_start_one_job(make: Make):
     servers = [make("long"), make("long")]
     barrier = threading.Barrier(8)
