@@ -7,7 +7,6 @@ What it does not do: read a model, count a parameter or touch a file other than 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +18,7 @@ from core.files import taking_the_place_of
 
 SCHEMA_VERSION = 1
 MAX_RANK = 4096
+MAX_ALPHA = 65_536
 
 Component = Literal["vision", "projector", "language", "cross_attention", "audio", "other"]
 """Which part of the model a module belongs to."""
@@ -128,9 +128,11 @@ class Plan:
                 f"a rank is a whole number from 1 to {MAX_RANK:,}",
                 "8 or 16 suits most tasks",
             )
-        if not (math.isfinite(self.alpha) and self.alpha > 0):
+        if not 0 < self.alpha <= MAX_ALPHA:
             raise PlanError(
-                f"Alpha {self.alpha} was asked for", "alpha is a number above 0", "Take once or twice the rank"
+                f"Alpha {_plain(self.alpha)} was asked for",
+                f"alpha is a number above 0 and at most {MAX_ALPHA:,}",
+                "Take once or twice the rank",
             )
         if not 0 <= self.dropout < 1:
             raise PlanError(f"Dropout {self.dropout} was asked for", "dropout lies from 0 to below 1", "Take 0 or 0.1")
@@ -184,27 +186,26 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             raise SpecError("Settings were given", "exactly one of epochs and steps says how long to train", "Give one")
-        checks: tuple[tuple[str, float | None, float, float, str], ...] = (
-            ("epochs", self.epochs, 1e-3, 1e4, "3 is a usual start"),
-            ("steps", self.steps, 1, 10_000_000, "100 to 500 is a usual start"),
-            ("batch size", self.batch_size, 1, 4096, "4 to 16 is usual"),
-            ("accumulation", self.accumulation, 1, 4096, "1 is usual"),
-            ("learning rate", self.learning_rate, 1e-9, 1.0, "1e-4 is usual, 3e-3 for the small demo model"),
-            ("warm-up share", self.warmup_share, 0, 1, "0.03 is usual"),
-            ("weight decay", self.weight_decay, 0, 10, "0 or 0.01 is usual"),
-            ("gradient clipping", self.max_grad_norm, 1e-6, 1e6, "1.0 is usual"),
-            ("seed", self.seed, 0, 2**32 - 1, "0 is fine"),
-            ("steps between evaluations", self.eval_every, 1, 10_000_000, "20 is usual"),
-            ("evaluation rows", self.eval_rows, 1, 1_000_000, "64 is usual"),
-            ("final evaluation rows", self.final_rows, 1, 1_000_000, "200 is usual"),
-            ("sample count", self.sample_count, 0, 64, "6 is usual"),
-            ("answer length", self.max_new_tokens, 1, 4096, "32 tokens suits short answers"),
+        checks: tuple[tuple[str, float | None, str, float, float, str], ...] = (
+            ("How long", self.epochs, " epochs", 0.001, 10_000, "3 is a usual start"),
+            ("How long", self.steps, " steps", 1, 10_000_000, "100 to 500 is a usual start"),
+            ("Batch", self.batch_size, "", 1, 4096, "4 to 16 is usual"),
+            ("Accumulation", self.accumulation, "", 1, 4096, "1 is usual"),
+            ("Learning rate", self.learning_rate, "", 1e-9, 1, "1e-4 is usual, 3e-3 for the small demo model"),
+            ("Warm-up", self.warmup_share, "", 0, 1, "0.03 is usual"),
+            ("Weight decay", self.weight_decay, "", 0, 10, "0 or 0.01 is usual"),
+            ("Clip the gradient at", self.max_grad_norm, "", 1e-6, 1_000_000, "1 is usual"),
+            ("Seed", self.seed, "", 0, 2**32 - 1, "0 is fine"),
+            ("Look at held-out rows every", self.eval_every, " steps", 1, 10_000_000, "20 is usual"),
+            ("Held-out rows on the way", self.eval_rows, "", 1, 1_000_000, "64 is usual"),
+            ("Held-out rows before and after", self.final_rows, "", 1, 1_000_000, "200 is usual"),
+            ("Pictures to follow", self.sample_count, "", 0, 64, "6 is usual"),
+            ("Longest answer", self.max_new_tokens, " tokens", 1, 4096, "32 suits short answers"),
         )
-        for name, value, low, high, hint in checks:
-            if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise SpecError(
-                    f"A {name} of {value} was asked for", f"it lies from {low:g} to {high:g}", hint.capitalize()
-                )
+        for label, value, unit, low, high, hint in checks:
+            if value is not None and not low <= value <= high:  # NaN is inside of nothing
+                reason = f"it must be from {_plain(low)} to {_plain(high)}"
+                raise SpecError(f"“{label}” is {_plain(value)}{unit}", reason, hint)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -272,6 +273,16 @@ class Status:
     started: float | None = None
     """Seconds since 1970."""
     updated: float | None = None
+
+
+def _plain(number: float) -> str:
+    """The number as people write it.
+
+    >>> _plain(1e7), _plain(1e-9), _plain(0.5)
+    ('10,000,000', '1e-09', '0.5')
+    """
+    whole = isinstance(number, float) and number.is_integer() and abs(number) < 1e15
+    return f"{int(number) if whole else number:,}"
 
 
 Value = TypeVar("Value")

@@ -105,7 +105,10 @@ def test_train_takes_a_file_and_fails_with_the_reason(worker, tmp_path: Path, ca
     [
         (["spec", "--demo", "nothing"], "There are: digits"),
         (["train", "missing.json"], "Check the path"),
-        (["train", "--demo", "digits", "--steps", "-1"], "A steps of -1"),
+        (
+            ["train", "--demo", "digits", "--steps", "-1"],
+            "“How long” is -1 steps: it must be from 1 to 10,000,000",
+        ),
         (["train", "broken.json"], "it is not JSON"),
     ],
 )

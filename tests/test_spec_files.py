@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.cli_jobs import demo_spec
-from core.errors import SpecError
-from core.spec import Spec, Status, from_dict, read, to_dict, write
+from core.errors import PlanError, SpecError
+from core.spec import Plan, Settings, Spec, Status, from_dict, read, to_dict, write
 
 
 def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path: Path):
@@ -48,3 +49,30 @@ def test_a_spec_of_another_version_is_refused(version: int):
     assert from_dict(Spec, plain).schema_version == 1
     with pytest.raises(SpecError, match=f"version {version} was read"):
         from_dict(Spec, plain | {"schema_version": version})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"steps": -5}, "“How long” is -5 steps: it must be from 1 to 10,000,000. 100 to 500 is a usual start."),
+        ({"steps": None, "epochs": 2e4}, "“How long” is 20,000 epochs: it must be from 0.001 to 10,000."),
+        ({"accumulation": 0}, "“Accumulation” is 0: it must be from 1 to 4,096. 1 is usual."),
+        ({"learning_rate": 2.5}, "“Learning rate” is 2.5: it must be from 1e-09 to 1."),
+        ({"learning_rate": float("nan")}, "“Learning rate” is nan: "),
+        ({"warmup_share": 1.0000001}, "“Warm-up” is 1.0000001: it must be from 0 to 1."),
+        ({"max_grad_norm": float("inf")}, "“Clip the gradient at” is inf: it must be from 1e-06 to 1,000,000."),
+        ({"seed": 10**400}, "it must be from 0 to 4,294,967,295."),
+        ({"max_new_tokens": 5000}, "“Longest answer” is 5,000 tokens: it must be from 1 to 4,096."),
+    ],
+)
+def test_a_setting_out_of_range_is_one_plain_sentence(wrong: dict[str, Any], words: str):
+    with pytest.raises(SpecError) as caught:
+        from_dict(Settings, {"steps": 10} | wrong)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("alpha", [0, -1.0, 65_537, 1e300, float("nan"), float("inf")])
+def test_an_alpha_out_of_range_is_refused(alpha: float):
+    assert Plan(("a",), alpha=65_536).alpha == 65_536
+    with pytest.raises(PlanError, match="above 0 and at most 65,536"):
+        Plan(("a",), alpha=alpha)
