@@ -10,10 +10,13 @@ import json
 from collections.abc import Mapping
 
 from core.adapters.published import published_source
+from core.data.source import load_dataset
+from core.errors import StudioError
 from core.models.loading import public_name
 from core.spec import Score, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
+ANY_QUESTION = "What is in the picture?"
 
 
 def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
@@ -26,14 +29,14 @@ def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None
         "![Loss, held-out loss and exact match over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
         _settings(spec, status),
-        "## How to load it\n\nWith plain PEFT, in the folder of this file:\n\n```python\n" + load_code(spec) + "```",
+        f"## How to load it\n\n{_how(spec.model)}\n\n```python\n{load_code(spec, _question(spec.data))}```",
         "`spec.json` holds everything needed to train it again.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def load_code(spec: Spec) -> str:
-    """A script that answers a question about `picture.png` with the tuned model."""
+def load_code(spec: Spec, question: str = ANY_QUESTION) -> str:
+    """A script that answers the question about `picture.png` with the tuned model."""
     revision = f", revision={spec.model.revision!r}" if spec.model.revision else ""
     return f"""\
 from peft import PeftModel
@@ -41,12 +44,15 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 base = {_base(spec.model)}
+adapter = "."  # this folder
+question = {_literal(question)}
+
 processor = AutoProcessor.from_pretrained(base{revision})
 model = AutoModelForImageTextToText.from_pretrained(base{revision})
-model = PeftModel.from_pretrained(model, ".").eval()
+model = PeftModel.from_pretrained(model, adapter).eval()
 
 picture = Image.open("picture.png").convert("RGB")
-content = [{{"type": "image", "image": picture}}, {{"type": "text", "text": "What is this?"}}]
+content = [{{"type": "image", "image": picture}}, {{"type": "text", "text": question}}]
 inputs = processor.apply_chat_template(
     [{{"role": "user", "content": content}}],
     add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
@@ -119,8 +125,32 @@ def _settings(spec: Spec, status: Status) -> str:
 
 
 def _base(source: Source) -> str:
-    where = {"demo": f"  # in a checkout of {STUDIO}", "folder": "  # the folder of the base model", "hub": ""}
-    return json.dumps(public_name(source)) + where[source.kind]
+    """What stands behind `base =`: a Hub id, or a path that the reader fills in."""
+    name = public_name(source)
+    if source.kind == "demo":
+        return f"{_literal(f'/path/to/vlm-lora-studio/{name}')}  # the demo model in your checkout"
+    if source.kind == "folder":
+        return f"{_literal(f'/path/to/{name}')}  # the folder of the base model"
+    return _literal(name)
+
+
+def _how(source: Source) -> str:
+    """What to do before the script runs."""
+    missing = "" if source.kind == "hub" else " and the path of `base` filled in"
+    return f"With plain PEFT, run in the folder of this file, with a picture of yours as `picture.png`{missing}:"
+
+
+def _question(data: Source) -> str:
+    """What the first held-out row asks, or any question where the data cannot be read any more."""
+    try:
+        return load_dataset(data).heldout[0].question
+    except (StudioError, OSError):
+        return ANY_QUESTION
+
+
+def _literal(text: str) -> str:
+    """The text as Python code, on one line and without control signs."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else repr(text)
 
 
 def _model(source: Source) -> str:

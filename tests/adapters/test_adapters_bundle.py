@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -21,8 +22,9 @@ from PIL import Image
 
 from core.adapters import bundle
 from core.adapters.bundle import copy_adapter, write_card, zip_adapter
-from core.adapters.card import card_text
+from core.adapters.card import ANY_QUESTION, card_text
 from core.adapters.curves import curves_svg, nice_ticks
+from core.data.source import load_dataset
 from core.errors import AdapterError
 from core.spec import Source, Spec, Status, read
 
@@ -135,16 +137,49 @@ def test_a_hub_model_is_named_with_its_revision(job_dir: Path):
     assert "from_pretrained(base, revision='abc123')" in card
 
 
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (Source("demo", "demo-vlm"), '"/path/to/vlm-lora-studio/assets/demo/model"  # the demo model in your checkout'),
+        (Source("folder", "/home/me/mine"), '"/path/to/mine"  # the folder of the base model'),
+        (Source("hub", "org/model", "abc123"), '"org/model"'),
+    ],
+)
+def test_the_code_in_the_card_names_the_model_the_adapter_and_a_question_of_the_data(
+    job_dir: Path, model: Source, line: str
+):
+    spec = replace(read(Spec, job_dir / "spec.json"), model=model)
+    card = card_text(spec, Status(state="finished"))
+    question = load_dataset(spec.data).heldout[0].question
+    assert f'\nbase = {line}\nadapter = "."  # this folder\nquestion = "{question}"\n' in card
+    assert ("path of `base` filled in" in card) == (model.kind != "hub")
+
+
+def test_a_card_is_made_without_the_data_and_with_any_question(job_dir: Path, tmp_path: Path):
+    spec = replace(read(Spec, job_dir / "spec.json"), data=Source("folder", str(tmp_path / "gone")))
+    assert f'question = "{ANY_QUESTION}"' in card_text(spec, Status(state="finished"))
+    asked = 'a "b" \\ ``` \u2028 \x1b \ud800 é'
+    (tmp_path / "0.png").touch()
+    (tmp_path / "1.png").touch()
+    rows = [{"file_name": f"{number}.png", "question": asked, "answer": "a"} for number in range(2)]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = card_text(replace(spec, data=Source("folder", str(tmp_path))), Status(state="finished"))
+    written = re.search(r"(?m)^question = (.*)$", card.encode().decode())
+    assert written is not None
+    assert ast.literal_eval(written[1]) == asked
+
+
 @pytest.mark.slow
 def test_the_code_in_the_card_runs_with_plain_peft(job_dir: Path, base: Path, tmp_path: Path):
     copy_adapter(job_dir, tmp_path)
-    shutil.copytree(base, tmp_path / base.name)
     Image.new("RGB", (64, 64), "red").save(tmp_path / "picture.png")
     code = re.search(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
     assert code is not None
+    script, places = re.subn(r"(?m)^base = .*$", f"base = {str(base)!r}", code[1])  # all that a reader fills in
+    assert places == 1
     environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}  # nothing of this repository can be imported
     done = subprocess.run(
-        [sys.executable, "-c", code[1]], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 
