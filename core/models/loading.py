@@ -36,7 +36,7 @@ def load_model(source: Source, device: str, dtype: torch.dtype, token: bool = Tr
         SourceNotFound, SourceRefused, SourceError, InspectionError: in words.
     """
     resolved = resolve(source, token=token)
-    with _in_words(f"The model “{source}” was loaded"):
+    with _in_words(f"The model “{source}” was loaded", source):
         model, report = _model_class(resolved).from_pretrained(
             _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved, token)
         )
@@ -54,7 +54,7 @@ def load_processor(source: Source, token: bool = True) -> Any:
 
     asked = f"The processor of “{source}” was loaded"
     resolved = resolve(source, token=token)
-    with _in_words(asked):
+    with _in_words(asked, source):
         processor = AutoProcessor.from_pretrained(_place(resolved), **_options(resolved, token))
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
@@ -112,7 +112,7 @@ def _model_class(resolved: Resolved) -> Any:
 
 
 @contextmanager
-def _in_words(asked: str) -> Iterator[None]:
+def _in_words(asked: str, source: Source) -> Iterator[None]:
     """Turns what transformers raises into a sentence."""
     try:
         yield
@@ -121,10 +121,10 @@ def _in_words(asked: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise  # who loads it has the words
-        raise _sentence(asked, error) from error
+        raise _sentence(asked, source, error) from error
 
 
-def _sentence(asked: str, error: Exception) -> SourceError:
+def _sentence(asked: str, source: Source, error: Exception) -> SourceError:
     """The sentence for one failure; the cause itself stays in the log."""
     text = str(error)
     kind = type(error).__name__
@@ -135,7 +135,9 @@ def _sentence(asked: str, error: Exception) -> SourceError:
     if "safetensors" in text.lower():
         return SourceRefused(asked, "it has no complete weights in safetensors", "Convert it to safetensors first")
     if isinstance(error, OSError):
-        return SourceNotFound(asked, "its files were not found or cannot be read", "Check the name and the connection")
+        hub = source.kind == "hub"
+        remedy = "Check the name and the connection" if hub else "Put all files of the model into its folder"
+        return SourceNotFound(asked, "its files were not found or cannot be read", remedy)
     if "model type" in text or isinstance(error, KeyError):
         return SourceRefused(asked, "this kind of model is not known here", "Take a newer version of transformers")
     return SourceError(asked, f"its files do not fit together ({kind})", "Download it again")

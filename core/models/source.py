@@ -23,6 +23,8 @@ ROOT_VARIABLE = "STUDIO_MODEL_ROOT"
 """When set, folders outside of it are refused."""
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 """Real configs have 1 to 100 kB."""
+_TOKENIZERS = ("tokenizer*", "vocab.*", "*.model", "spiece*", "tekken.json")
+_PICTURE_SETTINGS = ("processor_config.json", "preprocessor_config.json")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,99}")
 _MAX_HUB_ID = 96
@@ -118,6 +120,29 @@ def resolve(source: Source, offline: bool = False, token: bool = True) -> Resolv
     refuse_pickles(source, [entry.name for entry in folder.iterdir()])
     config, raw = _settings(source, folder)
     return Resolved(source, folder, config, raw)
+
+
+def check_trainable(source: Source) -> None:
+    """Looks, for a folder, whether the files are there that training needs beside the config; opens none.
+
+    Raises:
+        SourceNotFound: there is no such folder, or it has no weights or no processor files.
+        SourceRefused: weights only as pickle, a path outside the model root.
+    """
+    if source.kind != "folder":
+        return
+    folder = _folder(source)
+    refuse_pickles(source, [entry.name for entry in folder.iterdir()])
+    weights = any(not path.name.startswith("adapter_") for path in folder.glob("*.safetensors"))
+    pictures = any((folder / name).is_file() for name in _PICTURE_SETTINGS)
+    tokenizer = any(path.is_file() for pattern in _TOKENIZERS for path in folder.glob(pattern))
+    missing = [name for name, there in (("weights", weights), ("processor files", pictures and tokenizer)) if not there]
+    if missing:
+        raise SourceNotFound(
+            f"Training “{clip(folder.name)}” was asked for",
+            f"the folder has no {' and no '.join(missing)}",
+            "It can be looked at but not trained; put the model's safetensors and processor files into it",
+        )
 
 
 def _split(text: str) -> tuple[str, str | None]:

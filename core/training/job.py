@@ -26,6 +26,7 @@ from core.lora.plan import peft_config
 from core.models.device import choose_device
 from core.models.inspection import inspect_model
 from core.models.loading import load_model, load_processor
+from core.models.source import check_trainable
 from core.models.threads import settle_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
@@ -135,6 +136,7 @@ def _prepare(desk: Desk) -> Prepared:
     check_pictures(data.train + data.heldout)
     desk.stop.check()
     status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
+    check_trainable(spec.model)
     processor = load_processor(spec.model)
     check_processor(processor)  # before the weights, which may take minutes to fetch
     desk.stop.check()

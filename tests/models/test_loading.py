@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from core.errors import InspectionError, SourceError, SourceNotFound, SourceRefused
 from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor, public_name
-from core.models.source import ASSETS, DEMO_MODEL
+from core.models.source import ASSETS, DEMO_MODEL, check_trainable
 from core.models.threads import SMALL, choose_threads, settle_threads, threads_for
 from core.spec import Source
 
@@ -103,6 +103,48 @@ def test_a_missing_tokenizer_is_said_in_words(folder: Path) -> None:
         (folder / name).unlink()
     with pytest.raises(SourceError):
         load_processor(Source("folder", str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (("config.json",), "the folder has no weights and no processor files. It can be looked at but not trained"),
+        (
+            ("config.json", "*token*", "processor_config.json", "adapter_model.safetensors"),
+            "the folder has no weights.",
+        ),
+        (("config.json", "*.safetensors"), "the folder has no processor files."),
+        (("config.json", "*.safetensors", "*token*"), "the folder has no processor files."),
+        (("config.json", "*.safetensors", "processor_config.json"), "the folder has no processor files."),
+    ],
+)
+def test_a_folder_that_cannot_be_trained_says_what_it_lacks(folder: Path, kept: tuple[str, ...], words: str) -> None:
+    check_trainable(Source("folder", str(folder)))
+    (folder / "adapter_model.safetensors").touch()
+    for path in folder.iterdir():
+        if not any(path.match(pattern) for pattern in kept) or ("adapter_" in path.name and path.name not in kept):
+            path.unlink()
+    with pytest.raises(SourceNotFound) as caught:
+        check_trainable(Source("folder", str(folder)))
+    assert str(caught.value).startswith("Training “model” was asked for: ")
+    assert words in str(caught.value)
+
+
+def test_the_demo_the_hub_and_a_folder_of_pickles_before_training(folder: Path) -> None:
+    check_trainable(DEMO_MODEL)
+    check_trainable(Source("hub", "owner/name"))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(SourceRefused, match="pickle"):
+        check_trainable(Source("folder", str(folder)))
+
+
+def test_a_folder_without_its_files_is_not_told_of_a_connection(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    with pytest.raises(SourceError) as caught:
+        load_processor(Source("folder", str(folder)))
+    assert "connection" not in str(caught.value)
 
 
 def test_a_model_that_writes_no_text_is_refused(folder: Path) -> None:
