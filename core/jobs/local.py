@@ -125,6 +125,7 @@ class LocalBackend:
 
     def jobs(self, owner: str) -> list[JobRow]:
         """The owner's jobs, newest first."""
+        self._reap()
         records = self._store.owned(owner)
         return [record.row if record.row.state in ENDED else self._look(record)[0].row for record in records]
 
@@ -244,6 +245,7 @@ class LocalBackend:
 
     def _look(self, record: Record) -> tuple[Record, Status]:
         """The job as it is now: what the worker says, unless the worker is gone; the list is brought up to date."""
+        self._reap()
         status = self._judge(record)
         row = record.row
         if (status.state, status.error) != (row.state, row.reason) and row.state not in ENDED:
@@ -266,12 +268,13 @@ class LocalBackend:
         return status if status.state in ENDED else self._mourn(record, status)
 
     def _is_alive(self, record: Record) -> bool:
-        if record.identity is None:
-            return False
-        child = self._children.get(record.row.id)
-        if child is not None:
-            child.poll()  # reaps it, so that it does not stay a zombie
-        return is_alive(record.identity)
+        self._reap()
+        return record.identity is not None and is_alive(record.identity)
+
+    def _reap(self) -> None:
+        """Takes note of the workers that have ended, so that none stays a zombie for as long as the server runs."""
+        for child in list(self._children.values()):
+            child.poll()
 
     def _hurry(self, record: Record, status: Status) -> Status:
         """Signals a worker that was asked to stop and has not for long."""

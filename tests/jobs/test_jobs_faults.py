@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -276,11 +277,45 @@ def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path):
         LocalBackend(tmp_path / "file" / "home", fake("quick"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_data_folder_is_a_sentence(tmp_path: Path):
-    (tmp_path / "home").mkdir(mode=0o500)
-    with pytest.raises(JobError, match="Set STUDIO_HOME"):
-        LocalBackend(tmp_path / "home", fake("quick"))
+UNPRIVILEGED = """
+import os, sys
+from pathlib import Path
+from core.errors import JobError
+from core.jobs.local import LocalBackend
+if os.geteuid() == 0:  # root may write everywhere
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    LocalBackend(Path(sys.argv[1]), ["true"])
+except JobError as error:
+    print(error)
+"""
+
+
+def test_a_read_only_data_folder_is_a_sentence():
+    with tempfile.TemporaryDirectory() as parent:  # not under tmp_path, which only its owner may enter
+        home = Path(parent) / "home"
+        home.mkdir()
+        home.chmod(0o555)
+        Path(parent).chmod(0o711)
+        command = [sys.executable, "-c", UNPRIVILEGED, str(home)]
+        told = subprocess.run(command, cwd=local.ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+        left = list(home.iterdir())
+    assert told == (
+        f"The data folder {home} was opened: it cannot be written (Permission denied). "
+        "Set STUDIO_HOME to a folder that you may write, with free space.\n"
+    )
+    assert left == []
+
+
+def test_no_ended_worker_stays_a_zombie(make: Make):
+    backend = make("quick")
+    job = backend.submit(SPEC, "anna")
+    worker = backend._children[job]
+    assert wait_for_end(backend, job).state == "finished"
+    wait_for(lambda: backend.jobs("anna")[0].state == "finished" and worker.returncode is not None)
+    assert not (process.PROC / str(worker.pid) / "stat").exists()
 
 
 def test_a_list_of_a_newer_release_is_left_alone(tmp_path: Path):
