@@ -16,10 +16,12 @@ from core.jobs.local import LocalBackend
 from core.models.source import ASSETS
 from core.spec import Settings, Spec, to_json
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (ASSETS / "model" / "model.safetensors").exists(), reason="the demo model is not there"),
-]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _demo_model() -> None:
+    assert (ASSETS / "model" / "model.safetensors").is_file(), "the demo model belongs to the repository"
 
 
 def short_spec(steps: int) -> Spec:
