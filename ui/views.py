@@ -22,6 +22,10 @@ from ui.studio import key_of
 
 DEFAULTS = {"rank": Plan.rank, "alpha": Plan.alpha}
 SAMPLES = 4
+SUGGESTED = {"digits": USUAL, "outline": USUAL, "house-format": "language", "emoji": "language"}
+"""The preset that did well on each demo set: new pictures need vision, new words and formats need language. Measured
+with rank 8, learning rate 3e-3, 180 steps: digits 31.5 -> 95% with everything and 73% with language alone; emoji 44%
+with language alone and 12.5%, less than guessing, with everything."""
 EASIEST_FIRST = ("digits", "outline", "house-format", "emoji")
 DEMO_LABEL = "Demo VLM"
 
@@ -65,6 +69,7 @@ def _card(dataset: Dataset) -> dict[str, Any]:
         "train": len(dataset.train),
         "heldout": len(dataset.heldout),
         "majority": dataset.majority,
+        "preset": SUGGESTED.get(dataset.name, USUAL),
         "samples": _different(dataset),
     }
 
@@ -101,6 +106,7 @@ def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
         "name": row.name,
         "state": status.state,
         "created": row.created,
+        "model": model_label(spec.model),
         "data": _data_title(spec),
         "trainable": spec.trainable,
         "before": to_dict(status.before) if status.before else None,

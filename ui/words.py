@@ -70,6 +70,7 @@ BASE_SAYS = "The base model says"
 TUNED_SAYS = "The tuned model says"
 EXPECTED = "Expected"
 NO_ANSWER = "(nothing)"
+UNREADABLE = "The picture was opened: the file is damaged or no picture. Save it again as PNG or JPEG."
 ASK_FIRST = "Give a picture and a question."
 
 NOT_KEPT = (

@@ -13,12 +13,13 @@ function actions(budget) {
   const next = NEXT[state.step];
   const seeRun = running && state.step !== "train";
   const result = !running && state.run?.status?.after && state.step === "train";
-  const start = running ? "Training…" : state.starting ? "Starting…" : "Start training";
+  const again = state.step === "result" && Boolean(state.run);
+  const start = running ? "Training…" : state.starting ? "Starting…" : again ? "Train again" : "Start training";
   const blocked = running || state.starting || !budget?.trainable || !state.dataset;
   return html`<div class="actions">
     ${result && html`<button class="primary" data-go="result" data-key="go">See the result</button>`}
     ${seeRun ? html`<button class="primary" data-go="train" data-key="go">Watch it train</button>`
-      : html`<button class="${!result && "primary"}" id="start" data-key="start" ${blocked ? html`disabled` : ""}>${start}</button>`}
+      : html`<button class="${!result && !again && "primary"}" id="start" data-key="start" ${blocked ? html`disabled` : ""}>${start}</button>`}
     ${next && html`<button class="next" data-go="${next[0]}" data-key="next">${next[1]} →</button>`}</div>`;
 }
 

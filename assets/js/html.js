@@ -19,9 +19,30 @@ export function html(strings, ...values) {
   return new Safe(strings.reduce((text, part, i) => text + part + (i < values.length ? render(values[i]) : ""), ""));
 }
 
+let pressed = false;
+const waiting = new Map();
+
+// A button that is replaced between press and release swallows the click: while one is held down, drawing waits.
+window.addEventListener("pointerdown", () => (pressed = true), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  window.addEventListener(end, () => {
+    pressed = false;
+    setTimeout(() => [...waiting].forEach(([element, text]) => put(element, text))); // after the click
+  }, true);
+}
+
 // Draws a template into an element, only when it changed, and gives the focus back to the element with the same data-key.
 export function draw(element, template) {
   const text = render(template);
+  if (pressed && element.drawn !== undefined) {
+    waiting.set(element, text);
+    return false;
+  }
+  return put(element, text);
+}
+
+function put(element, text) {
+  waiting.delete(element);
   if (element.drawn === text) return false;
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   element.innerHTML = text;

@@ -75,6 +75,11 @@ function readAnswer(answer) {
   }
 }
 
+// A refusal is about what was asked then: any change of it takes the sentence away.
+const forget = () => state.startError && update({ startError: null });
+document.addEventListener("input", forget);
+document.addEventListener("click", (event) => !event.target.closest("#start") && forget());
+
 // What Gradio's events call from ui/: plain functions of plain values.
 window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),

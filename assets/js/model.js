@@ -49,12 +49,13 @@ export function currentBudget() {
   return cached.value;
 }
 
-export const applyPreset = (preset) => update({ cells: [...preset.cells], include: [], exclude: [] });
+export const applyPreset = (preset) => update({ preset: preset.name, cells: [...preset.cells], include: [], exclude: [] });
 
 export function activePreset() {
   if (!state.model || state.include.length || state.exclude.length || state.cells === null) return null;
   const mine = [...state.cells].sort().join();
-  return state.model.presets.find((preset) => preset.cells.length && [...preset.cells].sort().join() === mine) ?? null;
+  const same = state.model.presets.filter((preset) => preset.cells.length && [...preset.cells].sort().join() === mine);
+  return same.find((preset) => preset.name === state.preset) ?? same[0] ?? null;
 }
 
 // How much of a list of modules learns: "none", "all" or "some".

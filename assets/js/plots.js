@@ -6,7 +6,7 @@ import { draw, html } from "./html.js";
 import { figure, percent } from "./format.js";
 
 const options = { smoothing: 0.6, log: false };
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const CONFIG = { displaylogo: false, responsive: true, displayModeBar: matchMedia("(hover: none)").matches ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 
 const color = (name) => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
 
@@ -44,7 +44,7 @@ function answerTraces(run) {
   const x = run.evals.map((point) => point.step);
   const end = Math.max(run.status.total_steps || 0, ...x, 1);
   const flat = (value) => [[0, end], [value, value]];
-  const base = run.status.before?.exact_match ?? run.evals[0]?.exact_match;
+  const base = run.evals.find((point) => point.step === 0)?.exact_match; // of the same rows as the points
   const traces = [line(x, run.evals.map((p) => p.exact_match), "now", color("ok"), { trace: { mode: "lines+markers", hovertemplate: "%{y:.1%}<extra>%{fullData.name}</extra>" } })];
   if (base !== undefined && base !== null) traces.push(line(...flat(base), "base model", color("soft"), { line: { dash: "dash", width: 1.6 } }));
   if (run.status.majority) traces.push(line(...flat(run.status.majority), "guessing", color("edge"), { line: { dash: "dot", width: 1.6 } }));
@@ -55,7 +55,7 @@ const single = (key, name, stroke) => (run) => [line(run.train.map((p) => p.step
 
 const CHARTS = [
   { id: "loss", title: "Loss", traces: lossTraces, last: (run) => figure(run.train.at(-1)?.loss), logs: true },
-  { id: "answers", title: "Right answers, held-out", traces: answerTraces, last: (run) => percent(run.evals.at(-1)?.exact_match), y: { range: [-0.03, 1.03], tickformat: ".0%" } },
+  { id: "answers", title: "Right answers on the way", traces: answerTraces, last: (run) => percent(run.evals.at(-1)?.exact_match), y: { range: [-0.03, 1.03], tickformat: ".0%" } },
   { id: "rate", title: "Learning rate", traces: single("learning_rate", "learning rate", "language"), last: (run) => figure(run.train.at(-1)?.learning_rate), small: true, y: { rangemode: "tozero", tickformat: "~e" } },
   { id: "norm", title: "Gradient norm", traces: single("grad_norm", "gradient norm", "vision"), last: (run) => figure(run.train.at(-1)?.grad_norm), small: true, y: { rangemode: "tozero" } },
 ];
@@ -67,6 +67,7 @@ function layout(chart, run) {
     margin: { l: 46, r: 8, t: 8, b: 30 }, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "IBM Plex Sans, system-ui, sans-serif", color: color("soft") }, hovermode: "x unified",
     hoverlabel: { bgcolor: color("card"), bordercolor: color("edge"), font: { color: color("ink") } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: color("edge"), activecolor: color("accent") },
     uirevision: `${run.id}-${kind}`, // a zoom is kept until the job or the scale changes
     xaxis: { ...axis, title: { text: "step", font: { size: 11 }, standoff: 4 }, rangemode: "tozero" },
     yaxis: { ...axis, ...(chart.y ?? (kind === "linear" ? { rangemode: "tozero" } : {})), type: kind },
@@ -81,7 +82,7 @@ function frame(element) {
   draw(element, html`<div class="card"><div class="cap"><strong>How it learns</strong><span class="plot-tools">
     <label>smoothing <input id="smoothing" type="range" min="0" max="0.95" step="0.05" value="${options.smoothing}"></label>
     <label><input id="log-scale" type="checkbox" ${options.log ? html`checked` : ""}> log scale</label><button id="whole" class="small">show all</button></span></div>
-    <div class="charts">${CHARTS.map((chart) => html`<div class="chart ${chart.small && "small-chart"}"><h3>${chart.title}<span class="num" data-last="${chart.id}"></span></h3><div class="plot" id="plot-${chart.id}" role="img" aria-label="${chart.title} over steps"></div></div>`)}</div>${LEGEND}</div>`);
+    <div class="charts">${CHARTS.map((chart) => html`<div class="chart ${chart.small && "small-chart"}"><h3>${chart.title}<span class="num" data-last="${chart.id}"></span></h3><div class="plot" id="plot-${chart.id}" role="figure" aria-label="${chart.title} over steps"></div></div>`)}</div>${LEGEND}</div>`);
 }
 
 function refresh(element) {

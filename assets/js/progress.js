@@ -12,7 +12,7 @@ const PATIENCE = 15000; // milliseconds before a stop may be hurried
 function facts({ status, train }) {
   const last = train.at(-1);
   const items = [
-    ["step", `${count(status.step)} of ${count(status.total_steps)}`],
+    status.total_steps > 0 && ["step", `${count(status.step)} of ${count(status.total_steps)}`],
     status.steps_per_second && ["speed", `${figure(status.steps_per_second)} steps/s`],
     isRunning() && status.eta_seconds !== null && ["left", `about ${duration(status.eta_seconds)}`],
     last && ["loss", figure(last.loss)],
@@ -29,12 +29,14 @@ function stopButton(run) {
   return html`<button id="stop" data-key="stop" ${asked ? html`disabled` : ""}>${asked ? "Stopping, saving what it has…" : "Stop and keep what it has"}</button>`;
 }
 
+const samePhase = ({ phase, state: name }) => [name, STATE_NAME[name].toLowerCase()].includes(phase.toLowerCase());
+
 function head(run) {
   const { status, info } = run;
   const kind = status.state === "finished" ? "ok" : ["failed", "lost"].includes(status.state) ? "bad" : "";
   const share = status.total_steps ? Math.min(1, status.step / status.total_steps) : 0;
   return html`<div class="card"><div class="run-head"><div><h3>${info.name} <span class="badge ${status.state}" role="status">${STATE_NAME[status.state]}</span></h3>
-    <p class="small soft">${run.offline ? "The server does not answer; training goes on, and the page finds it again." : status.phase}</p></div>${stopButton(run)}</div>
+    <p class="small soft">${run.offline ? "The server does not answer; training goes on, and the page finds it again." : samePhase(status) ? "" : status.phase}</p></div>${stopButton(run)}</div>
     <div class="progress ${kind}" role="progressbar" aria-label="Steps done" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${Math.round(100 * share)}"><i style="width:${100 * share}%"></i></div>
     ${facts(run)}
     ${run.stopError && html`<div class="note bad" role="alert" style="margin-top:12px"><b>Not stopped</b>${run.stopError}</div>`}
@@ -51,8 +53,8 @@ export function answersTable(run) {
   if (!run.samples.length) return "";
   const latest = run.answers.at(-1);
   const now = new Map((latest?.answers ?? []).map((each) => [each.index, each.answer]));
-  return html`<div class="card"><div class="cap"><strong>The same pictures, before and now</strong><span>held out: never trained on${latest ? ` · at step ${count(latest.step)}` : ""}</span></div>
-    <table class="answers"><thead><tr><th scope="col">picture</th><th scope="col" class="q">question</th><th scope="col">expected</th><th scope="col">base model</th><th scope="col">now</th></tr></thead><tbody>
+  return html`<div class="card"><div class="cap"><strong>The same pictures, before and ${isRunning() ? "now" : "after"}</strong><span>held out: never trained on${latest ? ` · at step ${count(latest.step)}` : ""}</span></div>
+    <table class="answers"><thead><tr><th scope="col">picture</th><th scope="col" class="q">question</th><th scope="col">expected</th><th scope="col">base model</th><th scope="col">${isRunning() ? "now" : "after"}</th></tr></thead><tbody>
     ${run.samples.map((sample) => html`<tr><td><img src="${pictureUrl(`jobs/${run.id}/pictures`, sample.picture)}" alt="held-out picture ${sample.index}"></td><td class="q">${sample.question}</td><td>${sample.expected}</td>
       <td class="says">${verdict(sample.base, sample.expected)}</td><td class="says">${verdict(now.get(sample.index), sample.expected)}</td></tr>`)}</tbody></table></div>`;
 }

@@ -14,7 +14,7 @@ function saying({ before, after, majority, state: how }) {
   const gain = after.exact_match - before.exact_match;
   const times = before.exact_match > 0 && gain > 0 ? ` (${(after.exact_match / before.exact_match).toFixed(1)}×)` : "";
   const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before it were ${count(before.correct)}. This training did not help.`;
-  const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}.` : "";
+  const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}${after.exact_match < majority ? ": still better than this" : ""}.` : "";
   return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}`;
 }
 
@@ -23,7 +23,7 @@ function hero(run) {
   if (!status.after) return unmeasured(run);
   return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${info.model} · ${info.data}</span></div>
     <div class="hero"><div class="figure">${percent(status.before.exact_match)}<small>right before</small></div><div class="to" aria-hidden="true">→</div>
-      <div class="figure after">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
+      <div class="figure ${status.after.exact_match > Math.max(status.before.exact_match, status.majority ?? 0) ? "after" : "poor"}">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
     ${download(run)}${made(info, status)}</div>`;
 }
 
@@ -75,18 +75,20 @@ export function mountTries(element) {
 function jobRow(job) {
   const result = job.after ? `${percent(job.before?.exact_match)} → ${percent(job.after.exact_match)}` : "–";
   return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${String(job.id === state.job)}">${job.name}</button></td><td><span class="badge ${job.state}">${STATE_NAME[job.state]}</span></td>
-    <td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${when(job.created)}</td></tr>`;
+    <td class="opt">${job.model}</td><td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${when(job.created)}</td></tr>`;
 }
 
 export function mountJobs(element) {
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-job]");
-    if (button) watch(button.dataset.job);
+    if (!button) return;
+    watch(button.dataset.job);
+    window.scrollTo({ top: 0, behavior: "smooth" });
   });
   subscribe(() => {
     if (state.step !== "result" || !state.home) return undefined;
     const { jobs } = state.home;
     if (!jobs.length) return draw(element, "");
-    return draw(element, html`<div class="card"><div class="cap"><strong>Jobs so far</strong><span>click one to open it again</span></div><table class="jobs-list"><thead><tr><th scope="col">job</th><th scope="col">state</th><th scope="col" class="opt">data</th><th scope="col" class="opt">trained</th><th scope="col">right, before → after</th><th scope="col" class="opt">started</th></tr></thead><tbody>${jobs.map(jobRow)}</tbody></table></div>`);
+    return draw(element, html`<div class="card"><div class="cap"><strong>Jobs so far</strong><span>click one to open it again</span></div><table class="jobs-list"><thead><tr><th scope="col">job</th><th scope="col">state</th><th scope="col" class="opt">model</th><th scope="col" class="opt">data</th><th scope="col" class="opt">trained</th><th scope="col">right, before → after</th><th scope="col" class="opt">started</th></tr></thead><tbody>${jobs.map(jobRow)}</tbody></table></div>`);
   }, "home", "job", "step");
 }

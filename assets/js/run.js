@@ -38,11 +38,14 @@ async function patiently(path, current) {
 }
 
 let watching = 0;
+let compared = null;
 
 // Watches a job until it ends; watching another one ends this, whatever is still on its way.
 export async function watch(id) {
   const mine = ++watching;
   const current = () => mine === watching;
+  if (id !== compared) document.querySelector("#clear-event")?.click(); // another job's answers must not stand here
+  compared = id;
   update({ job: id, runError: null });
   try {
     const info = await patiently(`jobs/${id}`, current);

@@ -1,7 +1,7 @@
 // What the page knows, in one place. A panel subscribes, and draws itself anew from the state; nothing else holds state.
 // The person's choices are remembered for this tab, so that a reload finds them again.
 
-const REMEMBERED = ["step", "modelKey", "cells", "include", "exclude", "rank", "alpha", "dataset", "job"];
+const REMEMBERED = ["step", "modelKey", "cells", "include", "exclude", "rank", "alpha", "preset", "dataset", "job"];
 const KEY = "vlm-lora-studio";
 
 export const state = {
@@ -15,6 +15,7 @@ export const state = {
   exclude: [], // single modules left out
   rank: 8,
   alpha: 16,
+  preset: null, // name of the preset that was pressed last: two can fall on the same cells
   dataset: null,
   job: null, // id of the job in view
   run: null, // see run.js

@@ -80,16 +80,18 @@ function onClick(event) {
   if (layer) toggleModules(state.model.parts.find((each) => each.component === part).layers.find(([index]) => index === Number(layer))[1]);
 }
 
+const MOST_ALPHA = 65536; // as in core/spec.py
+
 function setRank(rank) {
   const ratio = state.alpha / state.rank; // the strength stays when the rank changes
-  update({ rank, alpha: Number((rank * ratio).toPrecision(6)), knobError: null });
+  update({ rank, alpha: Math.min(MOST_ALPHA, Number((rank * ratio).toPrecision(6))), knobError: null });
 }
 
 function onInput(event) {
   const { id, value } = event.target;
   const number = Number(value);
   if (id !== "rank" && id !== "alpha") return;
-  const good = id === "rank" ? Number.isInteger(number) && number >= 1 && number <= 4096 : Number.isFinite(number) && number > 0;
+  const good = id === "rank" ? Number.isInteger(number) && number >= 1 && number <= 4096 : number > 0 && number <= MOST_ALPHA;
   if (!good) {
     event.target.value = state[id];
     return update({ knobError: id === "rank" ? rankRefused(value) : alphaRefused(value) });

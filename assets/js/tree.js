@@ -34,7 +34,7 @@ function visibleRows(chosen) {
   const rows = [];
   const walk = (node, depth) => {
     if (narrowed && !node.modules.some((module) => matches(module, chosen))) return;
-    const isOpen = node.children.length > 0 && (view.open.has(node.id) || Boolean(view.search));
+    const isOpen = node.children.length > 0 && (view.open.has(node.id) || (Boolean(view.search) && !node.each));
     rows.push({ node, depth, isOpen });
     if (isOpen) for (const child of node.children) walk(child, depth + 1);
   };
@@ -44,13 +44,17 @@ function visibleRows(chosen) {
 
 const CHECKED = { none: "false", some: "mixed", all: "true" };
 
+// While the list is narrowed, a row stands for the modules that match, and a click on its box takes in no others.
+const inView = (node, chosen) => node.modules.filter((module) => matches(module, chosen));
+
 function row({ node, depth, isOpen }, chosen) {
-  const reachable = node.modules.filter((module) => module.adaptable);
-  const on = extent(node.modules, chosen);
+  const shown = inView(node, chosen);
+  const reachable = shown.filter((module) => module.adaptable);
+  const on = extent(shown, chosen);
   const chosenModules = on === "none" ? [] : reachable.filter((module) => extent([module], chosen) === "all");
   const gained = chosenModules.reduce((n, module) => n + added(module, state.rank), 0);
   const first = node.modules[0];
-  const params = node.modules.reduce((n, module) => n + module.params, 0);
+  const params = shown.reduce((n, module) => n + module.params, 0);
   const fold = node.children.length ? (isOpen ? "▾" : "▸") : "";
   const what = node.children.length ? node.kind : first.shape.length ? `${node.kind} ${first.shape.join("×")}` : node.kind;
   return html`<div class="tree-row ${!reachable.length && "fixed"}" role="treeitem" tabindex="${view.focus === node.id ? 0 : -1}" data-id="${node.id}" data-key="row-${node.id}"
@@ -66,11 +70,11 @@ function row({ node, depth, isOpen }, chosen) {
 function why(node) {
   const reasons = new Map();
   for (const module of node.modules) {
-    const line = `${COMPONENT_SHORT[module.component]}, ${module.role}: ${module.reason}`;
+    const line = module.reason;
     reasons.set(line, (reasons.get(line) ?? 0) + 1);
   }
-  const shown = [...reasons.entries()].slice(0, 4);
-  return shown.map(([line, n]) => html`${node.modules.length > 1 ? `${n} × ` : ""}${line}<br>`);
+  const lines = [...reasons.entries()].slice(0, 4).map(([line, n]) => html`${node.modules.length > 1 ? `${n} × ` : ""}${line}<br>`);
+  return html`${lines}${reasons.size > 4 && `and ${reasons.size - 4} more reasons, on the rows below`}`;
 }
 
 function tools() {
@@ -91,7 +95,7 @@ function redraw(element) {
   if (!element.querySelector(".tree")) element.innerHTML = '<div class="card"><div class="tools"></div><div class="body"></div></div>';
   if (draw(element.querySelector(".tools"), tools())) element.querySelector("input[type=search]").value = view.search;
   const top = element.querySelector(".tree")?.scrollTop ?? 0;
-  draw(element.querySelector(".body"), html`<div class="tree-head" aria-hidden="true"><span>Click a module to take it in or out; “?” says why it is labelled so</span><span>class and shape</span><span>size</span><span>learns</span><span></span></div>
+  draw(element.querySelector(".body"), html`<div class="tree-head" aria-hidden="true"><span>Tick a box to take modules in or out; “?” says why they are labelled so</span><span>class and shape</span><span>size</span><span>learns</span><span></span></div>
     <div class="tree" role="tree" aria-label="Module tree" aria-multiselectable="true">${rows.length ? rows.map((each) => row(each, chosen)) : html`<p class="empty">Nothing here is called “${view.search}”${view.onlyLearning && " and learns"}.</p>`}</div>`);
   element.querySelector(".tree").scrollTop = top;
   return true;
@@ -115,7 +119,7 @@ function onClick(element, event) {
   view.focus = node.id;
   const reachable = node.modules.some((module) => module.adaptable);
   if (event.target.closest(".ask") || (!node.children.length && !reachable)) view.why = view.why === node.id ? null : node.id;
-  else if (event.target.closest(".box") || !node.children.length) toggleModules(node.modules);
+  else if (event.target.closest(".box") || !node.children.length) toggleModules(inView(node, choice()));
   else open(node.id, !view.open.has(node.id));
   redraw(element);
   element.querySelector(`[data-id="${CSS.escape(node.id)}"]`)?.focus({ preventScroll: true });
@@ -139,7 +143,7 @@ function onKey(element, event) {
   else if (event.key === "ArrowRight" && node.children.length) view.focus = rows[at + 1]?.dataset.id ?? view.focus;
   else if (event.key === "ArrowLeft" && view.open.has(node.id)) open(node.id, false);
   else if (event.key === "ArrowLeft") view.focus = parentRow(rows, at)?.dataset.id ?? view.focus;
-  else if (event.key === " ") toggleModules(node.modules);
+  else if (event.key === " ") toggleModules(inView(node, choice()));
   else if (event.key === "Enter") view.why = view.why === node.id ? null : node.id;
   else return;
   event.preventDefault();

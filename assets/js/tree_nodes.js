@@ -46,7 +46,7 @@ function foldedNode(members, path, label) {
   const name = `${label}${from}–${to}`;
   const id = `${path}[${from}-${to}]`;
   const together = mergedChildren(raws, id);
-  const each = { id: `${id}/each`, label: "each layer by itself", kind: "", times: 1, modules: raws.flatMap(gather), component: common(raws.flatMap(gather)), children: members.map(([segment, raw]) => node(raw, `${path}.${segment}`, segment)) };
+  const each = { id: `${id}/each`, label: "each layer by itself", each: true, kind: "", times: 1, modules: raws.flatMap(gather), component: common(raws.flatMap(gather)), children: members.map(([segment, raw]) => node(raw, `${path}.${segment}`, segment)) };
   return { id, label: name, kind: "", times: members.length, modules: each.modules, component: each.component, children: [...together, each] };
 }
 

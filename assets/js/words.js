@@ -66,7 +66,7 @@ export const STATE_NAME = {
 
 export const rankRefused = (value) => `Rank ${value || "(empty)"} was asked for: a rank is a whole number from 1 to 4,096. 8 or 16 suits most tasks.`;
 
-export const alphaRefused = (value) => `Alpha ${value || "(empty)"} was asked for: alpha is a number above 0. Take once or twice the rank.`;
+export const alphaRefused = (value) => `Alpha ${value || "(empty)"} was asked for: alpha is a number above 0, up to 65,536. Take once or twice the rank.`;
 
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
 

@@ -66,6 +66,27 @@ def test_presets_and_nothing_selected(tab: Tab) -> None:
     assert "Nothing is selected" in page.inner_text("#aside")
 
 
+def test_a_click_right_after_typing_counts(tab: Tab) -> None:
+    tab.step("targets")
+    tab.page.fill("#rank", "12")
+    tab.page.click("#switchboard [data-preset=language]")  # leaves the field and presses in one go
+    assert tab.ask("studio.state.rank") == 12
+    assert set(tab.ask("studio.state.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    tab.page.click("#switchboard [data-preset=everything]")
+    assert tab.page.get_attribute("#switchboard [data-preset=everything]", "aria-pressed") == "true"
+
+
+def test_the_data_suggests_what_learns_until_the_person_has_chosen(tab: Tab) -> None:
+    tab.step("data")
+    tab.page.check("input[value=emoji]")
+    assert set(tab.ask("studio.state.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    tab.step("targets")
+    tab.page.click("#switchboard [data-preset=vision]")
+    tab.step("data")
+    tab.page.check("input[value=digits]")
+    assert set(tab.ask("studio.state.cells")) == {"vision.attention", "vision.mlp"}  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("text", ["no-such/model", "/no/such/folder", "a/../../b", "x" * 300, "<b>bold</b>"])
 def test_a_model_that_cannot_be_opened_gets_a_sentence(tab: Tab, text: str) -> None:
     open_model(tab, text)
@@ -97,10 +118,10 @@ def jobs(tab: Tab) -> list[str]:
 def test_a_learning_rate_that_makes_no_sense_gets_a_sentence(tab: Tab, rate: str) -> None:
     before = jobs(tab)
     tab.step("train")
-    tab.page.get_by_label("Learning rate").fill(rate)
+    tab.page.get_by_role("textbox", name="Learning rate").fill(rate)
     tab.page.click("#start")
     tab.page.wait_for_selector("#aside [role=alert]")
-    assert "learning rate" in tab.page.inner_text("#aside [role=alert]")
+    assert "learning rate" in tab.page.inner_text("#aside [role=alert]").lower()
     assert jobs(tab) == before
 
 
@@ -156,7 +177,7 @@ def test_a_reload_keeps_the_settings_that_suit_another_model(tab: Tab, tmp_path:
     open_model(tab, str(big_config(tmp_path / "model", "Qwen2_5_VL")))
     tab.wait("studio.state.model.label !== 'Demo VLM'")
     tab.step("train")
-    rate = tab.page.get_by_label("Learning rate")
+    rate = tab.page.get_by_role("textbox", name="Learning rate")
     expect(rate).to_have_value("0.0001")
     tab.page.reload()
     tab.wait("studio.state.model && studio.state.model.label !== 'Demo VLM'")

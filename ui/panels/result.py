@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -34,6 +34,10 @@ def _both(answers: Answers, expected: str | None = None) -> str:
 
 def _refused(error: Exception) -> str:
     return f'<div class="note bad" role="alert">{escape(sentence(error))}</div>'
+
+
+UNREADABLE = f'<div class="note bad" role="alert">{words.UNREADABLE}</div>'
+"""Gradio opens an uploaded file before a handler sees it; this stands there when it cannot."""
 
 
 def compare(studio: Studio, request: gr.Request, picture: str | None, question: str, job: str) -> str:
@@ -101,6 +105,7 @@ def build_result(studio: Studio) -> None:
                     both = gr.HTML("", elem_id="compare-answers", elem_classes=["island"], apply_default_css=False)
             trying = gr.Textbox(visible="hidden")
             try_event = gr.Button(visible="hidden", elem_id="try-event")
+            clear_event = gr.Button(visible="hidden", elem_id="clear-event")
         island("jobs")
     for event in (ask.click, question.submit):
         event(
@@ -111,7 +116,11 @@ def build_result(studio: Studio) -> None:
             api_visibility="private",
             concurrency_limit=2,
             show_progress_on=both,
-        )
+        ).failure(lambda: UNREADABLE, None, both, queue=False, api_visibility="private")
+    quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    for changed in (picture.upload, picture.clear):
+        changed(lambda: "", None, both, **quietly)
+    clear_event.click(lambda: (None, "", ""), None, [picture, question, both], **quietly)
     try_event.click(
         with_request(studio, compare_sample),
         trying,

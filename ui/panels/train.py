@@ -16,6 +16,7 @@ from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.repository import clip
+from core.models.source import check_trainable
 from core.spec import Selection, Settings, Source, Spec, from_dict
 from ui import words
 from ui.handlers import with_request
@@ -70,6 +71,8 @@ def settings_of(form: dict[str, Any]) -> Settings:
         raise SpecError("Training was asked for", "it would never end", "Give a number of steps or epochs")
     if form["unit"] == words.UNIT_EPOCHS:
         return from_dict(Settings, {**values, "epochs": float(length), "steps": None})
+    if not float(length).is_integer():
+        raise SpecError(f"“{words.LENGTH}” is {length:g}", "steps are whole numbers", "Give a whole number, or epochs")
     return from_dict(Settings, {**values, "epochs": None, "steps": int(length)})
 
 
@@ -89,6 +92,7 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
         StudioError: something chosen cannot be; the sentence says what.
     """
     inspection = studio.inspection(choice["model_key"])
+    check_trainable(inspection.source)
     selection = from_dict(Selection, choice["selection"])
     dropout = form["dropout"]
     plan = make_plan(inspection, selection, int(choice["rank"]), float(choice["alpha"]), float(dropout or 0))
