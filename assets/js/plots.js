@@ -123,7 +123,8 @@ export function mountPlots(element) {
   subscribe((now) => {
     if (now.model && !early) early = loadWhenIdle();
     const mark = [now.step, now.run?.id, now.run?.next, now.run?.status.state].join();
-    if (mark !== drawn) refresh(element);
+    // With the next frame: only then is the step laid out, and a chart that is drawn unseen gets a width of its own.
+    if (mark !== drawn) requestAnimationFrame(() => refresh(element));
     drawn = mark;
-  }, "run", "step");
+  }, "run", "step", "model");
 }

@@ -40,6 +40,11 @@ def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
     assert rows.count() == 0
 
 
+def test_the_plot_library_is_there_before_it_is_needed(tab: Tab) -> None:
+    tab.page.wait_for_function("() => window.Plotly", timeout=60_000)
+    assert tab.ask("studio.state.step") == "model"
+
+
 def test_every_toggle_says_whether_it_is_on(tab: Tab) -> None:
     tab.step("targets")
     for name in ("pressed", "expanded", "checked"):
@@ -192,7 +197,7 @@ def test_no_serious_accessibility_finding(server: Server, browser: Browser, sche
     found = []
     for step in STEPS:
         tab.step(step)
-        tab.page.wait_for_timeout(300)
+        tab.page.wait_for_timeout(600)
         assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), f"{step} scrolls sideways"
         result = Axe().run(tab.page)
         serious = [one for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
