@@ -5,6 +5,7 @@ What it does not do: download weights, or show a token or an address in a senten
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,8 @@ def fetch(source: Source, token: bool = True) -> tuple[Source, Path]:
         SourceRefused: its weights exist only as pickle.
     """
     if is_commit(source.revision):
-        try:
+        with suppress(SourceNotFound):  # not here yet: it is fetched below
             return cached(source)
-        except SourceNotFound:
-            pass
     try:
         return _download(source, token)
     except SourceError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -199,14 +200,12 @@ def _folder(source: Source) -> Path:
         SourceNotFound: there is no such folder.
     """
     asked = asked_for(source.name)
-    try:
+    with suppress(OSError, ValueError, RuntimeError):  # a path that cannot be looked at is not there
         folder = Path(source.name).expanduser().resolve()
         if not _allowed(folder):
             raise SourceRefused(asked, "it lies outside the folder of models", "Put the model into that folder")
         if folder.is_dir():
             return folder
-    except (OSError, ValueError, RuntimeError):
-        pass
     raise SourceNotFound(asked, "there is no such folder that can be read", "Check the path")
 
 
