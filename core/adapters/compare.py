@@ -20,7 +20,7 @@ from core.adapters.bundle import adapter_folder
 from core.data.source import MAX_PIXELS, Row
 from core.errors import AdapterError
 from core.job_files import SPEC, WEIGHTS
-from core.models.memory import is_out_of_memory
+from core.models.out_of_memory import is_out_of_memory
 from core.models.threads import threads_for
 from core.spec import Spec, read
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
 from core.models.classes import named_class, read_config
-from core.models.memory import is_out_of_memory
+from core.models.out_of_memory import is_out_of_memory
 from core.models.source import Resolved, resolve
 from core.spec import Source
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 
 from core.errors import StudioError, TrainingError
-from core.models.memory import is_out_of_memory
+from core.models.out_of_memory import is_out_of_memory
 
 ASKED = "The job was run"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
