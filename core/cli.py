@@ -23,7 +23,7 @@ from core.lora.selection import available_cells, parse_targets
 from core.models.inspection import inspect_source
 from core.models.repository import clip
 from core.models.source import parse_source
-from core.spec import Inspection, Selection, to_dict
+from core.spec import Inspection, Recipe, Selection, to_dict
 
 INTERRUPTED = 130
 """The exit status that a shell gives to what Ctrl-C ended."""
@@ -64,7 +64,7 @@ def run_budget(options: argparse.Namespace) -> int:
     made = inspect_source(parse_source(options.source), options.cache)
     selection = Selection(cells=parse_targets(options.targets, made))
     alpha = float(2 * options.rank) if options.alpha is None else options.alpha
-    plan = make_plan(made, selection, options.rank, alpha)
+    plan = make_plan(made, selection, Recipe(options.rank, alpha))
     cost = budget(made, plan)
     if options.json:
         print(json.dumps({**to_dict(cost), "target_modules": list(plan.target_modules)}))

@@ -25,7 +25,7 @@ from core.lora.plan import make_plan
 from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import ENDED, Plan, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
+from core.spec import ENDED, Plan, Recipe, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at a running job."""
@@ -95,7 +95,7 @@ def demo_spec(name: str) -> Spec:
     title = load_dataset(data).title
     made = inspect_source(DEMO_MODEL)
     selection = Selection(cells=usual_cells(made))
-    plan = make_plan(made, selection, Plan.rank, Plan.alpha)
+    plan = make_plan(made, selection, Recipe(Plan.rank, Plan.alpha))
     return Spec(title, made.source, data, selection, plan, Settings(), budget(made, plan).trainable)
 
 

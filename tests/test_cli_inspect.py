@@ -13,6 +13,7 @@ from core import cli
 from tests.models.families import CONFIGS, write_config
 
 FIELDS = {"name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason"}
+FIELDS |= {"confidence", "root", "parameters"}
 
 
 def lines(capsys) -> list[dict]:

@@ -56,6 +56,7 @@ def test_a_command_prints_the_keys_that_the_readme_names(command: str, capsys: p
     assert set(made) == documented(command)
     if command == "inspect":
         keys = {"name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason"}
+        keys |= {"confidence", "root", "parameters"}
         assert all(set(module) == keys for module in made["modules"])
 
 

@@ -16,7 +16,7 @@ from core.job_files import ADAPTER, WEIGHTS
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
 from core.lora.presets import PRESETS, USUAL, preset_cells
-from core.spec import Inspection, Plan, Source, Spec, Status, to_dict
+from core.spec import Inspection, Module, Plan, Source, Spec, Status, to_dict
 from ui import words
 from ui.studio import key_of
 
@@ -91,12 +91,16 @@ def inspection(value: Inspection) -> dict[str, Any]:
         "model_class": value.model_class,
         "total_params": value.total_params,
         "modules": [
-            [m.name, m.kind, m.shape, m.component, m.role, m.layer, m.params, m.adaptable, m.reason]
+            [*_label(m), m.confidence, m.root, [[p.name, p.shape, p.adaptable] for p in m.parameters]]
             for m in value.modules
         ],
         "presets": presets,
         "default_preset": USUAL,
     }
+
+
+def _label(m: Module) -> tuple[Any, ...]:
+    return (m.name, m.kind, m.shape, m.component, m.role, m.layer, m.params, m.adaptable, m.reason)
 
 
 def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:

@@ -9,8 +9,10 @@ const ROLES = ["attention", "mlp", "embedding", "head", "norm", "other"];
 // The server sends modules as rows to keep the file small; see ui/routes.py.
 export function readInspection(data) {
   const modules = data.modules.map((row) => {
-    const [name, kind, shape, component, role, layer, params, adaptable, reason] = row;
-    return { name, kind, shape, component, role, layer, params, adaptable, reason, cell: `${component}.${role}` };
+    const [name, kind, shape, component, role, layer, params, adaptable, reason, confidence, root, own] = row;
+    const parameters = own.map(([leaf, sizes, reached]) => ({ name: leaf, shape: sizes, adaptable: reached }));
+    const fused = parameters.some((each) => each.adaptable && each.shape.length === 3);
+    return { name, kind, shape, component, role, layer, params, adaptable, reason, confidence, root, parameters, cell: `${component}.${fused ? "experts" : role}` };
   });
   const components = COMPONENTS.filter((name) => modules.some((module) => module.component === name));
   return {

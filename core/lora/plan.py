@@ -6,21 +6,54 @@ What it does not do: count (`budget.py`), or wrap a model.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from core.lora.selection import selected
-from core.spec import Inspection, Plan, Selection
+from core.lora.selection import by_parameter, parameter_names, selected, trained_in_full
+from core.models.relabel import relabelled
+from core.spec import Inspection, Knobs, Module, Override, Plan, Recipe, Selection
 
 
-def make_plan(inspection: Inspection, selection: Selection, rank: int, alpha: float, dropout: float = 0.0) -> Plan:
+def make_plan(inspection: Inspection, selection: Selection, recipe: Recipe) -> Plan:
     """The plan for what was chosen.
 
     Raises:
-        PlanError: the selection matches nothing, or rank, alpha or dropout make no sense.
+        PlanError: the selection matches nothing, or what was chosen cannot be together.
     """
-    names = tuple(module.name for module in selected(inspection, selection))
-    return Plan(target_modules=names, rank=rank, alpha=alpha, dropout=dropout)
+    inspection = relabelled(inspection, selection.relabels)
+    full = trained_in_full(inspection, selection)
+    modules = [module for module in selected(inspection, selection) if module.name not in full]
+    return Plan(
+        target_modules=tuple(module.name for module in modules if not by_parameter(module)),
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        dropout=recipe.dropout,
+        method=recipe.method,
+        start=recipe.start,
+        lora_bias=recipe.lora_bias,
+        target_parameters=tuple(name for module in modules for name in parameter_names(module)),
+        full_modules=tuple(full),
+        full_learning_rate=recipe.full_learning_rate,
+        overrides=tuple(_overrides(modules, recipe)),
+    )
+
+
+def _overrides(modules: list[Module], recipe: Recipe) -> Iterator[Override]:
+    """The targets of each component that has numbers of its own."""
+    for component, knobs in recipe.components.items():
+        inside = [module for module in modules if module.component == component]
+        targets = tuple(name for module in inside for name in (parameter_names(module) or (module.name,)))
+        if not targets or knobs == Knobs():
+            continue
+        rank = recipe.rank if knobs.rank is None else knobs.rank
+        yield Override(
+            component=component,
+            targets=targets,
+            rank=rank,
+            alpha=recipe.alpha * rank / recipe.rank if knobs.alpha is None else knobs.alpha,
+            dropout=recipe.dropout if knobs.dropout is None else knobs.dropout,
+            learning_rate=knobs.learning_rate,
+        )
 
 
 def target_regex(names: Iterable[str]) -> str:

@@ -6,20 +6,37 @@ What it does not do: count (`budget.py`) or say how the modules are adapted (`pl
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from core.errors import PlanError
-from core.spec import COMPONENTS, ROLES, Inspection, Module, Selection
+from core.models.repository import clip
+from core.spec import CELL_ROLES, COMPONENTS, Component, Inspection, LayerRange, Module, Selection
 
 USUAL_ROLES = ("attention", "mlp")
 """What a bare component means as a target."""
 _ORDER = {
-    f"{component}.{role}": index for index, (component, role) in enumerate((c, r) for c in COMPONENTS for r in ROLES)
+    f"{component}.{role}": index
+    for index, (component, role) in enumerate((c, r) for c in COMPONENTS for r in CELL_ROLES)
 }
 
 
 def cell(module: Module) -> str:
-    """The module's place in the grid of components and roles, such as `vision.attention`."""
-    return f"{module.component}.{module.role}"
+    """The module's place in the grid of components and roles, such as `vision.attention`.
+
+    Fused experts have a place of their own: they cost rank x experts, and not every method reaches them.
+    """
+    fused = any(parameter.adaptable and len(parameter.shape) == 3 for parameter in module.parameters)
+    return f"{module.component}.{'experts' if fused else module.role}"
+
+
+def by_parameter(module: Module) -> bool:
+    """Whether LoRA reaches the module through the names of its parameters, not as a layer."""
+    return any(parameter.adaptable for parameter in module.parameters)
+
+
+def parameter_names(module: Module) -> tuple[str, ...]:
+    """Full names of the parameters through which LoRA reaches the module; none for a layer."""
+    return tuple(f"{module.name}.{parameter.name}" for parameter in module.parameters if parameter.adaptable)
 
 
 def available_cells(inspection: Inspection) -> dict[str, int]:
@@ -31,6 +48,8 @@ def available_cells(inspection: Inspection) -> dict[str, int]:
 def selected(inspection: Inspection, selection: Selection) -> tuple[Module, ...]:
     """The adaptable modules that the selection means, in the order of the model.
 
+    The labels are taken as they are: see `core.models.relabel` for those that the person has put right.
+
     Raises:
         PlanError: a cell matches nothing in this model, a name is unknown or out of LoRA's reach, or nothing is left.
     """
@@ -40,15 +59,74 @@ def selected(inspection: Inspection, selection: Selection) -> tuple[Module, ...]
             raise _empty_cell(inspection, wanted, available)
     _check_names(inspection, selection)
     cells, include, exclude = set(selection.cells), set(selection.include), set(selection.exclude)
+    in_range = within_layers(inspection, selection.layers)
     found = tuple(
         module
         for module in inspection.modules
-        if module.adaptable and (cell(module) in cells or module.name in include) and module.name not in exclude
+        if module.adaptable
+        and ((cell(module) in cells and in_range(module)) or module.name in include)
+        and module.name not in exclude
     )
-    if not found:
+    if not found and not selection.full:
         reason = "nothing is selected" if not (cells or include) else "every selected module is also left out"
         raise PlanError("Training was asked for", reason, f"Switch on at least one of: {_listed(available)}")
     return found
+
+
+def layers_of(inspection: Inspection, component: Component) -> list[int]:
+    """The numbers of the component's layers that hold something LoRA reaches, in their order."""
+    return sorted(
+        {m.layer for m in inspection.modules if m.component == component and m.layer is not None and m.adaptable}
+    )
+
+
+def within_layers(inspection: Inspection, ranges: Mapping[Component, LayerRange]) -> Callable[[Module], bool]:
+    """Whether a module lies in the layers that were chosen for its component; all do where nothing was chosen.
+
+    Raises:
+        PlanError: a range holds no layer.
+    """
+    chosen: dict[str, set[int]] = {}
+    for component, (start, stop) in ranges.items():
+        layers = layers_of(inspection, component)
+        chosen[component] = set(layers[start:stop])
+        if not chosen[component]:
+            raise PlanError(
+                f"The layers {range_text((start, stop))} of {component} were asked for",
+                f"{inspection.model_class} has {len(layers)} layers there, and none of them is meant",
+                "Take a range inside of them, such as -8: for the last eight",
+            )
+    return lambda module: module.component not in chosen or module.layer in chosen[module.component]
+
+
+def range_text(layers: LayerRange) -> str:
+    """A range as it is written on the command line.
+
+    >>> range_text((-8, None)), range_text((0, 4))
+    ('-8:', '0:4')
+    """
+    start, stop = layers
+    return f"{'' if start is None else start}:{'' if stop is None else stop}"
+
+
+def trained_in_full(inspection: Inspection, selection: Selection) -> dict[str, Module]:
+    """The modules of which every parameter is trained without LoRA, by name, in the order of the model.
+
+    Raises:
+        PlanError: a name is neither a component nor a module of this model.
+    """
+    found: dict[str, Module] = {}
+    for wanted in selection.full:
+        inside = [m for m in inspection.modules if m.name == wanted or m.name.startswith(wanted + ".")]
+        inside = inside or [m for m in inspection.modules if m.component == wanted]
+        if not inside:
+            raise PlanError(
+                f"Training “{clip(wanted)}” in full was asked for",
+                f"{inspection.model_class} has no such component and no such module",
+                "Take a component such as projector, or a name from the model's tree",
+            )
+        found.update((module.name, module) for module in inside)
+    return {module.name: module for module in inspection.modules if module.name in found}
 
 
 def parse_targets(text: str, inspection: Inspection) -> tuple[str, ...]:

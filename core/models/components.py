@@ -17,7 +17,7 @@ from typing import Any
 
 from core.spec import Component
 
-LABELS_VERSION = 1
+LABELS_VERSION = 2
 """Raised whenever a label or a reason changes, so that cached inspections are made anew."""
 
 _KEYS: tuple[tuple[Component, frozenset[str]], ...] = (

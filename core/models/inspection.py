@@ -23,11 +23,11 @@ from typing import Any
 from core.errors import InspectionError, SourceError, SpecError
 from core.models.classes import named_class, read_config
 from core.models.components import LABELS_VERSION, component_labels
-from core.models.reach import unreachable
+from core.models.reach import reached_by_name, unreachable
 from core.models.repository import clip, is_commit
-from core.models.roles import chain, layer_of, role_of
+from core.models.roles import Chain, chain, layer_of, role_of
 from core.models.source import ASSETS, DEMO_MODEL, Resolved, resolve
-from core.spec import Inspection, Module, Source, read, write
+from core.spec import Component, Inspection, Module, Parameter, Role, Source, read, write
 
 SHIPPED = ASSETS / "inspections"
 """Inspections that come with the studio."""
@@ -158,7 +158,9 @@ def _modules(model: Any) -> Iterator[Module]:
         holders.update((id(parameter), name) for parameter in own.values() if id(parameter) not in holders)
         label = labels[name]
         role, role_why = role_of(around, label.component, module is head)
-        blocked = unreachable(around, role, module is head, twin)
+        parameters = _parameters(own, around, label.component, role)
+        reached = any(parameter.adaptable for parameter in parameters)
+        blocked = None if reached else unreachable(around, role, module is head, twin)
         yield Module(
             name=name,
             kind=type(module).__name__,
@@ -169,7 +171,17 @@ def _modules(model: Any) -> Iterator[Module]:
             params=params,
             adaptable=blocked is None,
             reason=f"{label.reason(name)}. {role}: {role_why}." + (f" Not adaptable: {blocked}." if blocked else ""),
+            confidence="low" if label.guess else "high",
+            root=label.root,
+            parameters=parameters,
         )
+
+
+def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(name, tuple(map(int, parameter.shape)), reached_by_name(around, parameter, component, role))
+        for name, parameter in own.items()
+    )
 
 
 def _shape(module: Any, own: dict[str, Any]) -> tuple[int, ...]:

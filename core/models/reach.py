@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from core.models.roles import Chain, is_router
-from core.spec import Role
+from core.spec import Component, Role
 
 _QUANTIZER = re.compile(r"VQ|VectorQuant")
 _CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
@@ -42,6 +42,26 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
     if getattr(module, "groups", 1) > 1:
         return "a convolution in groups takes only ranks that the groups divide, and cannot be merged"
     return _bypassed(around)
+
+
+def reached_by_name(around: Chain, parameter: Any, component: Component, role: Role) -> bool:
+    """Whether LoRA reaches a parameter of the chain's first module by the parameter's own name.
+
+    So are experts that are fused into one tensor (E, a, b), and a projector's matrix that is no layer's weight.
+    """
+    import torch
+
+    _, module = around[0]
+    if type(module).__module__.startswith("torch.nn") or is_router(around):
+        return False
+    if parameter.dim() == 3:
+        return role == "mlp"
+    return component == "projector" and role != "norm" and parameter.dim() == 2 and _is_matrix(parameter, torch)
+
+
+def _is_matrix(parameter: Any, torch: Any) -> bool:
+    """Not a row of learned queries or a table of positions, whose first size is a length."""
+    return isinstance(parameter, torch.nn.Parameter) and min(parameter.shape) > 1
 
 
 def _bypassed(around: Chain) -> str | None:

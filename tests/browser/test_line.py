@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.data.source import Row, load_dataset
-from core.spec import Source
+from core.spec import Recipe, Source
 from tests.browser.conftest import ROOT, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,7 +27,7 @@ def peft_count(cells: list[str], rank: int) -> int:
     from core.models.source import DEMO_MODEL
     from core.spec import Selection
 
-    plan = make_plan(inspect_source(DEMO_MODEL), Selection(cells=tuple(cells)), rank=rank, alpha=16)
+    plan = make_plan(inspect_source(DEMO_MODEL), Selection(cells=tuple(cells)), Recipe(rank=rank, alpha=16))
     model = AutoModelForImageTextToText.from_pretrained(ROOT / "assets/demo/model")
     return int(get_peft_model(model, peft_config(plan)).get_nb_trainable_parameters()[0])
 

@@ -145,7 +145,7 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
     from core.lora.budget import budget
     from core.lora.plan import make_plan
     from core.models.inspection import inspect_source
-    from core.spec import Selection, Source, from_dict
+    from core.spec import Recipe, Selection, Source, from_dict
 
     source = Source("folder", str(big_config(tmp_path / "model", name)))
     open_model(tab, source.name)
@@ -155,7 +155,7 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
     for preset in ("language", "everything"):
         tab.page.click(f"#switchboard [data-preset={preset}]")
         chosen = json.loads(str(tab.ask("studio.selection()")))
-        plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), chosen["rank"], chosen["alpha"])
+        plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), Recipe(chosen["rank"], chosen["alpha"]))
         expected = budget(inspection, plan)
         assert tab.trainable == expected.trainable
         shown = tab.page.get_attribute("#aside td[title$=bytes]", "title")

@@ -13,7 +13,7 @@ from core.lora.plan import make_plan, peft_config
 from core.lora.selection import available_cells, parse_targets, selected
 from core.models.inspection import build_on_meta, inspect_model, inspect_source
 from core.models.source import parse_source, resolve
-from core.spec import Inspection, Module, Plan, Selection, Source
+from core.spec import Inspection, Module, Plan, Recipe, Selection, Source
 from tests.models.families import FAMILIES, tiny_model, write_config
 
 ATTENTION_AND_MLP_AT_16 = {
@@ -39,7 +39,7 @@ def cells_of(made: Inspection, components: tuple[str, ...], roles: tuple[str, ..
 
 
 def count(made: Inspection, components: tuple[str, ...], roles: tuple[str, ...] = ("attention", "mlp")) -> int:
-    plan = make_plan(made, Selection(cells=cells_of(made, components, roles)), 16, 32.0)
+    plan = make_plan(made, Selection(cells=cells_of(made, components, roles)), Recipe(16, 32.0))
     return budget(made, plan).trainable
 
 
@@ -68,7 +68,7 @@ def test_mllama_without_cross_attention(tmp_path):
 def test_counts_of_the_reference_models_equal_pefts(name, tmp_path):
     source = reference(name, tmp_path)
     made, model = inspect_source(source), build_on_meta(resolve(source))
-    plan = make_plan(made, Selection(cells=cells_of(made, TOWERS)), 16, 32.0)
+    plan = make_plan(made, Selection(cells=cells_of(made, TOWERS)), Recipe(16, 32.0))
     with torch.device("meta"):
         from peft import get_peft_model
 
@@ -86,7 +86,7 @@ SELECTIONS = ("vision", "language", "vision.attention,language.mlp", "all")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_counts_equal_pefts_and_touch_only_what_was_chosen(family, targets):
     made = inspect_model(tiny_model(family), Source("folder", family))
-    plan = make_plan(made, Selection(cells=parse_targets(targets, made)), 4, 8.0)
+    plan = make_plan(made, Selection(cells=parse_targets(targets, made)), Recipe(4, 8.0))
     model = wrapped(tiny_model(family), plan)
     trainable, total = model.get_nb_trainable_parameters()
     cost = budget(made, plan)
@@ -101,7 +101,7 @@ def test_counts_equal_pefts_and_touch_only_what_was_chosen(family, targets):
 @pytest.mark.parametrize("family", ["idefics3", "qwen3_vl", "mllama"])
 def test_adapter_bytes_are_those_of_the_saved_file(family, rank, tmp_path):
     made = inspect_model(tiny_model(family), Source("folder", family))
-    plan = make_plan(made, Selection(cells=tuple(available_cells(made))), rank, 8.0)  # convolutions included
+    plan = make_plan(made, Selection(cells=tuple(available_cells(made))), Recipe(rank, 8.0))  # convolutions included
     wrapped(tiny_model(family), plan).save_pretrained(tmp_path)
     assert budget(made, plan).adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
 
@@ -109,7 +109,7 @@ def test_adapter_bytes_are_those_of_the_saved_file(family, rank, tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_adapter_bytes_of_each_family(family, tmp_path):
     made = inspect_model(tiny_model(family), Source("folder", family))
-    plan = make_plan(made, Selection(cells=parse_targets("all", made)), 16, 8.0)
+    plan = make_plan(made, Selection(cells=parse_targets("all", made)), Recipe(16, 8.0))
     wrapped(tiny_model(family), plan).save_pretrained(tmp_path)
     assert budget(made, plan).adapter_bytes == (tmp_path / "adapter_model.safetensors").stat().st_size
 
@@ -130,7 +130,7 @@ def test_bytes_do_not_depend_on_the_order_of_the_modules():
 
 def test_by_component_names_every_component_of_the_model():
     made = inspect_model(tiny_model("mllama"), Source("folder", "mllama"))
-    cost = budget(made, make_plan(made, Selection(cells=("vision.mlp",)), 4, 8.0))
+    cost = budget(made, make_plan(made, Selection(cells=("vision.mlp",)), Recipe(4, 8.0)))
     assert list(cost.by_component) == ["vision", "projector", "language", "cross_attention"]
     assert [name for name, number in cost.by_component.items() if number] == ["vision"]
 

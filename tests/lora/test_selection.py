@@ -11,7 +11,7 @@ from core.lora.plan import make_plan, peft_config, target_regex
 from core.lora.presets import PRESETS, preset_cells
 from core.lora.selection import available_cells, cell, parse_targets, selected
 from core.models.inspection import inspect_model
-from core.spec import Inspection, Selection, Source
+from core.spec import Inspection, Recipe, Selection, Source
 from tests.models.families import FAMILIES, tiny_model
 
 
@@ -34,9 +34,11 @@ def test_cells_add_up_to_what_is_adaptable(family):
 def test_regex_matches_the_chosen_names_and_no_other_module(family):
     model, made = tiny_model(family), inspection(family)
     for name in available_cells(made):
-        plan = make_plan(made, Selection(cells=(name,)), 4, 8.0)
-        regex = re.compile(target_regex(plan.target_modules))
+        plan = make_plan(made, Selection(cells=(name,)), Recipe(4, 8.0))
+        regex = re.compile(target_regex(plan.target_modules) if plan.target_modules else "(?!)")
         assert [n for n, _ in model.named_modules() if regex.fullmatch(n)] == list(plan.target_modules)
+        parameters = {n for n, _ in model.named_parameters()}
+        assert set(plan.target_parameters) <= parameters
 
 
 def test_regex_of_names_that_begin_alike():
@@ -48,7 +50,7 @@ def test_regex_of_names_that_begin_alike():
 
 
 def test_peft_gets_one_regex_and_no_path():
-    plan = make_plan(inspection("llava"), Selection(cells=("language.attention",)), 4, 8.0, 0.1)
+    plan = make_plan(inspection("llava"), Selection(cells=("language.attention",)), Recipe(4, 8.0, 0.1))
     config = peft_config(plan)
     assert isinstance(config.target_modules, str)
     assert (config.r, config.lora_alpha, config.lora_dropout) == (4, 8.0, 0.1)
@@ -106,7 +108,7 @@ def test_targets_that_mean_nothing_are_refused(text):
 @pytest.mark.parametrize("rank", [0, -1, 1_000_000])
 def test_senseless_ranks_are_refused(rank):
     with pytest.raises(PlanError, match="rank"):
-        make_plan(inspection("llava"), Selection(cells=("vision.mlp",)), rank, 8.0)
+        make_plan(inspection("llava"), Selection(cells=("vision.mlp",)), Recipe(rank, 8.0))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

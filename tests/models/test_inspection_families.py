@@ -106,9 +106,10 @@ def test_mllamas_cross_attention_layers_are_a_component_of_their_own():
     assert not [m for m in made.modules if m.component == "language" and m.layer in crossed]
 
 
-def test_gemma3s_projector_is_a_bare_parameter_and_its_pooling_attention_out_of_reach():
+def test_gemma3s_projector_is_reached_by_its_parameter_and_its_pooling_attention_out_of_reach():
     made = inspection("gemma3")
-    assert not [m for m in made.modules if m.component == "projector" and m.adaptable]
+    (projector,) = [m for m in made.modules if m.component == "projector" and m.adaptable]
+    assert [p.name for p in projector.parameters if p.adaptable] == ["mm_input_projection_weight"]
     assert not by_name(made, "head.attention.out_proj").adaptable
     assert "never learn" in by_name(made, "head.attention.out_proj").reason
 
@@ -127,7 +128,7 @@ def test_head_and_token_table_are_known_and_out_of_reach():
         assert (cell(tokens), tokens.adaptable) == ("language.embedding", False)
 
 
-def test_experts_and_routers_are_out_of_reach_and_say_why():
+def test_experts_are_reached_by_their_parameters_and_routers_are_out_of_reach():
     import transformers
 
     vision = transformers.Qwen3VLMoeConfig().vision_config.__class__(
@@ -145,8 +146,9 @@ def test_experts_and_routers_are_out_of_reach_and_say_why():
     with torch.device("meta"):
         made = inspect_model(transformers.Qwen3VLMoeForConditionalGeneration(config), DEMO_MODEL)
     experts, router = by_name(made, "mlp.experts"), by_name(made, "mlp.gate")
-    assert (experts.role, experts.adaptable, len(experts.shape)) == ("mlp", False, 3)
-    assert "fused" in experts.reason
+    assert (experts.role, experts.adaptable, len(experts.shape)) == ("mlp", True, 3)
+    assert [p.name for p in experts.parameters if p.adaptable] == ["gate_up_proj", "down_proj"]
+    assert cell(experts) == "language.experts"
     assert (router.role, router.adaptable) == ("other", False)
     assert "router" in router.reason
     assert not [m for m in made.modules if cell(m) == "language.mlp" and m.adaptable]

@@ -10,7 +10,7 @@ from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import Inspection, Selection, Settings, Source, Spec, Status, read
+from core.spec import Inspection, Recipe, Selection, Settings, Source, Spec, Status, read
 
 COLOURS = {"seven": (220, 30, 30), "left": (30, 160, 40), "moon": (40, 60, 220)}
 """Answers to learn and the colours they stand for; words that the demo model would not say of a colour by itself."""
@@ -33,7 +33,7 @@ def demo_inspection() -> Inspection:
 
 def make_spec(data: Source, cells: tuple[str, ...] = ("language.attention",), **settings: object) -> Spec:
     selection = Selection(cells=cells)
-    plan = make_plan(demo_inspection(), selection, rank=4, alpha=8.0)
+    plan = make_plan(demo_inspection(), selection, Recipe(rank=4, alpha=8.0))
     trainable = budget(demo_inspection(), plan).trainable
     return Spec("colours", DEMO_MODEL, data, selection, plan, Settings(**SHORT | settings), trainable)
 

@@ -11,7 +11,7 @@ from core.evaluation.scores import look_at, score
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
-from core.spec import Selection, Settings, Source, Spec, write
+from core.spec import Recipe, Selection, Settings, Source, Spec, write
 from core.training.looks import choose_rows
 from core.training.worker import run
 from tests.data.tiny_families import gemma3, llava, mllama, paligemma, qwen2_vl
@@ -36,7 +36,7 @@ def test_a_folder_becomes_an_adapter_that_plain_peft_repeats(name: str, colours:
     job.mkdir()
     source, selection = Source("folder", str(base)), Selection(("language.attention", "vision.attention"))
     inspection = inspect_source(source)
-    plan = make_plan(inspection, selection, rank=2, alpha=4.0)
+    plan = make_plan(inspection, selection, Recipe(rank=2, alpha=4.0))
     settings = Settings(**SHORT | {"steps": 12, "eval_every": 6, "learning_rate": 3e-2})
     write(Spec(name, source, colours, selection, plan, settings, budget(inspection, plan).trainable), job / "spec.json")
 

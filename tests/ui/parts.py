@@ -21,7 +21,7 @@ from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import Score, Selection, Settings, Source, Spec, Status, write
+from core.spec import Recipe, Score, Selection, Settings, Source, Spec, Status, write
 from ui.panels.train import SettingsForm
 from ui.studio import OWNER_COOKIE, OWNER_LENGTH, Studio, key_of
 
@@ -34,7 +34,7 @@ JOB = "20260101-120000-000-0123456789"
 POINT = {"kind": "train", "step": 1, "loss": 2.5}
 DEMO = inspect_source(DEMO_MODEL)
 CHOSEN = Selection(cells=("language.attention",))
-PLAN = make_plan(DEMO, CHOSEN, rank=8, alpha=16.0)
+PLAN = make_plan(DEMO, CHOSEN, Recipe(rank=8, alpha=16.0))
 SPEC = Spec(
     name="Digits",
     model=DEMO_MODEL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from core.data.source import load_dataset
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells
-from core.spec import Inspection, Module, Selection, Source
+from core.spec import Inspection, Module, Recipe, Selection, Source, from_dict
 from tests.ui.parts import DEMO, SPEC, STATUS, assert_nothing_private, make_job, make_studio
 from ui import views
 
@@ -79,9 +79,11 @@ def test_every_data_card_shows_pictures_that_its_data_set_has():
 
 def read_back(shown: dict[str, Any]) -> Inspection:
     """The inspection from its rows, as assets/js/model.js reads them."""
-    names = ("name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason")
+    names = [field.name for field in fields(Module)]
     rows = [dict(zip(names, row, strict=True)) for row in shown["modules"]]
-    modules = tuple(Module(**{**row, "shape": tuple(row["shape"])}) for row in rows)
+    for row in rows:
+        row["parameters"] = [dict(zip(("name", "shape", "adaptable"), each, strict=True)) for each in row["parameters"]]
+    modules = tuple(from_dict(Module, row) for row in rows)
     return replace(DEMO, modules=modules, total_params=shown["total_params"])
 
 
@@ -98,7 +100,9 @@ def test_the_rows_hold_all_that_the_count_needs():
             include=tuple(dice.sample(adaptable, dice.randint(0, 5))),
         )
         rank = dice.choice([1, 2, 8, 64, 4096])
-        assert budget(page, make_plan(page, chosen, rank, 16.0)) == budget(DEMO, make_plan(DEMO, chosen, rank, 16.0))
+        assert budget(page, make_plan(page, chosen, Recipe(rank, 16.0))) == budget(
+            DEMO, make_plan(DEMO, chosen, Recipe(rank, 16.0))
+        )
 
 
 def test_every_preset_names_cells_of_the_model_and_the_default_is_among_them():

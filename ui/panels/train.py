@@ -17,7 +17,7 @@ from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.repository import clip
 from core.models.source import check_trainable
-from core.spec import Selection, Settings, Source, Spec, from_dict
+from core.spec import Recipe, Selection, Settings, Source, Spec, from_dict
 from ui import words
 from ui.handlers import with_request
 from ui.islands import heading, island
@@ -95,7 +95,7 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
     check_trainable(inspection.source)
     selection = from_dict(Selection, choice["selection"])
     dropout = form["dropout"]
-    plan = make_plan(inspection, selection, int(choice["rank"]), float(choice["alpha"]), float(dropout or 0))
+    plan = make_plan(inspection, selection, Recipe(int(choice["rank"]), float(choice["alpha"]), float(dropout or 0)))
     trainable = budget(inspection, plan).trainable
     if trainable != choice["shown"]:
         raise SpecError(
