@@ -1,11 +1,11 @@
 """Weights and processor of a source, loaded so that no foreign code runs and no pickle is opened.
 
-What it does not do: quantize, split over devices, or choose the device, the precision and the number of threads.
+What it does not do: split over devices, or choose the device, the precision and the number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
 from core.models.classes import named_class, read_config
 from core.models.out_of_memory import is_out_of_memory
 from core.models.source import Resolved, resolve
-from core.spec import Source
+from core.spec import Quantization, Source
 
 if TYPE_CHECKING:
     import torch
@@ -23,14 +23,23 @@ PUBLIC_DEMO_NAME = "assets/demo/model"
 """How the demo model is named in what leaves this machine."""
 
 
-def load_model(source: Source, device: str, dtype: torch.dtype, token: bool = True) -> Any:
+def load_model(
+    source: Source,
+    device: str,
+    dtype: torch.dtype,
+    token: bool = True,
+    quantization: Quantization = "none",
+    whole: Sequence[str] = (),
+) -> Any:
     """The model with its weights, in evaluation mode.
 
     Args:
         source: the demo, a Hub id or a folder with `config.json` and safetensors.
         device: `cpu` or `cuda`.
-        dtype: precision of the weights.
+        dtype: precision of the weights; of quantized ones, of what they are computed in.
         token: whether the Hub may be asked with this machine's token.
+        quantization: of the linear layers, by bitsandbytes; the output embedding is left whole.
+        whole: names of modules that are left whole as well.
 
     Raises:
         SourceNotFound, SourceRefused, SourceError, InspectionError: in words.
@@ -38,10 +47,15 @@ def load_model(source: Source, device: str, dtype: torch.dtype, token: bool = Tr
     resolved = resolve(source, token=token)
     with _in_words(f"The model “{source}” was loaded", source):
         model, report = _model_class(resolved).from_pretrained(
-            _place(resolved), dtype=dtype, use_safetensors=True, output_loading_info=True, **_options(resolved, token)
+            _place(resolved),
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            **_options(resolved, token),
+            **_quantized(quantization, device, dtype, whole),
         )
         _refuse_gaps(source, report)
-        return model.to(device).eval()
+        return (model if quantization != "none" else model.to(device)).eval()
 
 
 def load_processor(source: Source, token: bool = True) -> Any:
@@ -80,6 +94,26 @@ def _refuse_gaps(source: Source, report: dict[str, Any]) -> None:
             f"its weights lack {len(gaps)} of its parameters, such as {gaps[0]}",
             "Take the files as their makers published them",
         )
+
+
+def _quantized(quantization: Quantization, device: str, dtype: torch.dtype, whole: Sequence[str]) -> dict[str, Any]:
+    """What `from_pretrained` is told to pack the linear layers: 4-bit as QLoRA does it (arXiv:2305.14314), or 8-bit."""
+    if quantization == "none":
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    left = ["lm_head", *whole]
+    if quantization == "8bit":
+        config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=left)
+    else:
+        config = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+            llm_int8_skip_modules=left,
+        )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def _place(resolved: Resolved) -> str:

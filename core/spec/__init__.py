@@ -4,7 +4,7 @@ One straight line: Source -> Inspection -> Selection -> Plan -> Budget, and Plan
 What it does not do: read a model, count a parameter or touch a file other than by `read` and `write`.
 """
 
-from core.spec.job import ENDED, SCHEMA_VERSION, Score, Settings, Spec, State, Status
+from core.spec.job import ENDED, SCHEMA_VERSION, Quantization, Score, Settings, Spec, State, Status
 from core.spec.model import COMPONENTS, ROLES, Component, Confidence, Inspection, Module, Parameter, Role, Source
 from core.spec.plan import (
     CELL_ROLES,
@@ -41,6 +41,7 @@ __all__ = [
     "Override",
     "Parameter",
     "Plan",
+    "Quantization",
     "Recipe",
     "Role",
     "Score",

@@ -14,6 +14,7 @@ from core.spec.text import STRICT, plain_number
 SCHEMA_VERSION = 1
 
 State = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
+Quantization = Literal["none", "8bit", "4bit"]
 ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
 """States that a job does not leave by itself."""
 
@@ -48,7 +49,7 @@ class Settings:
     max_new_tokens: int = 32
     checkpointing: bool = False
     """Whether activations are computed again in the backward pass instead of being kept."""
-    quantization: Literal["none", "8bit", "4bit"] = "none"
+    quantization: Quantization = "none"
     """Of the frozen weights, by bitsandbytes: 8-bit, or 4-bit nf4 with double quantization."""
 
     def __post_init__(self) -> None:

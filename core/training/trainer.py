@@ -1,14 +1,14 @@
 """TRL's SFTTrainer, set up for one job.
 
-Different from TRL's defaults: no gradient checkpointing, 16-bit only where the device computes it, no checkpoints on
-disk, nothing reported elsewhere, and no sequence is ever cut, since image tokens would be lost.
+Different from TRL's defaults: gradient checkpointing only when asked for, 16-bit only where the device computes it, no
+checkpoints on disk, nothing reported elsewhere, and no sequence is ever cut, since image tokens would be lost.
 The loss is the same cross entropy; only positions with something to learn go through the head, on a CPU too.
 What it does not do: look at held-out rows (see `looks`), or save.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.data.collate import IGNORED, Batch, Encoder
 from core.data.source import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
+from core.training.methods import orthogonality
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
@@ -30,6 +31,17 @@ class StudioTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the step's tokens, accumulation included
+        self.rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]] | None = None
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW; with groups of their own where the plan gives parts of the model another learning rate."""
+        if self.optimizer is None and self.rates is not None:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            options.pop("lr", None)
+            self.optimizer = kind(list(_groups(self.rates, names, decayed, self.args.weight_decay)), **options)
+        return super().create_optimizer(model)
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -40,7 +52,23 @@ class StudioTrainer(SFTTrainer):
         loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
+        if (regularization := orthogonality(self.model)) is not None:
+            loss = loss + regularization
         return (loss, {}) if return_outputs else loss
+
+
+def _groups(
+    rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]],
+    names: dict[int, str],
+    decayed: set[str],
+    weight_decay: float,
+) -> Iterator[dict[str, Any]]:
+    """AdamW's parameter groups: one for each learning rate, with and without weight decay."""
+    for parameters, rate in rates:
+        for decays in (True, False):
+            inside = [parameter for parameter in parameters if (names[id(parameter)] in decayed) is decays]
+            if inside:
+                yield {"params": inside, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
 
 
 def make_trainer(
@@ -89,7 +117,8 @@ def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFT
         data_seed=settings.seed,
         use_cpu=device == "cpu",
         bf16=bf16,
-        gradient_checkpointing=False,
+        gradient_checkpointing=settings.checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.checkpointing else None,
         max_length=None,
         completion_only_loss=True,
         remove_unused_columns=False,
