@@ -13,10 +13,12 @@ from core.adapters.published import published_source
 from core.data.source import load_dataset
 from core.errors import StudioError
 from core.models.loading import public_name
-from core.spec import Score, Source, Spec, Status
+from core.spec import Override, Plan, Score, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
 ANY_QUESTION = "What is in the picture?"
+METHODS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "adalora": "AdaLoRA"}
+STARTS = {"gaussian": "a normal distribution", "pissa": "PiSSA", "olora": "OLoRA", "eva": "EVA"}
 
 
 def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
@@ -98,7 +100,7 @@ def _score(score: Score | None) -> str:
 
 def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | None) -> str:
     trainable = spec.trainable if status.trainable is None else status.trainable
-    lines = ["## What learned", "", f"{trainable:,} parameters in {len(spec.plan.target_modules):,} modules."]
+    lines = ["## What learned", "", f"{trainable:,} parameters: {_extent(spec.plan)}."]
     if spec.selection.cells:
         lines.append(f"Chosen: {', '.join(spec.selection.cells)}.")
     if by_component:
@@ -107,16 +109,40 @@ def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | 
     return "\n".join(lines)
 
 
+def _extent(plan: Plan) -> str:
+    """How many modules learn, and in which way."""
+    counts = (
+        (len(plan.target_modules), "modules with an adapter"),
+        (len(plan.target_parameters), "fused or bare matrices with an adapter"),
+        (len(plan.full_modules), "modules trained in full"),
+    )
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
+
+
+def _method(plan: Plan) -> str:
+    """The method in the words of its papers."""
+    start = "" if plan.start == "default" else f", started by {STARTS[plan.start]}"
+    return METHODS[plan.method] + start + (", with LoRA bias" if plan.lora_bias else "")
+
+
+def _numbers(numbers: Plan | Override) -> str:
+    rate = numbers.learning_rate if isinstance(numbers, Override) else None
+    return f"{numbers.rank}, {numbers.alpha:g}, {numbers.dropout:g}" + ("" if rate is None else f", rate {rate:g}")
+
+
 def _settings(spec: Spec, status: Status) -> str:
     plan, settings = spec.plan, spec.settings
     length = f"{settings.epochs:g} epochs" if settings.steps is None else f"{settings.steps:,} steps"
     rows = {
-        "method": {"lora": "LoRA"}[plan.method],
-        "rank, alpha, dropout": f"{plan.rank}, {plan.alpha:g}, {plan.dropout:g}",
+        "method": _method(plan),
+        "rank, alpha, dropout": _numbers(plan),
+        **{f"the same in {override.component}": _numbers(override) for override in plan.overrides},
         "length": f"{length} ({status.step:,} steps done)",
         "batch": f"{settings.batch_size} rows x {settings.accumulation}",
         "learning rate": f"{settings.learning_rate:g}, {settings.schedule}, warm-up {settings.warmup_share:.0%}",
+        **({"learning rate in full": f"{plan.full_learning_rate:g}"} if plan.full_learning_rate else {}),
         "weight decay, clipping": f"{settings.weight_decay:g}, {settings.max_grad_norm:g}",
+        "base weights": "as they are" if settings.quantization == "none" else f"packed to {settings.quantization}",
         "seed": str(settings.seed),
         "computed on": _plain(status.device) or "not recorded",
     }

@@ -28,10 +28,13 @@ SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_
 class StudioTrainer(SFTTrainer):
     """SFTTrainer whose loss is the mean over the answer tokens of the whole optimizer step."""
 
+    optimizer: torch.optim.Optimizer | None
+    rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]] | None = None
+    """Parameters and their learning rates where the plan has several; None gives all the settings' one."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the step's tokens, accumulation included
-        self.rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]] | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW; with groups of their own where the plan gives parts of the model another learning rate."""
