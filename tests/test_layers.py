@@ -14,10 +14,12 @@ LAYERS = (
     {"spec"},
     {"models"},
     {"data", "lora"},
+    {"memory", "export"},
     {"evaluation"},
     {"adapters"},
     {"serving", "jobs", "training"},
-    {"cli_jobs"},
+    {"cli_choice"},
+    {"cli_budget", "cli_export", "cli_inspect", "cli_jobs", "cli_zoo"},
     {"cli", "ui"},
     {"app"},
 )
