@@ -178,8 +178,14 @@ def _modules(model: Any) -> Iterator[Module]:
 
 
 def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:
+    transposed = bool(getattr(around[0][1], "is_transposed", False))
     return tuple(
-        Parameter(name, tuple(map(int, parameter.shape)), reached_by_name(around, parameter, component, role))
+        Parameter(
+            name,
+            tuple(map(int, parameter.shape)),
+            reached_by_name(around, parameter, component, role),
+            transposed and parameter.dim() == 3,
+        )
         for name, parameter in own.items()
     )
 

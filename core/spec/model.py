@@ -43,6 +43,8 @@ class Parameter:
     """As stored: Linear (out, in), GPT-2's Conv1D (in, out), fused experts (E, a, b)."""
     adaptable: bool = False
     """Whether LoRA reaches it by its own name (PEFT's `target_parameters`): fused experts, bare projector matrices."""
+    transposed: bool = False
+    """Whether its module says (`is_transposed`) that its experts are stored (E, in, out) instead of (E, out, in)."""
 
 
 @dataclass(frozen=True, config=STRICT)
