@@ -1,0 +1,270 @@
+"""Which tensors a plan adds to a model: their names while it trains, their names in the saved file, their shapes.
+
+The single source of counts and bytes (`budget.py`) and of the check after PEFT has wrapped the model (`wrap.py`).
+As PEFT 0.21 makes them, for a weight of shape (out, in, *kernel) and rank r:
+
+    LoRA, rsLoRA   A (r, in, *kernel), B (out, r, 1, ...)              arXiv:2106.09685, section 4.1
+    with bias      and a bias (out,) of B
+    DoRA           and a magnitude (out,), (1, out, 1, ...) for convolutions     arXiv:2402.09353, equation 5
+    AdaLoRA        A (i, in * kernel), E (i, 1), B (out, i), with i = ceil(1.5 r)  arXiv:2303.10512, equation 3
+    table          A (r, num), B (dim, r), for an embedding of shape (num, dim)
+    experts        A (r * E, in), B (out, r * E), for E matrices fused into one tensor
+    in full        a copy of every parameter
+
+What it does not do: touch a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from math import ceil, prod
+from typing import NamedTuple
+
+from core.errors import PlanError
+from core.spec import Inspection, Method, Module, Override, Parameter, Plan
+
+PREFIX = "base_model.model."
+"""What PEFT puts before a module's name, in the wrapped model and in the file."""
+CHANGES_WEIGHTS = ("pissa", "olora")
+"""Starts that take what the adapter begins with out of the frozen weights, see `starts.py`."""
+CONTAINERS = ("ParameterList", "ParameterDict")
+"""Classes that hold parameters and have no forward of their own, so that PEFT refuses to copy them."""
+Shape = tuple[int, ...]
+Suffixes = tuple[tuple[str, Shape], ...]
+
+
+class Tensor(NamedTuple):
+    """One trained tensor."""
+
+    owner: str
+    """The plan's name for it: a target module, a target parameter, or a module trained in full."""
+    module: Module
+    name: str
+    """In `named_parameters()` of the wrapped model."""
+    key: str
+    """In the saved file."""
+    shape: Shape
+
+
+def initial_rank(method: Method, rank: int) -> int:
+    """The rank that training begins with: AdaLoRA's is half as much again, as in arXiv:2303.10512, section 4.1."""
+    return ceil(1.5 * rank) if method == "adalora" else rank
+
+
+def saved_plan_rank(plan: Plan, rank: int) -> int:
+    """The rank in the saved file: twice as much after a start that has changed the frozen weights."""
+    return 2 * rank if plan.start in CHANGES_WEIGHTS else initial_rank(plan.method, rank)
+
+
+def overrides_of(plan: Plan) -> dict[str, Override]:
+    """The override of each target that has one."""
+    return {target: override for override in plan.overrides for target in override.targets}
+
+
+def wraps(full_modules: Iterable[str]) -> dict[str, str]:
+    """For each module trained in full, the module that is copied for it: itself, or the outermost that it lies in.
+
+    >>> wraps(["projector.norm", "projector", "head"])
+    {'projector.norm': 'projector', 'projector': 'projector', 'head': 'head'}
+    """
+    names = dict.fromkeys(full_modules)
+    found = {}
+    for name in names:
+        parts = name.split(".")
+        outer = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+        found[name] = next(path for path in outer if path in names)
+    return found
+
+
+def planned_tensors(modules: Mapping[str, Module], plan: Plan, saved: bool = False) -> Iterator[Tensor]:
+    """Every tensor that the plan trains.
+
+    Args:
+        modules: by name, at least those that the plan names.
+        plan: what is trained.
+        saved: as the file holds them, with twice the rank after a start that has changed the frozen weights.
+
+    Raises:
+        PlanError: the plan names what is not among the modules.
+    """
+    yield from _of_layers(modules, plan, saved)
+    yield from _of_parameters(modules, plan, saved)
+    yield from _in_full(modules, plan)
+
+
+def find(modules: Mapping[str, Module], name: str) -> Module:
+    """The module of a name.
+
+    Raises:
+        PlanError: there is none.
+    """
+    if (module := modules.get(name)) is None:
+        raise unknown(name)
+    return module
+
+
+def unknown(name: str, model_class: str = "this model") -> PlanError:
+    """What to say of a name that a plan has and the model has not."""
+    return PlanError(
+        f"The module “{name}” was asked for",
+        f"LoRA cannot reach it in {model_class}, or there is none of this name",
+        "Choose the targets anew on this model",
+    )
+
+
+def layer_suffixes(module: Module, rank: int, method: Method, lora_bias: bool) -> Suffixes:
+    """What a layer's tensors are called after its own name in the wrapped model, and their shapes."""
+    if module.kind == "MultiheadAttention":
+        return _attention(module.shape[1], rank, lora_bias)
+    if is_table(module):
+        return _table(module.shape, rank, method)
+    return _layer(module.shape, rank, method, lora_bias)
+
+
+def parameter_suffixes(parameter: Parameter, rank: int) -> Suffixes:
+    """As `layer_suffixes`, of a parameter that LoRA reaches by its own name; 2-D (out, in) or 3-D, E matrices."""
+    return _matrices(parameter.shape, parameter.transposed, rank)
+
+
+def is_table(module: Module) -> bool:
+    """Whether it is an embedding, whose LoRA is another than that of a matrix."""
+    return "Embedding" in module.kind and len(module.shape) == 2
+
+
+def count(suffixes: Suffixes) -> int:
+    """Parameters in these tensors."""
+    return _count(suffixes)
+
+
+@lru_cache(maxsize=4096)
+def _count(suffixes: Suffixes) -> int:
+    return sum(prod(shape) for _, shape in suffixes)
+
+
+@lru_cache(maxsize=4096)
+def _layer(shape: Shape, rank: int, method: Method, lora_bias: bool) -> Suffixes:
+    out, *rest = shape
+    if method == "adalora":
+        inside = prod(rest)
+        return (("lora_A.default", (rank, inside)), ("lora_B.default", (out, rank)), ("lora_E.default", (rank, 1)))
+    kernel = (1,) * len(rest[1:])
+    made: list[tuple[str, Shape]] = [
+        ("lora_A.default.weight", (rank, *rest)),
+        ("lora_B.default.weight", (out, rank, *kernel)),
+    ]
+    if lora_bias:
+        made.append(("lora_B.default.bias", (out,)))
+    if method == "dora":
+        made.append(("lora_magnitude_vector.default.weight", (1, out, *kernel) if kernel else (out,)))
+    return tuple(made)
+
+
+@lru_cache(maxsize=4096)
+def _table(shape: Shape, rank: int, method: Method) -> Suffixes:
+    num, dim = shape
+    made = (("lora_embedding_A.default", (rank, num)), ("lora_embedding_B.default", (dim, rank)))
+    return (*made, ("lora_magnitude_vector.default.weight", (dim,))) if method == "dora" else made
+
+
+@lru_cache(maxsize=4096)
+def _attention(width: int, rank: int, lora_bias: bool) -> Suffixes:
+    """PyTorch's attention: the matrix of query, key and value (3 width, width), and its output (width, width)."""
+    inner = _layer((width, width), rank, "lora", lora_bias)
+    return (
+        *_layer((3 * width, width), rank, "lora", lora_bias),
+        *((f"base_layer.out_proj.{suffix}", shape) for suffix, shape in inner),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _matrices(shape: Shape, transposed: bool, rank: int) -> Suffixes:
+    experts = shape[0] if len(shape) == 3 else 1
+    out, inside = shape[-2:]
+    if transposed and len(shape) == 3:
+        out, inside = inside, out
+    return (("lora_A.default.weight", (rank * experts, inside)), ("lora_B.default.weight", (out, rank * experts)))
+
+
+def _of_layers(modules: Mapping[str, Module], plan: Plan, saved: bool) -> Iterator[Tensor]:
+    own = overrides_of(plan)
+    inside = _wrapped_by_name(modules, plan)
+    for name in plan.target_modules:
+        module = find(modules, name)
+        rank = _rank(plan, own, name, saved)
+        path = _path(name, inside)
+        for suffix, shape in layer_suffixes(module, rank, plan.method, plan.lora_bias):
+            yield _tensor(name, module, path, suffix, shape)
+
+
+def _of_parameters(modules: Mapping[str, Module], plan: Plan, saved: bool) -> Iterator[Tensor]:
+    own = overrides_of(plan)
+    for name, parameters in _wrapped_by_name(modules, plan).items():
+        module = find(modules, name)
+        for index, parameter in enumerate(parameters):
+            owner = f"{name}.{parameter.name}"
+            # Each one wraps the module anew, in the module's order: the last one is the outermost.
+            path = name + ".base_layer" * (len(parameters) - 1 - index)
+            for suffix, shape in parameter_suffixes(parameter, _rank(plan, own, owner, saved)):
+                yield _tensor(owner, module, path, suffix, shape)
+
+
+def _in_full(modules: Mapping[str, Module], plan: Plan) -> Iterator[Tensor]:
+    for name, outer in wraps(plan.full_modules).items():
+        module = find(modules, name)
+        for parameter in module.parameters:
+            rest = f"{name}.{parameter.name}"[len(outer) + 1 :]
+            yield Tensor(
+                name,
+                module,
+                f"{PREFIX}{outer}.modules_to_save.default.{rest}",
+                f"{PREFIX}{outer}.{rest}",
+                parameter.shape,
+            )
+
+
+def _tensor(owner: str, module: Module, path: str, suffix: str, shape: Shape) -> Tensor:
+    return Tensor(owner, module, f"{PREFIX}{path}.{suffix}", f"{PREFIX}{path}.{saved_suffix(suffix)}", shape)
+
+
+@lru_cache(maxsize=64)
+def saved_suffix(suffix: str) -> str:
+    """The end of a tensor's key in the file, from that of its name in the wrapped model: without the adapter's name.
+
+    >>> saved_suffix("lora_A.default.weight"), saved_suffix("lora_magnitude_vector.default.weight")
+    ('lora_A.weight', 'lora_magnitude_vector')
+    """
+    key = suffix.replace(".default", "")
+    return key.removesuffix(".weight") if key.startswith("lora_magnitude_vector") else key
+
+
+def _rank(plan: Plan, own: Mapping[str, Override], target: str, saved: bool) -> int:
+    rank = own[target].rank if target in own else plan.rank
+    return saved_plan_rank(plan, rank) if saved else initial_rank(plan.method, rank)
+
+
+def _wrapped_by_name(modules: Mapping[str, Module], plan: Plan) -> dict[str, tuple[Parameter, ...]]:
+    """The modules that LoRA reaches through parameters' names, with these parameters in the module's own order."""
+    chosen: dict[str, set[str]] = {}
+    for target in plan.target_parameters:
+        name, _, parameter = target.rpartition(".")
+        chosen.setdefault(name, set()).add(parameter)
+    found = {}
+    for name, names in chosen.items():
+        found[name] = tuple(p for p in find(modules, name).parameters if p.name in names)
+        if len(found[name]) < len(names):
+            raise unknown(f"{name}.{min(names - {p.name for p in found[name]})}")
+    return found
+
+
+def _path(name: str, inside: Mapping[str, tuple[Parameter, ...]]) -> str:
+    """A module's name in the wrapped model: what lies in a module with wrapped parameters moves one down for each."""
+    if not inside or not name.startswith(tuple(f"{outer}." for outer in inside)):
+        return name
+    outer = next(outer for outer in inside if name.startswith(f"{outer}."))
+    return outer + ".base_layer" * len(inside[outer]) + name[len(outer) :]
+
+
+def by_name(inspection: Inspection) -> dict[str, Module]:
+    """The inspection's modules by their names."""
+    return {module.name: module for module in inspection.modules}

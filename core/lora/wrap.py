@@ -1,0 +1,241 @@
+"""A model with its adapter, as the plan says: PEFT's wrapping, and what PEFT has no option for.
+
+PEFT has one dropout for all layers, copies what is trained in full in the model's precision, and matches names by
+their endings. Here each component gets its dropout, the copies learn in 32-bit floats (in bfloat16, which has 8 bits,
+a step of 1e-5 of a weight is rounded away), and exactly the planned tensors require gradients, or nothing is trained.
+It works on the meta device too.
+
+What it does not do: start training, or save.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from core.errors import CountMismatch, PlanError
+from core.lora.plan import peft_config
+from core.lora.tensors import overrides_of, planned_tensors, unknown, wraps
+from core.spec import Module, Parameter, Plan
+
+UNMATCHED = r"The following (rank|alpha)_pattern keys did not match any targeted module"
+"""What PEFT says of patterns for parameters, which it looks for among modules only; they do work."""
+
+
+def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
+    """The PEFT model; the model itself is changed.
+
+    Args:
+        model: of transformers, on any device.
+        plan: what is trained.
+        total_steps: optimizer steps of the whole training, for AdaLoRA alone.
+
+    Raises:
+        PlanError: a name of the plan would also hit something else, or hits nothing.
+        CountMismatch: other tensors than the planned ones would be trained.
+    """
+    from peft import get_peft_model
+
+    _refuse_ambiguous(model, plan)
+    modules = live_modules(model, plan)
+    config = peft_config(plan, total_steps)
+    if not hasattr(model, "prepare_inputs_for_generation"):
+        config.task_type = None  # a model that writes no text, such as CLIP
+    model.requires_grad_(False)  # PEFT leaves it to its adapters, of which a plan in full has none
+    with _on_device_of(model), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", UNMATCHED)
+        wrapped = get_peft_model(model, config)
+    _set_dropout(wrapped, plan)
+    _settle_copies(wrapped)
+    _check(wrapped, modules, plan)
+    return wrapped
+
+
+def parameter_groups(model: Any, plan: Plan, learning_rate: float) -> list[tuple[list[Any], float]]:
+    """The trained parameters by learning rate, for the optimizer: no parameter twice, none left out.
+
+    Args:
+        model: what `wrap` made.
+        plan: the same.
+        learning_rate: of what the plan gives no other.
+    """
+    rates = {target: override.learning_rate for target, override in overrides_of(plan).items()}
+    rates.update(dict.fromkeys(plan.full_modules, plan.full_learning_rate))
+    trained = dict(model.named_parameters())
+    groups: dict[float, list[Any]] = {}
+    for tensor in planned_tensors(live_modules(model.get_base_model(), plan), plan):
+        rate = rates.get(tensor.owner)
+        groups.setdefault(learning_rate if rate is None else rate, []).append(trained[tensor.name])
+    return [(parameters, rate) for rate, parameters in groups.items()]
+
+
+def live_modules(model: Any, plan: Plan) -> dict[str, Module]:
+    """What the plan names, read from a model instead of its inspection; labels are left open.
+
+    Raises:
+        PlanError: the model has nothing of a name.
+    """
+    names = [*plan.target_modules, *(t.rpartition(".")[0] for t in plan.target_parameters), *plan.full_modules]
+    found = {}
+    for name in dict.fromkeys(names):
+        try:
+            found[name] = _as_module(name, _unwrapped(model, name))
+        except AttributeError:
+            raise unknown(name, type(model).__name__) from None
+    return found
+
+
+def _unwrapped(model: Any, name: str) -> Any:
+    """A module of the model as it was before PEFT wrapped it and what it lies in."""
+    module = model
+    for part in name.split("."):
+        module = getattr(_bare(module), part)
+    return _bare(module)
+
+
+def _bare(module: Any) -> Any:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    while isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper):
+        module = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module.original_module
+    return module
+
+
+def _as_module(name: str, module: Any) -> Module:
+    own = dict(module.named_parameters(recurse=False))
+    transposed = bool(getattr(module, "is_transposed", False))
+    return Module(
+        name=name,
+        kind=type(module).__name__,
+        shape=_shape(module, own),
+        component="other",
+        role="other",
+        layer=None,
+        params=0,
+        adaptable=True,
+        reason="",
+        parameters=tuple(
+            Parameter(key, tuple(map(int, value.shape)), True, transposed and value.dim() == 3)
+            for key, value in own.items()
+        ),
+    )
+
+
+def _shape(module: Any, own: Mapping[str, Any]) -> tuple[int, ...]:
+    """Of the weight, outputs first; quantized weights are packed and say nothing of it."""
+    if isinstance(getattr(module, "in_features", None), int):
+        return (module.out_features, module.in_features)
+    if not own:
+        return ()
+    shape = tuple(map(int, own.get("weight", next(iter(own.values()))).shape))
+    return shape[::-1] if type(module).__name__ == "Conv1D" else shape
+
+
+def _refuse_ambiguous(model: Any, plan: Plan) -> None:
+    """PEFT matches parameters' names and modules to copy by their endings: none may end another's name."""
+    modules = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    parameters = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    copied = set(wraps(plan.full_modules).values())
+    for wanted, names, joint in ((copied, modules, ""), (set(plan.target_parameters), parameters, ".")):
+        if not wanted:
+            continue
+        ends = tuple(joint + name for name in wanted)
+        for name in names:
+            if name.endswith(ends) and name not in wanted:
+                hit = next(w for w in wanted if name.endswith(joint + w))
+                raise PlanError(
+                    f"Training “{hit}” was asked for",
+                    f"PEFT goes by the ends of names and would train “{name}” along with it",
+                    "Leave it out, or adapt single layers in it instead",
+                )
+
+
+@contextmanager
+def _on_device_of(model: Any) -> Iterator[None]:
+    """New tensors are made on the meta device where the model lies there, which costs neither time nor memory."""
+    import torch
+
+    if next(model.parameters()).device.type != "meta":
+        yield
+        return
+    with torch.device("meta"):
+        yield
+
+
+def _set_dropout(model: Any, plan: Plan) -> None:
+    """Gives each target the dropout of its component."""
+    import torch
+
+    own = overrides_of(plan)
+    base = model.get_base_model()
+    for name in plan.target_modules:
+        dropout = own[name].dropout if name in own else plan.dropout
+        layer = _tuner_layer(base, name)
+        layer.lora_dropout["default"] = torch.nn.Dropout(dropout) if dropout > 0 else torch.nn.Identity()
+
+
+def _tuner_layer(base: Any, name: str) -> Any:
+    """The layer that PEFT has put in the place of a target."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    outer, _, last = name.rpartition(".")
+    layer = getattr(_unwrapped(base, outer) if outer else base, last)
+    if not isinstance(layer, BaseTunerLayer):
+        raise unknown(name, type(base).__name__)
+    return layer
+
+
+def _settle_copies(model: Any) -> None:
+    """What is trained in full learns in 32-bit floats, and hands on what it makes in the precision of the model."""
+    import torch
+    from peft.utils.other import ModulesToSaveWrapper
+
+    for module in model.modules():
+        if not isinstance(module, ModulesToSaveWrapper):
+            continue
+        before = next(module.original_module.parameters()).dtype
+        copy = module.modules_to_save["default"]
+        if before == torch.float32:
+            continue
+        copy.to(torch.float32)
+        copy.register_forward_pre_hook(_casting(torch.float32), with_kwargs=True)
+        copy.register_forward_hook(lambda _module, _args, output, dtype=before: _cast(output, dtype))
+
+
+def _casting(dtype: Any) -> Any:
+    def cast_inputs(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _cast(args, dtype), _cast(kwargs, dtype)
+
+    return cast_inputs
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    """The floating tensors in a value, in another precision."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if type(value) in (tuple, list):
+        return type(value)(_cast(part, dtype) for part in value)
+    if type(value) is dict:
+        return {key: _cast(part, dtype) for key, part in value.items()}
+    return value
+
+
+def _check(model: Any, modules: Mapping[str, Module], plan: Plan) -> None:
+    """Raises CountMismatch unless exactly the planned tensors require gradients, each with its planned shape."""
+    planned = {tensor.name: tensor.shape for tensor in planned_tensors(modules, plan)}
+    trained = {name: tuple(value.shape) for name, value in model.named_parameters() if value.requires_grad}
+    if planned == trained:
+        return
+    wrong = sorted(planned.items() ^ trained.items())
+    name = wrong[0][0]
+    what = "would not be trained" if name not in trained else "would be trained too"
+    raise CountMismatch(
+        f"Training {len(planned):,} tensors was asked for",
+        f"{len(wrong):,} come out otherwise in the model as loaded: “{name}” {what}",
+        "Choose the parts of the model again",
+    )
