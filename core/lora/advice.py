@@ -6,31 +6,42 @@ What it does not do: refuse anything (`limits.py`), or import torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from core.lora import advice_numbers as numbers
+from core.lora import advice_targets as targets
+from core.lora.advice_case import Advice, Case, Change, Severity
+from core.lora.advice_targets import guessed
+from core.lora.presets import find_preset, preset_of_data
+from core.models.relabel import relabelled
 from core.spec import Inspection, Plan, Recipe, Selection, Settings, from_dict, to_dict
+
+__all__ = ["MOST", "RULES", "Advice", "Change", "Severity", "advise", "changed", "guessed"]
 
 MOST = 5
 """As many at once as a person reads."""
-Severity = Literal["note", "warning"]
-Change = dict[str, dict[str, Any]]
-"""`selection`, `recipe`, `settings`: those of their values that become others; see `changed`."""
-
-
-@dataclass(frozen=True)
-class Advice:
-    """One thing to know of a choice."""
-
-    key: str
-    """What it is about; the same for the same advice on another choice."""
-    severity: Severity
-    title: str
-    reason: str
-    remedy: str
-    change: Change | None = None
-    """What the remedy does to the choice, as plain JSON; None where only the person can say."""
+RULES: tuple[Callable[[Case], Advice | None], ...] = (
+    targets.without_gradient,
+    targets.vision_left_out,
+    targets.language_left_out,
+    targets.guessed_parts,
+    numbers.rate_out_of_range,
+    numbers.alpha_far_from_rank,
+    numbers.full_rate,
+    numbers.rank_high,
+    numbers.many_passes,
+    targets.embeddings,
+    targets.projector_left_out,
+    numbers.many_parameters,
+    numbers.dropout_with_few_rows,
+    numbers.quantized_vision,
+    targets.experts_left_out,
+    numbers.adalora_is_short,
+    targets.one_sided_layers,
+    numbers.dora_costs,
+)
+"""The most important first; warnings stand before notes."""
 
 
 def advise(
@@ -60,7 +71,20 @@ def advise(
         trainable: as counted by `budget`; without it nothing is said of the number of parameters.
         feature_layer: see `core.lora.unused.feature_layer`.
     """
-    return ()
+    case = Case(
+        inspection=relabelled(inspection, selection.relabels),
+        selection=selection,
+        recipe=recipe,
+        plan=plan,
+        settings=settings,
+        rows=rows,
+        preset=find_preset(preset) if preset else None,
+        suggested=preset_of_data(data) if data else None,
+        trainable=trainable,
+        feature_layer=feature_layer,
+    )
+    found = [advice for rule in RULES if (advice := rule(case)) is not None]
+    return tuple(found[:MOST])
 
 
 def changed(

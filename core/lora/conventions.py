@@ -51,6 +51,15 @@ class RankUse:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RowLimit:
+    """The highest rank that so many rows commonly fill."""
+
+    rank: int
+    below: int | None = None
+    """Rows; None for all that are more."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class Rate:
     """Learning rates that are commonly used for models of a size."""
 
@@ -70,6 +79,7 @@ class Conventions:
     parts: tuple[Preset, ...]
     tasks: tuple[Preset, ...]
     ranks: tuple[RankUse, ...]
+    rows: tuple[RowLimit, ...]
     rates: tuple[Rate, ...]
     projections: dict[Role, dict[str, frozenset[str]]]
     """Role -> what a projection is called here -> what models call it."""
@@ -82,8 +92,10 @@ class Conventions:
         known = {word for words in self.projections.values() for word in words}
         strange = {word for preset in self.tasks for word in preset.projections} - known
         wrong = [*twice, *sorted(strange), *sorted(set(self.suggested.values()) - set(names))]
-        if wrong or not self.rates or self.rates[-1].below is not None:
-            reason = f"“{wrong[0]}” stands there twice or means nothing" if wrong else "its last rate is not for all"
+        open_ended = self.rates and self.rows and self.rates[-1].below is self.rows[-1].below is None
+        if wrong or not open_ended:
+            reason = "the last of its rates, or of its rows, is not for all that are left"
+            reason = f"“{wrong[0]}” stands there twice or means nothing" if wrong else reason
             raise SpecError("The presets were read", reason, "Correct the file")
 
 

@@ -44,9 +44,11 @@ def relabelled(inspection: Inspection, relabels: Mapping[str, Component]) -> Ins
 
 def _relabel(module: Module, innermost: list[str], relabels: Mapping[str, Component]) -> Module:
     name = next((name for name in innermost if _lies_in(module.name, name)), None)
-    if name is None or relabels[name] == module.component:
+    if name is None:
         return module
     component = relabels[name]
+    if component == module.component:  # the person says that a guess is right
+        return replace(module, confidence="high")
     said = f"{component.replace('_', '-')}: you said so (before: {module.reason.partition('.')[0]})."
     rest = module.reason.partition(". ")[2]
     return replace(module, component=component, confidence="high", root=name, reason=f"{said} {rest}" if rest else said)

@@ -1,0 +1,199 @@
+"""Advice on what learns: parts left out that the task asks for, parts that learn in vain, parts that are a guess.
+
+What it does not do: look at ranks and rates (`advice_numbers.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.lora.advice_case import Advice, Case, plural
+from core.lora.conventions import Preset
+from core.lora.priorities import TOWERS
+from core.lora.selection import layers_of, range_text
+from core.lora.unused import unused_layers
+from core.spec import Component, Inspection, Module, Plan
+
+
+def guessed(inspection: Inspection, plan: Plan) -> tuple[Module, ...]:
+    """The modules that learn and whose component is no more than a guess: the person is to confirm it.
+
+    Args:
+        inspection: with the labels as the person has put them right (`core.models.relabel`).
+        plan: on this model.
+    """
+    owners = {name.rpartition(".")[0] for name in plan.target_parameters}
+    names = {*plan.target_modules, *plan.full_modules, *owners}
+    return tuple(module for module in inspection.modules if module.confidence == "low" and module.name in names)
+
+
+def guessed_parts(case: Case) -> Advice | None:
+    """Parts that learn and whose label is a guess."""
+    modules = guessed(case.inspection, case.plan)
+    if not modules:
+        return None
+    first = modules[0]
+    where = first.root or first.name
+    roots = {module.root or module.name: module.component for module in modules}
+    return Advice(
+        "guessed",
+        "warning",
+        f"{plural(len(modules), 'module')} that would learn {'is' if len(modules) == 1 else 'are'} labelled by a guess",
+        f"“{where}” is taken for {_plain(first.component)}, and nothing in the model says so for certain",
+        "Look at it in the tree: say that it is right, or call it what it is",
+        {"selection": {"relabels": {**case.selection.relabels, **roots}}},
+    )
+
+
+def vision_left_out(case: Case) -> Advice | None:
+    """New pictures, and nothing of vision learns."""
+    wanted = _of_usual(case, "vision")
+    asks = case.preset if case.preset and case.preset.new_pictures else case.suggested
+    if not asks or "vision" not in asks.components or "vision" in case.learns or not wanted:
+        return None
+    return Advice(
+        "vision_left_out",
+        "warning",
+        "Nothing in vision learns",
+        "These pictures look unlike those that the model knows, and words alone cannot make up for what is not seen",
+        "Let vision learn as well",
+        {"selection": case.with_cells(*wanted)},
+    )
+
+
+def language_left_out(case: Case) -> Advice | None:
+    """New words or a new format, and nothing of language learns."""
+    wanted = _of_usual(case, "language")
+    asks = [preset for preset in (case.preset, case.suggested) if preset and _about_words(preset)]
+    if not asks or "language" in case.learns or not wanted:
+        return None
+    return Advice(
+        "language_left_out",
+        "warning",
+        "Nothing in language learns",
+        "What is new here are words or the form of the answer, and those are language's part",
+        "Let language learn as well",
+        {"selection": case.with_cells(*wanted)},
+    )
+
+
+def projector_left_out(case: Case) -> Advice | None:
+    """Both sides learn, and what joins them does not."""
+    wanted = [name for name in case.available if name.startswith("projector.")]
+    if not wanted or "projector" in case.learns or not {"vision", "language"} <= case.learns:
+        return None
+    modules = [m for m in case.inspection.modules if m.component == "projector" and m.adaptable]
+    raw = any(parameter.adaptable for module in modules for parameter in module.parameters)
+    change = {"selection": case.with_cells(*wanted)}
+    return Advice(
+        "projector_left_out",
+        "note",
+        "The projector between vision and language does not learn",
+        "Both sides change, and what carries one to the other stays fitted to how they were",
+        "Let it learn too: it is small",
+        change | ({"recipe": _plain_lora(case)} if raw and _plain_lora(case) else {}),
+    )
+
+
+def embeddings(case: Case) -> Advice | None:
+    """Embeddings learn, and there is no new token."""
+    modules = [m for m in case.adapted if m.role == "embedding" and m.component == "language"]
+    if not modules:
+        return None
+    names = {module.name for module in modules}
+    cells = [name for name in case.selection.cells if name != "language.embedding"]
+    include = [name for name in case.selection.include if name not in names]
+    return Advice(
+        "embeddings",
+        "note",
+        "The embeddings of words learn, and no token is new",
+        "Words that the model knows have their places already; moving them costs much and commonly gains nothing",
+        "Leave the embeddings out",
+        {"selection": {"cells": cells, "include": include}} if cells or include or case.full else None,
+    )
+
+
+def without_gradient(case: Case) -> Advice | None:
+    """The last vision layers learn in vain in models that read the pictures' features from an earlier one."""
+    unused = unused_layers(case.inspection, case.feature_layer)
+    modules = [m for m in (*case.adapted, *case.full) if m.component == "vision" and m.layer in unused]
+    if not modules:
+        return None
+    others = [m for m in case.adapted if m.component == "vision" and m.layer is not None and m.layer not in unused]
+    narrowed = {**case.selection.layers, "vision": (None, -len(unused))}
+    return Advice(
+        "without_gradient",
+        "warning",
+        f"The last {plural(len(unused), 'layer')} of vision would learn nothing",
+        "This model reads its pictures from an earlier layer, so no gradient reaches "
+        f"{'the last one' if len(unused) == 1 else 'these'}",
+        f"Train the layers {range_text((None, -len(unused)))} of vision",
+        {"selection": {"layers": narrowed}} if others and "vision" not in case.selection.layers else None,
+    )
+
+
+def experts_left_out(case: Case) -> Advice | None:
+    """A mixture of experts whose experts stay as they are."""
+    wanted = [name for name in case.available if name.endswith(".experts") and name.partition(".")[0] in case.learns]
+    if not wanted or case.cells & set(wanted):
+        return None
+    held = sum(m.params for m in case.inspection.modules if _is_fused(m))
+    return Advice(
+        "experts_left_out",
+        "note",
+        "The experts stay as they are",
+        f"They hold {100 * held / case.inspection.total_params:.0f}% of this model's parameters. Attention alone is "
+        "commonly enough for format and style",
+        "For new knowledge let the experts learn too: it costs the rank times the number of experts",
+        {"selection": case.with_cells(*wanted), **({"recipe": _plain_lora(case)} if _plain_lora(case) else {})},
+    )
+
+
+def one_sided_layers(case: Case) -> Advice | None:
+    """Some layers of one tower, all layers of the other."""
+    towers = [tower for tower in TOWERS if tower in case.learns and len(layers_of(case.inspection, tower)) > 1]
+    narrowed = [tower for tower in towers if tower in case.selection.layers]
+    wide = [tower for tower in towers if tower not in case.selection.layers]
+    if not narrowed or not wide:
+        return None
+    start = case.selection.layers[narrowed[0]][0]
+    share = -start / len(layers_of(case.inspection, narrowed[0])) if start and start < 0 else None
+    layers = {t: (-max(1, round(share * len(layers_of(case.inspection, t)))), None) for t in wide} if share else {}
+    return Advice(
+        "one_sided_layers",
+        "note",
+        f"Only {_listed(narrowed)} is narrowed to some layers",
+        f"{_listed(wide).capitalize()} learns in all of its layers, which is most of the cost",
+        "Narrow both if it is for the cost; leave it if it is meant",
+        {"selection": {"layers": {**case.selection.layers, **layers}}} if layers else None,
+    )
+
+
+def _is_fused(module: Module) -> bool:
+    return any(parameter.adaptable and len(parameter.shape) == 3 for parameter in module.parameters)
+
+
+def _about_words(preset: Preset) -> bool:
+    return "language" in preset.components and "vision" not in preset.components
+
+
+def _of_usual(case: Case, component: str) -> list[str]:
+    return [name for name in case.available if name in (f"{component}.attention", f"{component}.mlp")]
+
+
+def _plain_lora(case: Case) -> dict[str, object]:
+    """What has to change in the recipe where LoRA reaches parameters by their names: neither DoRA nor dropout."""
+    change: dict[str, object] = {}
+    if case.recipe.method not in ("lora", "rslora"):
+        change["method"] = "lora"
+    if case.recipe.dropout:
+        change["dropout"] = 0.0
+    return change
+
+
+def _plain(component: Component) -> str:
+    return component.replace("_", "-")
+
+
+def _listed(towers: Sequence[Component]) -> str:
+    return " and ".join(_plain(tower) for tower in towers)
