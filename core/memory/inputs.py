@@ -1,0 +1,135 @@
+"""A batch as the worker would hand it to a model, made from the model's config and code alone.
+
+The form of the pictures is the first that the model accepts; how many tokens stand for a picture is what its
+`get_image_features` returns, or what its forward says was missing.
+What it does not do: use a processor, or run with real numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from core.memory.facts import PictureFacts
+from core.memory.layouts import Layout, Pictures, layouts
+from core.memory.repeats import NotRepeatable
+from core.memory.step import IGNORED
+from core.memory.workload import Workload
+
+_SAID = re.compile(r"tokens:? *(\d+).*?features:? *(?:torch\.Size\(\[)?(\d+)", re.IGNORECASE | re.DOTALL)
+"""How models say that the number of image tokens is wrong."""
+
+
+class NoLayout(Exception):
+    """No known form of pictures is accepted; says what the last one met."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of one step, with `labels`."""
+
+    inputs: dict[str, Any]
+    image_tokens: int
+    """Of one row; 0 where pictures take no place among the tokens."""
+    layout: Layout
+
+
+class BatchMaker:
+    """Finds out what a model wants.
+
+    Args:
+        model: PEFT model whose tensors are fake.
+        workload: the step.
+        attempt: runs something with the model under the fake mode.
+    """
+
+    def __init__(self, model: Any, workload: Workload, attempt: Callable[[Callable[[], Any]], Any]) -> None:
+        self._model, self._workload, self._attempt = model.get_base_model(), workload, attempt
+        self._facts = PictureFacts(self._model.config)
+        self._names = frozenset(inspect.signature(self._model.forward).parameters)
+
+    def make(self) -> Batch:
+        """The batch.
+
+        Raises:
+            NoLayout: the model accepts none of the known forms.
+        """
+        pictures = Pictures(self._workload.batch, self._workload.images, self._workload.image_size)
+        if not pictures.count:
+            return self._batch(Layout("no pictures", {}), 0)
+        reason = "its forward takes no pixel_values"
+        for layout in layouts(self._facts, pictures, self._names):
+            try:
+                return self._accepted(layout)
+            except NotRepeatable:
+                raise
+            except Exception as error:  # whatever a model raises at inputs that are not its own
+                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise NoLayout(reason)
+
+    def _accepted(self, layout: Layout) -> Batch:
+        """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
+        features = self._features(layout)
+        if features is not None:
+            return self._batch(layout, features // self._workload.batch)
+        batch = self._batch(layout, 0 if self._facts.image_token is None else 1)
+        try:
+            self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
+        except (ValueError, RuntimeError) as error:
+            if (said := _SAID.search(str(error))) is None:
+                raise
+            batch = self._batch(layout, int(said[2]) // self._workload.batch)
+            self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
+        return batch
+
+    def _features(self, layout: Layout) -> int | None:
+        """How many vectors the pictures become; None where the model does not say, since it takes them elsewhere."""
+        model: Any = self._model if hasattr(self._model, "get_image_features") else getattr(self._model, "model", None)
+        if not hasattr(model, "get_image_features") or self._facts.image_token is None:
+            return None
+        wanted = inspect.signature(model.get_image_features).parameters
+        forward = {key: value for key, value in layout.inputs.items() if key in wanted}
+        output = self._attempt(lambda: model.get_image_features(**forward))
+        found = getattr(output, "pooler_output", None)
+        if found is None:
+            found = getattr(output, "last_hidden_state", output)
+        tensors = [leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)]
+        return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors)
+
+    def _batch(self, layout: Layout, image_tokens: int) -> Batch:
+        """Rows of a first token, the pictures' tokens and text, with everything that goes by token."""
+        work, facts = self._workload, self._facts
+        plain = next(token for token in range(3, facts.vocabulary) if token not in facts.special_tokens())
+        row = torch.full((work.text_tokens + image_tokens,), plain)
+        stands = torch.zeros_like(row)
+        if image_tokens:
+            row[1 : 1 + image_tokens], stands[1 : 1 + image_tokens] = facts.image_token or 0, 1
+        ids = row.expand(work.batch, -1).contiguous()
+        labels = torch.full_like(ids, IGNORED)
+        labels[:, -work.supervised_tokens :] = plain
+        inputs: dict[str, Any] = {"input_ids": ids, "labels": labels, **layout.inputs}
+        inputs.update(self._by_token(ids, stands.expand(work.batch, -1).contiguous(), layout))
+        return Batch(inputs, image_tokens, layout)
+
+    def _by_token(self, ids: torch.Tensor, stands: torch.Tensor, layout: Layout) -> Iterator[tuple[str, Any]]:
+        """What goes by token beside the ids and labels, as far as the model takes it."""
+        if "attention_mask" in self._names:
+            yield "attention_mask", torch.ones_like(ids)
+        for name in ("mm_token_type_ids", "token_type_ids"):
+            if name in self._names:
+                yield name, stands
+        if "cross_attention_mask" in self._names and "aspect_ratio_mask" in layout.inputs:
+            shape = layout.inputs["aspect_ratio_mask"].shape
+            yield "cross_attention_mask", torch.ones(*ids.shape, *shape[1:], dtype=torch.long)
+        if "decoder_input_ids" in self._names:
+            yield "decoder_input_ids", ids
+
+
+def _without_labels(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in inputs.items() if key != "labels"}

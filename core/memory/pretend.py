@@ -1,0 +1,128 @@
+"""Runs operations of torch without data: floating-point tensors are fake, whole numbers and truth values are real.
+
+A fake tensor has a shape and a storage of a size, and nothing in it. Models read whole numbers in the middle (picture
+grids, how many tokens stand for a picture), so these are computed for real, as small floating-point tensors made from
+them are. Where a model reads a value that depends on a weight or a pixel, the answer is “yes”, or 1, and counted.
+What it does not do: count bytes (see `ledger`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.utils._pytree import tree_leaves
+
+SMALL = 1 << 16
+"""Elements: a floating-point tensor that depends on no weight and no pixel stays real up to this size."""
+_aten = torch.ops.aten
+_READS = (_aten._local_scalar_dense.default,)
+_BY_MASK = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
+
+
+class Pretence:
+    """How operations are run on fake tensors; hand `run` to a `Ledger`.
+
+    Args:
+        mode: the fake mode, entered by whoever uses this.
+    """
+
+    def __init__(self, mode: FakeTensorMode) -> None:
+        self.mode = mode
+        self.guesses = 0
+        """How often a value was needed that nothing real could give."""
+
+    def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of one operation."""
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not any(isinstance(tensor, FakeTensor) for tensor in tensors):
+            if tensors or _makes_small(function, args, kwargs):
+                return self._really(function, args, kwargs)
+        elif function in _READS:
+            self.guesses += 1
+            return tensors[0].dtype == torch.bool or 1
+        elif function in _BY_MASK:
+            args = (args[0], self._positions(args[1]), *args[2:])
+        elif function is _aten.nonzero.default:
+            return self._nonzero(tensors[0])
+        elif function is _aten.masked_select.default:
+            chosen = len(
+                self._nonzero(torch.broadcast_to(args[1], torch.broadcast_shapes(args[0].shape, args[1].shape)))
+            )
+            return args[0].new_empty(chosen)
+        return function(*args, **kwargs)
+
+    def _really(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result from real tensors; a large floating-point one becomes fake."""
+        with unset_fake_temporarily():
+            result = function(*args, **kwargs)
+        if isinstance(result, torch.Tensor) and result.is_floating_point() and result.numel() > SMALL:
+            return self.mode.from_tensor(result)
+        return result
+
+    def _nonzero(self, mask: torch.Tensor) -> torch.Tensor:
+        """Where a mask is true, [N, dims]: everywhere if it is fake, which is a guess."""
+        with unset_fake_temporarily():
+            if isinstance(mask, FakeTensor):
+                self.guesses += 1
+                mask = torch.ones(mask.shape, dtype=torch.bool)
+            return mask.nonzero()
+
+    def _positions(self, indices: Any) -> list[torch.Tensor | None]:
+        """Masks among the indices as the positions that they choose, since the number of these must be known."""
+        plain: list[torch.Tensor | None] = []
+        for index in indices:
+            if index is None or index.dtype not in (torch.bool, torch.uint8):
+                plain.append(index)
+            else:
+                plain.extend(self._nonzero(index).unbind(dim=1))
+        return plain
+
+
+def _makes_small(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation without tensors makes whole numbers, or a small tensor of any kind."""
+    dtype = kwargs.get("dtype") or torch.get_default_dtype()
+    if not dtype.is_floating_point and not dtype.is_complex:
+        return True
+    sizes = args[0] if args and isinstance(args[0], (list, tuple)) else args
+    count = 1
+    for size in sizes:
+        if isinstance(size, int):
+            count *= max(1, abs(size))
+    return count <= SMALL
+
+
+def put_fakes(model: Any, mode: FakeTensorMode, dtype: torch.dtype, skip: frozenset[int] = frozenset()) -> None:
+    """Replaces every parameter and buffer by a fake one of its shape, shared ones by the same.
+
+    PEFT cannot wrap a model of fake tensors; so a model is built and wrapped on the meta device first.
+
+    Args:
+        model: on the meta device.
+        mode: of the fakes.
+        dtype: of frozen floating-point parameters; trained ones and buffers keep theirs.
+        skip: ids of modules that stay as they are, since they never run.
+    """
+    made: dict[int, torch.Tensor] = {}
+    kept: list[torch.Tensor] = []  # so that no id is used twice
+    with mode:
+        for module in model.modules():
+            if id(module) in skip:
+                continue
+            for slots in (module._parameters, module._buffers):
+                for name, old in slots.items():
+                    if old is None:
+                        continue
+                    if id(old) not in made:
+                        made[id(old)] = _fake(old, dtype)
+                        kept.append(old)
+                    slots[name] = made[id(old)]
+
+
+def _fake(old: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor like the old one in a fake mode."""
+    is_parameter = isinstance(old, torch.nn.Parameter)
+    keeps = not is_parameter or old.requires_grad or not old.is_floating_point()
+    new = torch.empty(old.shape, dtype=old.dtype if keeps else dtype, device="cpu")
+    return torch.nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new

@@ -1,0 +1,269 @@
+"""Runs the real step of the real class without data: on fake tensors, with a few layers of each kind or with all.
+
+What it does not do: add up terms (see `estimate`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from core.errors import InspectionError
+from core.memory.adapter import put_on, restricted
+from core.memory.extrapolation import Peak
+from core.memory.extrapolation import whole as whole_model
+from core.memory.inputs import Batch, BatchMaker, NoLayout
+from core.memory.ledger import Ledger, Place
+from core.memory.optimizers import Trained
+from core.memory.pretend import Pretence, put_fakes
+from core.memory.repeats import NotRepeatable, find_stacks
+from core.memory.step import Observer, run_step
+from core.memory.weights import pretend_packed, quantizable, stored_bytes
+from core.memory.workload import Workload
+from core.models.components import component_labels
+from core.models.inspection import build_on_meta
+from core.models.source import Resolved
+from core.spec import Plan
+
+SEEING = ("vision", "projector", "audio")
+ALLOCATION = 512
+"""Bytes: CUDA's caching allocator rounds every tensor up to a multiple (`kMinBlockSize` in torch)."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What the step of a whole model takes beside its weights and the optimizer."""
+
+    moments: tuple[Peak, ...]
+    """Every maximum of the step."""
+    weight_bytes: int
+    trained: tuple[Trained, ...]
+    """What is trained, in the whole model."""
+    image_tokens: int
+    """Of one row."""
+    layout: str
+    guesses: tuple[str, ...]
+    """What was assumed, in words."""
+    seen: int
+    """Layers that ran, of `layers`."""
+    layers: int
+
+
+def simulate(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool = False) -> Simulation:
+    """The step of this model, plan and workload.
+
+    Args:
+        resolved: of the model.
+        plan: what is trained.
+        work: the step.
+        every_layer: runs the whole model instead of a few layers of each kind; takes up to a minute.
+
+    Raises:
+        InspectionError: the model cannot be built, or takes its inputs in no form that is known here.
+    """
+    run_whole: set[str] = set()
+    while True:
+        try:
+            return _Run(resolved, plan, work, every_layer, run_whole).result()
+        except NotRepeatable as error:
+            run_whole.add(error.stack.name)
+
+
+class _Run:
+    """One attempt, with some stacks run whole."""
+
+    def __init__(self, resolved: Resolved, plan: Plan, work: Workload, every: bool, run_whole: set[str]) -> None:
+        self._resolved, self._plan, self._work = resolved, plan, work
+        model = build_on_meta(resolved)
+        _choose_attention(model, work.attention)
+        self._dtype = torch.bfloat16 if work.precision == "bf16" else torch.float32
+        labels = component_labels(model)
+        self._vision = _outermost(model, {name for name, label in labels.items() if label.component in SEEING})
+        self._whole_names = tuple(self._vision) if not work.quantize_vision else ()
+        self._weights = stored_bytes(model, self._dtype, work.quantization, self._whole_names)
+        self._stacks = find_stacks(model, (*plan.target_modules, *plan.target_parameters, *plan.full_modules))
+        self._kept = {
+            stack.name: frozenset(range(len(stack.layers))) if every or stack.name in run_whole else stack.kept()
+            for stack in self._stacks
+        }
+        self._model = model
+
+    def result(self) -> Simulation:
+        """Raises NotRepeatable where a stack has to be run whole, and InspectionError."""
+        model, head = self._wrapped(), self._model.get_output_embeddings()
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._put_fakes(model, mode)
+        model.train()
+        pretence = Pretence(mode)
+        with mode:
+            batch = self._batch(model, mode)
+            ledger = Ledger(pretence.run, ALLOCATION if self._work.device == "cuda" else 1)
+            observer = self._observer(ledger, head)
+            ledger.ignore((*model.parameters(), *model.buffers()))
+            _count_inputs(ledger, batch)
+            if self._work.accumulation > 1:
+                _add_gradients(model, ledger)
+            trace = self._ran(model, batch, observer)
+        layers = sum(len(stack.layers) for stack in self._stacks)
+        return Simulation(
+            moments=tuple(whole_model(trace, self._stacks, self._gradients())),
+            weight_bytes=self._weights,
+            trained=self._trained(model),
+            image_tokens=batch.image_tokens,
+            layout=batch.layout.name,
+            guesses=(*batch.layout.guesses, *_counted(pretence.guesses)),
+            seen=sum(len(kept) for kept in self._kept.values()),
+            layers=layers,
+        )
+
+    def _wrapped(self) -> Any:
+        """The model with the adapter on the layers that run."""
+        left_out = tuple(
+            f"{stack.name}.{index}."
+            for stack in self._stacks
+            for index in range(len(stack.layers))
+            if index not in self._kept[stack.name]
+        )
+        packed = ()
+        if self._work.quantization != "none":
+            packed = tuple(
+                module
+                for name, module in quantizable(self._model, self._whole_names).items()
+                if not name.startswith(left_out)
+            )
+        model = put_on(self._model, restricted(self._plan, lambda name: not f"{name}.".startswith(left_out)))
+        pretend_packed(packed, self._work.quantization, self._dtype)
+        if self._work.quantization != "none":  # as TRL does with packed models
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.data = parameter.data.to(torch.bfloat16)
+        if self._work.checkpointing:
+            model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
+            model.enable_input_require_grads()  # as TRL does
+        return model
+
+    def _put_fakes(self, model: Any, mode: FakeTensorMode) -> None:
+        skip = {
+            id(module)
+            for stack in self._stacks
+            for index, layer in enumerate(stack.layers)
+            if index not in self._kept[stack.name]
+            for module in layer.modules()
+        }
+        put_fakes(model, mode, self._dtype, frozenset(skip))
+
+    def _observer(self, ledger: Ledger, head: Any) -> Observer:
+        vision = [self._model.get_submodule(name) for name in self._vision]
+        return Observer(ledger, self._stacks, self._kept, vision, head)
+
+    def _batch(self, model: Any, mode: FakeTensorMode) -> Batch:
+        """Raises NotRepeatable and InspectionError."""
+
+        def attempt(call: Callable[[], Any]) -> Any:
+            aside = Ledger(Pretence(mode).run)
+            observer = self._observer(aside, None)
+            cast = torch.autocast("cpu", dtype=torch.bfloat16) if self._mixed else nullcontext()
+            try:
+                with torch.no_grad(), aside, cast:
+                    return call()
+            finally:
+                observer.close()
+
+        try:
+            with Ledger(Pretence(mode).run):
+                return BatchMaker(model, self._work, attempt).make()
+        except NoLayout as error:
+            raise _refusal(self._resolved, str(error)) from error
+
+    def _ran(self, model: Any, batch: Batch, observer: Observer) -> Any:
+        """Raises NotRepeatable and InspectionError."""
+        try:
+            return run_step(model, batch.inputs, observer, self._mixed)
+        except NotRepeatable:
+            raise
+        except Exception as error:  # a model that cannot be run without data
+            raise _refusal(self._resolved, f"{type(error).__name__}: {error}") from error
+        finally:
+            observer.close()
+
+    @property
+    def _mixed(self) -> bool:
+        return self._work.precision == "bf16"
+
+    def _trained(self, model: Any) -> tuple[Trained, ...]:
+        """What is trained in the whole model: a layer that was left out trains what its reference does."""
+        times: Counter[int] = Counter()
+        for stack in self._stacks:
+            for index in range(len(stack.layers)):
+                if index not in self._kept[stack.name]:
+                    times[id(stack.layers[stack.reference(index)])] += 1
+        found = [Trained(p.numel(), p.itemsize) for p in model.parameters() if p.requires_grad]
+        for stack in self._stacks:
+            for layer in stack.layers:
+                if more := times[id(layer)]:
+                    own = (p for p in layer.parameters() if p.requires_grad)
+                    found.extend(Trained(p.numel(), p.itemsize, more) for p in own)
+        return tuple(found)
+
+    def _gradients(self) -> dict[tuple[str, int], int]:
+        """Bytes of the trained parameters of every layer that ran."""
+        return {
+            (stack.name, index): sum(
+                parameter.nbytes for parameter in stack.layers[index].parameters() if parameter.requires_grad
+            )
+            for stack in self._stacks
+            for index in self._kept[stack.name]
+        }
+
+
+def _choose_attention(model: Any, attention: str) -> None:
+    """Scores are stored (eager) or not; a model without the other kind keeps its own."""
+    if attention == "eager":
+        model.set_attn_implementation("eager")
+
+
+def _outermost(model: Any, names: set[str]) -> list[str]:
+    """Of these modules those that lie in none of the others."""
+    inside: list[str] = []
+    for name, _ in model.named_modules():
+        if name in names and not any(name.startswith(f"{outer}.") for outer in inside):
+            inside.append(name)
+    return inside
+
+
+def _count_inputs(ledger: Ledger, batch: Batch) -> None:
+    """The batch lies on the device during the whole step."""
+    for name, value in batch.inputs.items():
+        ledger.place = Place(0, "vision" if name in batch.layout.inputs else "language")
+        ledger.add(value)
+    ledger.place = Place(0, "language")
+
+
+def _add_gradients(model: Any, ledger: Ledger) -> None:
+    """Gradients of the batches before this one, of which `extrapolation` knows nothing."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.empty_like(parameter)
+            ledger.ignore((parameter.grad,))
+
+
+def _counted(guesses: int) -> tuple[str, ...]:
+    if not guesses:
+        return ()
+    times = "once" if guesses == 1 else f"{guesses} times"
+    return (f"the model asked {times} for a value that depends on weights or pixels; the answer was yes",)
+
+
+def _refusal(resolved: Resolved, reason: str) -> InspectionError:
+    reason = " ".join(reason.split())[:200]
+    return InspectionError(
+        f"The memory for “{resolved.source}” was asked for",
+        f"there is no estimate for this model: its step cannot be run without data ({reason})",
+        "Try a small batch; how much it takes is only known while it runs",
+    )
