@@ -39,6 +39,7 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     from peft import get_peft_model
 
     _refuse_ambiguous(model, plan)
+    _refuse_shared(model, plan)
     modules = live_modules(model, plan)
     config = peft_config(plan, total_steps)
     if not hasattr(model, "prepare_inputs_for_generation"):
@@ -151,6 +152,21 @@ def _refuse_ambiguous(model: Any, plan: Plan) -> None:
                     f"PEFT goes by the ends of names and would train “{name}” along with it",
                     "Leave it out, or adapt single layers in it instead",
                 )
+
+
+def _refuse_shared(model: Any, plan: Plan) -> None:
+    """A copy to be trained in full would part from what shares its weights, and loading would tie the two again."""
+    holders: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False) if plan.full_modules else ():
+        holders.setdefault(id(parameter), []).append(name)
+    full = set(plan.full_modules)
+    for names in holders.values():
+        if len(names) > 1 and full & {name.rpartition(".")[0] for name in names}:
+            raise PlanError(
+                f"Training “{names[0].rpartition('.')[0]}” in full was asked for",
+                f"it shares a weight with “{names[1].rpartition('.')[0]}”, from which its copy would part",
+                "Adapt it with LoRA instead",
+            )
 
 
 @contextmanager
