@@ -67,7 +67,8 @@ class Comparison:
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
             self._processor = load_processor(self.spec.model, token)
             device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
-            base = load_model(self.spec.model, device, dtype, token)
+            packing, whole = self.spec.settings.quantization, self.spec.plan.full_modules
+            base = load_model(self.spec.model, device, dtype, token, packing, whole)
             try:
                 self._model = PeftModel.from_pretrained(base, str(folder)).eval()
             except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ

@@ -55,7 +55,10 @@ def load_model(
             **_quantized(quantization, device, dtype, whole),
         )
         _refuse_gaps(source, report)
-        return (model if quantization != "none" else model.to(device)).eval()
+        if quantization == "none":
+            model.to(device)
+        _keep_packing(model)
+        return model.eval()
 
 
 def load_processor(source: Source, token: bool = True) -> Any:
@@ -94,6 +97,13 @@ def _refuse_gaps(source: Source, report: dict[str, Any]) -> None:
             f"its weights lack {len(gaps)} of its parameters, such as {gaps[0]}",
             "Take the files as their makers published them",
         )
+
+
+def _keep_packing(model: Any) -> None:
+    """On a CPU with AVX512-BF16, bitsandbytes packs 4-bit weights anew at the first answer; then none can train."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _quantized(quantization: Quantization, device: str, dtype: torch.dtype, whole: Sequence[str]) -> dict[str, Any]:

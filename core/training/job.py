@@ -5,6 +5,7 @@ What it does not do: catch errors or talk to a terminal; the worker does.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model
 from transformers import set_seed
 
 from core.data.collate import Encoder
@@ -22,20 +22,24 @@ from core.data.wording import majority_share
 from core.errors import CountMismatch, TrainingError
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
-from core.lora.plan import peft_config
+from core.lora.tensors import CHANGES_WEIGHTS
+from core.lora.wrap import parameter_groups
+from core.lora.wrap import wrap as put_on
 from core.models.device import choose_device
-from core.models.inspection import inspect_model
+from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor
+from core.models.relabel import relabelled
 from core.models.source import check_trainable
 from core.models.threads import settle_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
 from core.training.looks import Looks
+from core.training.methods import RankAllocation, start_from_data
 from core.training.metrics import Metrics
 from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
-from core.training.trainer import make_trainer
+from core.training.trainer import make_trainer, planned_steps
 
 QUICK_ENOUGH = 5.0
 """Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
@@ -103,14 +107,20 @@ def run_job(desk: Desk) -> None:
     desk.status.enter(state, state=state)
 
 
-def wrap(model: Any, spec: Spec) -> Any:
+def wrap(model: Any, spec: Spec, rows: int) -> Any:
     """The model with its adapter, whose parameters are as many as the person was shown.
 
+    Args:
+        model: as loaded.
+        spec: of the job.
+        rows: to learn from; they say how many steps some epochs are.
+
     Raises:
-        CountMismatch: they are not.
+        PlanError: the plan does not fit the model.
+        CountMismatch: the parameters are other ones than the plan's, or another number than the person was shown.
     """
     set_seed(spec.settings.seed)  # the adapter starts from random numbers
-    wrapped = get_peft_model(model, peft_config(spec.plan))
+    wrapped = put_on(model, spec.plan, planned_steps(spec.settings, rows))
     trainable = wrapped.get_nb_trainable_parameters()[0]
     counted = sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad)
     if not trainable == counted == spec.trainable:
@@ -140,15 +150,20 @@ def _prepare(desk: Desk) -> Prepared:
     processor = load_processor(spec.model)
     check_processor(processor)  # before the weights, which may take minutes to fetch
     desk.stop.check()
-    model = load_model(spec.model, device, dtype)
+    inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
+    packing, whole = spec.settings.quantization, spec.plan.full_modules
+    model = load_model(spec.model, device, dtype, quantization=packing, whole=whole)
     desk.stop.check()
     if device == "cpu":
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
     _refuse_head(model, spec)
-    counted = budget(inspect_model(model, spec.model), spec.plan).by_component
-    wrapped = wrap(model, spec)
+    counted = budget(inspection, spec.plan).by_component
+    wrapped = wrap(model, spec, len(data.train))
     encoder = Encoder(processor, stop_ids(model, processor))
     desk.stop.check()
+    if spec.plan.start == "eva":
+        status.enter("looking at the data for a start")
+        start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
     status.enter("asking the base model", trainable=spec.trainable)
     return Prepared(data, wrapped, encoder, counted, device, dtype)
 
@@ -162,7 +177,7 @@ def _refuse_head(model: Any, spec: Spec) -> None:
 
 
 def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
-    """The base model, by switching the adapter off.
+    """The base model, by switching the adapter off; with it where it has taken its start out of the weights.
 
     Raises:
         Stopped: the job was asked to stop meanwhile.
@@ -173,7 +188,8 @@ def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
         desk.stop.check()
         desk.status.show(phase=f"asking the base model, {done} of {len(looks.held_out.rows)}")
 
-    with model.disable_adapter():
+    untouched = contextlib.nullcontext() if desk.spec.plan.start in CHANGES_WEIGHTS else model.disable_adapter()
+    with untouched:  # what has not learned yet changes nothing
         outcomes = looks.whole(0, between)
     majority = majority_share(row.answer for row in looks.held_out.rows)
     desk.status.show(before=score(outcomes), majority=majority)
@@ -187,6 +203,11 @@ def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before) -> None:
     trainer = make_trainer(ready.model, ready.encoder, ready.data.train, settings, desk.folder, ready.device, bf16)
     progress = Progress(looks, settings.eval_every, desk.metrics, desk.status, desk.stop, before.seconds)
     trainer.add_callback(progress)
+    rates = parameter_groups(ready.model, desk.spec.plan, settings.learning_rate)
+    if any(rate != settings.learning_rate for _, rate in rates):
+        trainer.rates = rates
+    if desk.spec.plan.method == "adalora":
+        trainer.add_callback(RankAllocation(ready.model))
     trainer.train()
     desk.status.show(step=progress.steps_done)
 

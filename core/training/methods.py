@@ -96,6 +96,9 @@ class _Batches:
     def __init__(self, model: Any, encoder: Encoder, rows: Sequence[Row], size: int, check: Callable[[], None]) -> None:
         self._model, self._encoder, self._rows, self._size, self._check = model, encoder, rows, size, check
 
+    def __len__(self) -> int:
+        return len(range(0, len(self._rows), self._size))
+
     def __iter__(self) -> Iterator[Batch]:
         for number, start in enumerate(_starts(len(self._rows), self._size)):
             self._check()

@@ -9,6 +9,7 @@ What it does not do: look at held-out rows (see `looks`), or save.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,25 @@ def make_trainer(
     def collate(items: Sequence[dict[str, Any]]) -> Batch:
         return encoder.training([rows[item["row"]] for item in items])
 
-    return StudioTrainer(
+    trainer = StudioTrainer(
         model=model,
         args=_arguments(settings, folder, device, bf16),
         data_collator=collate,
         train_dataset=table,
         processing_class=encoder.processor,
     )
+    for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return trainer
+
+
+def planned_steps(settings: Settings, rows: int) -> int:
+    """Optimizer steps of the whole training, as transformers counts them: an epoch's last batch may be smaller."""
+    if settings.steps is not None:
+        return settings.steps
+    batches = ceil(rows / settings.batch_size)
+    return ceil((settings.epochs or 0) * max(1, ceil(batches / settings.accumulation)))
 
 
 def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFTConfig:

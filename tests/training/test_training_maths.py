@@ -20,7 +20,7 @@ from tests.training.short_jobs import make_spec
 
 def prepared(spec: Spec, folder: Path) -> StudioTrainer:
     processor = load_processor(spec.model)
-    model = wrap(load_model(spec.model, "cpu", torch.float32), spec)
+    model = wrap(load_model(spec.model, "cpu", torch.float32), spec, rows=24)
     encoder = Encoder(processor, stop_ids(model, processor))
     return make_trainer(model, encoder, load_dataset(spec.data).train, spec.settings, folder, "cpu", bf16=False)
 
@@ -33,7 +33,7 @@ def trained_losses(trainer: StudioTrainer) -> list[float]:
 def plain_losses(spec: Spec, batches: list, accumulation: int) -> list[float]:
     """AdamW on the model's own loss, batch after batch."""
     settings = spec.settings
-    model = wrap(load_model(spec.model, "cpu", torch.float32), spec).train()
+    model = wrap(load_model(spec.model, "cpu", torch.float32), spec, rows=24).train()
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=0.0)
     warmup = -(-settings.steps * settings.warmup_share // 1)

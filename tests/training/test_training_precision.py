@@ -20,7 +20,7 @@ from tests.training.short_jobs import make_spec
 def test_a_trainer_in_bfloat16_leaves_the_looks_losses_as_they_were(colours: Source, tmp_path: Path) -> None:
     spec = make_spec(colours, steps=1)
     processor = load_processor(spec.model)
-    model = wrap(load_model(spec.model, "cpu", torch.float32), spec)
+    model = wrap(load_model(spec.model, "cpu", torch.float32), spec, rows=24)
     encoder, data = Encoder(processor, stop_ids(model, processor)), load_dataset(colours)
     before = row_losses(model, encoder, data.heldout)
     trainer = make_trainer(model, encoder, data.train, spec.settings, tmp_path, "cpu", bf16=True)

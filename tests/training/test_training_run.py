@@ -167,7 +167,7 @@ def test_only_the_adapter_learns(colours: Source, tmp_path: Path, cells: tuple[s
 
     spec = make_spec(colours, cells=cells, steps=2)
     processor = load_processor(spec.model)
-    model = wrap(load_model(spec.model, "cpu", torch.float32), spec)
+    model = wrap(load_model(spec.model, "cpu", torch.float32), spec, rows=24)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     encoder = Encoder(processor, stop_ids(model, processor))
     rows = load_dataset(spec.data).train
