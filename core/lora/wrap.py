@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import CountMismatch, PlanError
 from core.lora.plan import peft_config
+from core.lora.portable import listed, names_as_they_are, portable_config, rewrites
 from core.lora.tensors import overrides_of, planned_tensors, unknown, wraps
 from core.spec import Module, Parameter, Plan
 
@@ -38,16 +39,20 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     """
     from peft import get_peft_model
 
-    _refuse_ambiguous(model, plan)
+    model_type = str(getattr(getattr(model, "config", None), "model_type", ""))
+    _refuse_ambiguous(model, plan, model_type)
     _refuse_shared(model, plan)
     modules = live_modules(model, plan)
+    saved = portable_config(plan, model_type, total_steps)
     config = peft_config(plan, total_steps)
     if not hasattr(model, "prepare_inputs_for_generation"):
-        config.task_type = None  # a model that writes no text, such as CLIP
+        saved.task_type = config.task_type = None  # a model that writes no text, such as CLIP
     model.requires_grad_(False)  # PEFT leaves it to its adapters, of which a plan in full has none
-    with _on_device_of(model), warnings.catch_warnings():
+    with _on_device_of(model), names_as_they_are(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", UNMATCHED)
         wrapped = get_peft_model(model, config)
+    if saved.target_modules != config.target_modules:
+        wrapped.peft_config["default"] = saved
     _set_dropout(wrapped, plan)
     _settle_copies(wrapped)
     _check(wrapped, modules, plan)
@@ -135,12 +140,16 @@ def _shape(module: Any, own: Mapping[str, Any]) -> tuple[int, ...]:
     return shape[::-1] if type(module).__name__ == "Conv1D" else shape
 
 
-def _refuse_ambiguous(model: Any, plan: Plan) -> None:
+def _refuse_ambiguous(model: Any, plan: Plan, model_type: str) -> None:
     """PEFT matches parameters' names and modules to copy by their endings: none may end another's name."""
     modules = [name for name, _ in model.named_modules(remove_duplicate=False)]
     parameters = [name for name, _ in model.named_parameters(remove_duplicate=False)]
-    copied = set(wraps(plan.full_modules).values())
-    for wanted, names, joint in ((copied, modules, ""), (set(plan.target_parameters), parameters, ".")):
+    by_ending = listed(plan, model_type) if rewrites(model_type) and plan.method != "adalora" else None
+    for wanted, names, joint in (
+        (set(wraps(plan.full_modules).values()), modules, ""),
+        (set(by_ending.target_parameters if by_ending else plan.target_parameters), parameters, "."),
+        (set(by_ending.target_modules if by_ending else ()), modules, "."),
+    ):
         if not wanted:
             continue
         ends = tuple(joint + name for name in wanted)
