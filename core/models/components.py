@@ -1,8 +1,9 @@
 """Which component each module of a model belongs to, by evidence, and the reason in words.
 
 Evidence, strongest first: the model's own head and token embedding; the key of the model's config on which a
-submodule's config hangs; what that config holds; words for a projector; words for cross-attention inside language;
-words of the name; what it lies in; and last, only where no language was found, a numbered stack beside the rest.
+submodule's config hangs; what that config holds; words for a projector, and widths that only a projector has; words
+for cross-attention inside language; words of the name; what it lies in; and last, where all of these are silent, its
+place beside the token embedding or beside a numbered stack.
 
 What it does not do: know one architecture from another, say what a module does in its component (`roles.py`), or
 whether LoRA can reach it (`reach.py`).
@@ -15,33 +16,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.spec import Component
+from core.models.evidence import Evidence, holds, is_stack
+from core.models.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
+from core.spec import Component, Confidence
 
-LABELS_VERSION = 2
+LABELS_VERSION = 3
 """Raised whenever a label or a reason changes, so that cached inspections are made anew."""
 
-_KEYS: tuple[tuple[Component, frozenset[str]], ...] = (
-    ("projector", frozenset({"qformer", "projector", "perceiver", "connector", "resampler", "merger", "adapter"})),
-    ("vision", frozenset({"vision", "visual", "image", "video", "vit", "sam", "vq", "vqgan"})),
-    ("audio", frozenset({"audio", "speech", "sound"})),
-    ("language", frozenset({"text", "language", "llm", "decoder"})),
+_INSIDE = (
+    ("vision", "projector"),
+    ("audio", "projector"),
+    ("vision", "language"),
 )
-"""Words in the key of a part's config, such as `vision` in `vision_config`."""
-_WORDS: tuple[tuple[Component, frozenset[str]], ...] = (
-    ("vision", frozenset({"vision", "visual", "image", "img", "vit", "patch", "pixel", "vqmodel", "vqgan"})),
-    ("audio", frozenset({"audio", "speech", "sound", "mel"})),
-    ("language", frozenset({"text", "language", "llm", "lm", "decoder"})),
-)
-"""Words in a name or class; one that points to two components points to none."""
-_PROJECTOR = re.compile(
-    r"projector|connector|merger|resampler|perceiver|q_?former|abstractor|aligner|multi_?modal|modality_proj|mm_proj|"
-    r"adapter|adaptor|pixel_?shuffle",
-    re.IGNORECASE,
-)
-_TRUNK_PROJECTOR = re.compile(r"(^|_)(projection|proj)$", re.IGNORECASE)
-"""Only beside the towers: inside them, attention has projections of its own."""
-_CROSS = re.compile(r"cross_?att|(^|_)encoder_attn$|enc_?dec_?att", re.IGNORECASE)
-_INSIDE = (("vision", "projector"), ("vision", "language"))
 """What one part may hold of another by its config: the outer and the inner component."""
 
 
@@ -53,15 +39,18 @@ class Label:
     root: str
     """The module that the evidence is about."""
     why: str
-    guess: bool = False
+    confidence: Confidence = "medium"
+    firm: bool = False
+    """Said by a config: words inside do not change it."""
 
     def reason(self, name: str) -> str:
         """The label in words, for the module of this name."""
         why = self.why if name == self.root or not self.root else f"inside {self.root} ({self.why})"
-        return f"{self.component.replace('_', '-')}{' (a guess)' if self.guess else ''}: {why}"
+        guess = " (a guess)" if self.confidence == "low" else ""
+        return f"{self.component.replace('_', '-')}{guess}: {why}"
 
 
-NOTHING = Label("other", "", "nothing in its name, class or config says more")
+NOTHING = Label("other", "", "nothing in its name, class or config says more", "low")
 
 
 def component_labels(model: Any) -> dict[str, Label]:
@@ -70,192 +59,221 @@ def component_labels(model: Any) -> dict[str, Label]:
     Args:
         model: a `PreTrainedModel`, on any device.
     """
-    evidence = _Evidence(model)
-    labels: dict[str, Label | None] = {"": evidence.whole()}
-    for name, module in evidence.modules.items():
+    labelling = _Labelling(model)
+    labels: dict[str, Label | None] = {"": labelling.whole()}
+    for name, module in labelling.has.modules.items():
         if name:
-            labels[name] = evidence.label(name, module, labels[name.rpartition(".")[0]])
-    return {name: label or evidence.bare(name) for name, label in labels.items()}
+            labels[name] = labelling.label(name, module, labels[name.rpartition(".")[0]])
+    return {name: label or labelling.bare(name) for name, label in labels.items()}
 
 
-class _Evidence:
-    """What a model says about itself, asked once."""
+class _Labelling:
+    """The evidence of one model, and what follows from it for each module."""
 
     def __init__(self, model: Any) -> None:
-        self.config = model.config
-        self.brand = brand(model)
-        self.keys = config_keys(model.config)
-        self.ends = {id(part): why for part, why in _ends(model)}
-        self.modules = dict(model.named_modules())
+        self.has = Evidence(model)
+        self.home = _home(self.has)
+        self.stacks: list[str] = []
+        """Unlabelled stacks in the home of the token embedding."""
 
     def whole(self) -> Label | None:
         """The label of a model that is all of one component, by a config without parts."""
-        component, why = _holds(self.config)
-        return Label(component, "", why) if component else None
+        component, why = holds(self.has.config)
+        return Label(component, "", why, "high") if component else None
 
     def label(self, name: str, module: Any, outer: Label | None) -> Label | None:
         """The label of one module inside `outer`; None in the trunk, where nothing is known yet."""
         component = outer.component if outer else None
-        if id(module) in self.ends and component in (None, "language"):
-            return Label("language", name, self.ends[id(module)])
+        if component in (None, "language") and (why := self._end(name, module)):
+            return Label("language", name, why, "high")
         if found := self._by_config(name, module, outer):
             return found
-        beside_layers = component in (None, "vision") and not _in_stack(name, outer)
-        if beside_layers and (found := self._projector(name, module, component is None)):
+        at_an_end = component in (None, "vision", "audio") and not _in_stack(name, outer)
+        if at_an_end and (found := self._projector(name, module, outer)):
             return found
-        if component == "language" and (_CROSS.search(_leaf(name)) or _CROSS.search(type(module).__name__)):
+        if component == "language" and (is_cross_attention(leaf(name)) or is_cross_attention(type(module).__name__)):
             return Label(
                 "cross_attention", name, f"as {a(type(module).__name__)}, it looks from the text at other input"
             )
         if outer is None:
-            return self._by_words(name, module) or self._by_stack(name, module)
-        return outer
+            return self._by_words(name, module) or self._by_place(name, module)
+        return self._seeing(name, outer) or outer
+
+    def bare(self, name: str) -> Label:
+        """The label of what has no other: by the parameters of its own, and for it alone, not for what lies in it."""
+        own = " ".join(key for key, _ in self.has.modules[name].named_parameters(recurse=False))
+        component = spoken_of(own)
+        return Label(component, name, f"its parameter {own} speaks of {component}") if component else NOTHING
+
+    def _end(self, name: str, module: Any) -> str | None:
+        """Why a module is where text goes in or out."""
+        if id(module) in self.has.ends:
+            return self.has.ends[id(module)]
+        return "it is a copy of the model's token embedding" if name in self.has.tables else None
 
     def _by_config(self, name: str, module: Any, outer: Label | None) -> Label | None:
         """By the config that a part of the model was built from."""
         config = getattr(module, "config", None)
-        if not hasattr(module, "get_input_embeddings") or type(config) is type(self.config):
+        if not hasattr(module, "get_input_embeddings") or type(config) is type(self.has.config):
             return None
-        component, why = self.keys.get(type(config), (None, ""))
+        component, why = self.has.keys.get(type(config), (None, ""))
         if component is None and outer is None:
-            component, why = _holds(config)
-        if component is None or (outer is not None and (outer.component, component) not in _INSIDE):
+            component, why = holds(config)
+        if component is None or (outer is not None and outer.firm and (outer.component, component) not in _INSIDE):
             return None
-        named = _by_tokens(_leaf(name))
-        doubt = f", though its name speaks of {named}" if named and named != component else ""
-        return Label(component, name, why + doubt)
+        named = spoken_of(leaf(name), self.has.writes)
+        if named and named != component and component != "projector":
+            return Label(component, name, f"{why}, though its name speaks of {named}", "low", firm=True)
+        return Label(component, name, why, "high", firm=True)
 
-    def _projector(self, name: str, module: Any, in_trunk: bool) -> Label | None:
-        """By the words for a projector, at the top or inside vision."""
-        if _PROJECTOR.search(_leaf(name)) or (in_trunk and _TRUNK_PROJECTOR.search(_leaf(name))):
-            return Label("projector", name, f"the name {_leaf(name)} is that of a projector")
-        if _PROJECTOR.search(self._own_class(module)):
-            return Label("projector", name, f"the class {type(module).__name__} is that of a projector")
+    def _projector(self, name: str, module: Any, outer: Label | None) -> Label | None:
+        """By the words for a projector, or by widths, beside the towers or at the end of one."""
+        if self.has.is_foreign(module):
+            return None
+        for words, what in ((leaf(name), "name"), (self.has.own_class(module), "class")):
+            if is_projector(words) and not self._is_layer(name, outer):
+                return Label("projector", name, f"the {what} {words} is that of a projector")
+        around = outer is not None and not outer.firm and self.has.width(outer.root) is not None
+        if (outer is None or around) and is_projection(leaf(name), around):
+            if outer is None and self._follows_language(module):
+                return Label("language", name, "it takes in the language model's width and gives out another")
+            return Label("projector", name, f"the name {leaf(name)} is that of a projector")
+        return self._by_width(name, module, outer)
+
+    def _is_layer(self, name: str, outer: Label | None) -> bool:
+        """Whether a part of a tower attends as its layers do and keeps their width: it is one of them."""
+        if outer is None or not outer.firm:
+            return False
+        part = self.has.modules[name]
+        own = {type(inner) for inner in part.modules() if "Att" in type(inner).__name__}
+        tower = self.has.width(outer.root)
+        return bool(own & self.has.attentions(outer.root, name)) and _last_width(part) == tower
+
+    def _follows_language(self, module: Any) -> bool:
+        """Whether a layer takes what the language model gives out, and turns it into something else."""
+        import torch
+
+        width = self.has.language_width
+        return isinstance(module, torch.nn.Linear) and module.in_features == width != module.out_features
+
+    def _by_width(self, name: str, module: Any, outer: Label | None) -> Label | None:
+        """A layer beside a tower's stack, or beside the towers, that gives out the language model's width."""
+        width, above = self.has.language_width, name.rpartition(".")[0]
+        if width is None or (outer is not None and (not outer.firm or above != outer.root)):
+            return None
+        if outer is None and spoken_of(leaf(name), self.has.writes) not in ("vision", "audio"):
+            return None
+        tower = self.has.width(outer.root) if outer else None
+        if outer is None and _is_table(name, module) and module.embedding_dim not in self._seen_widths():
+            return Label("projector", name, "it turns what was seen into vectors of another width than the tower's")
+        if _carries(module, tower, width) or any(
+            _carries(twin, tower, width) for twin in _numbered_twins(name, self.has.modules[above])
+        ):
+            return Label("projector", name, "it goes from a tower's width to that of the language model")
         return None
+
+    def _seen_widths(self) -> set[int | None]:
+        """The widths of the parts that a vision config made."""
+        parts = ((name, type(getattr(module, "config", None))) for name, module in self.has.modules.items())
+        return {self.has.width(name) for name, kind in parts if self.has.keys.get(kind, ("",))[0] == "vision"}
 
     def _by_words(self, name: str, module: Any) -> Label | None:
         """By the words of the name, else of the class."""
-        kind = self._own_class(module)
-        for words, what in ((_leaf(name), "name"), (kind, f"class {kind}")):
-            if component := _by_tokens(words):
+        kind = self.has.own_class(module)
+        for words, what in ((leaf(name), "name"), (kind, f"class {kind}")):
+            if component := spoken_of(words, self.has.writes):
                 return Label(component, name, f"its {what} speaks of {component}")
         return None
 
-    def bare(self, name: str) -> Label:
-        """The label of what has no other: by the parameters of its own, and for it alone, not for what lies in it."""
-        own = " ".join(key for key, _ in self.modules[name].named_parameters(recurse=False))
-        component = _by_tokens(own)
-        return Label(component, name, f"its parameter {own} speaks of {component}") if component else NOTHING
+    def _seeing(self, name: str, outer: Label) -> Label | None:
+        """A part that sees, beside the layers of a language model that was known by its name or place alone."""
+        if outer.firm or outer.component != "language" or _in_stack(name, outer):
+            return None
+        component = spoken_of(leaf(name))
+        return Label(component, name, f"its name speaks of {component}") if component in ("vision", "audio") else None
 
-    def _by_stack(self, name: str, module: Any) -> Label | None:
-        """A numbered stack of layers in the trunk, and what stands beside one."""
-        if _is_stack(module):
-            return Label(
-                "language", name, "it is a numbered stack of layers outside of every labelled part", guess=True
-            )
-        around = self.modules[name.rpartition(".")[0]]
-        beside = [key for key, child in around.named_children() if _is_stack(child)]
-        if beside and not list(module.children()):
-            return Label("language", name, f"it stands beside the numbered stack {beside[0]}", guess=True)
+    def _by_place(self, name: str, module: Any) -> Label | None:
+        """A numbered stack of layers in the trunk, and what stands beside one or beside the token embedding."""
+        if is_stack(module):
+            return self._stack(name)
+        above = name.rpartition(".")[0]
+        if any(table.rpartition(".")[0] == above for table in self.has.tables) and _only_tables(module):
+            return Label("language", name, "it stands beside the model's token embedding")
+        if list(module.children()):
+            return None
+        beside = [key for key, child in self.has.modules[above].named_children() if is_stack(child)]
+        if not beside:
+            return None
+        label = self._stack(f"{above}.{beside[0]}" if above else beside[0])
+        return Label(
+            label.component, name, f"it stands beside the numbered stack {beside[0]} ({label.why})", label.confidence
+        )
+
+    def _stack(self, name: str) -> Label:
+        """A numbered stack outside of every labelled part."""
+        if self.home is None:
+            return Label("language", name, "it is a numbered stack of layers outside of every labelled part", "low")
+        if name.startswith(self.home):
+            return Label("language", name, "its layers follow on the model's token embedding")
+        return Label("other", name, "it is a numbered stack of layers beside the parts for pictures and text", "low")
+
+
+def _home(has: Evidence) -> str | None:
+    """What the names of all parts begin with that lie around the token embedding as its layers do."""
+    if not has.tables:
         return None
-
-    def _own_class(self, module: Any) -> str:
-        """The class's name without the model's; none for containers and for what stands for the whole model."""
-        whole = type(getattr(module, "config", None)) is type(self.config)
-        kind = type(module)
-        return "" if whole or kind.__module__.startswith("torch.") else kind.__name__.removeprefix(self.brand)
+    above = has.tables[0].rpartition(".")[0]
+    while above and "Embed" in type(has.modules[above]).__name__:
+        above = above.rpartition(".")[0]
+    return f"{above}." if above else ""
 
 
-def brand(model: Any) -> str:
-    """What the names of a model's classes begin with, such as AyaVision: it speaks of all parts alike."""
-    return re.sub(r"(For[A-Z]\w*|Model)$", "", type(model).__name__)
-
-
-def config_keys(config: Any) -> dict[type, tuple[Component, str]]:
-    """The component of each class of config that hangs on the model's config, with the reason.
-
-    A class that hangs on two keys of different meaning is no evidence and left out.
-    """
-    found: dict[type, dict[Component, str]] = {}
-    for key, part in _parts(config):
-        component = _first(_KEYS, _tokens(key))
-        if component and type(part) is not type(config):
-            found.setdefault(type(part), {}).setdefault(component, f"its config is the model's {key}")
-    return {kind: next(iter(meanings.items())) for kind, meanings in found.items() if len(meanings) == 1}
-
-
-def _parts(config: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """Every config that hangs on this one, with its key, the outer ones first."""
-    inner = [
-        (key, part) for key, part in vars(config).items() if hasattr(part, "model_type") and hasattr(part, "to_dict")
-    ]
-    yield from inner
-    for _, part in inner if depth else ():
-        yield from _parts(part, depth - 1)
-
-
-def _holds(config: Any) -> tuple[Component | None, str]:
-    """The component of a config by what it holds; none for one that is made of parts."""
-    kind = type(config).__name__
-    if any(_parts(config)):
-        return None, ""
-    if hasattr(config, "patch_size") and not hasattr(config, "vocab_size"):
-        return "vision", f"its config ({kind}) has a patch size and no vocabulary"
-    if hasattr(config, "num_mel_bins"):
-        return "audio", f"its config ({kind}) counts the bands of a spectrum"
-    if hasattr(config, "vocab_size") and not hasattr(config, "patch_size"):
-        return "language", f"its config ({kind}) has a vocabulary"
-    return None, ""
-
-
-def _ends(model: Any) -> Iterator[tuple[Any, str]]:
-    """Where text goes in and comes out, as the model itself says."""
+def _only_tables(module: Any) -> bool:
+    """Whether a layer, or all that lies in a part, looks up and does not compute."""
     import torch
 
-    for ask, kind, why in (
-        (model.get_output_embeddings, torch.nn.Linear, "it is the model's output embedding"),
-        (model.get_input_embeddings, torch.nn.Embedding, "it is the model's token embedding"),
-    ):
-        try:
-            part = ask()
-        except (NotImplementedError, AttributeError):
-            continue
-        if isinstance(part, kind):
-            yield part, why
+    held = [inner for inner in module.modules() if not list(inner.children())]
+    return not list(module.children()) or all(isinstance(inner, torch.nn.Embedding) for inner in held)
 
 
-def _is_stack(module: Any) -> bool:
-    """Whether it is a numbered stack of layers that attend."""
-    if type(module).__name__ != "ModuleList" or not len(module):
-        return False
-    return any("Att" in type(inner).__name__ for inner in module[0].modules())
+def _carries(module: Any, tower: int | None, width: int) -> bool:
+    """Whether one layer goes from a tower's width, where that is known, to that of the language model."""
+    import torch
+
+    if isinstance(module, torch.nn.Linear):
+        return module.out_features == width and tower is not None and module.in_features == tower != width
+    return False
+
+
+def _is_table(name: str, module: Any) -> bool:
+    """Whether it looks up vectors for anything but positions and types."""
+    import torch
+
+    places = re.search(r"pos|type|row|col|[xyhw]_|order", leaf(name))
+    return isinstance(module, torch.nn.Embedding) and places is None
+
+
+def _numbered_twins(name: str, around: Any) -> Iterator[Any]:
+    """The children beside `name` that differ from it in their number only, such as proj2 beside proj1."""
+    base = re.sub(r"\d+$", "", leaf(name))
+    if base != leaf(name):
+        yield from (child for key, child in around.named_children() if re.sub(r"\d+$", "", key) == base)
+
+
+def _last_width(module: Any) -> int | None:
+    """The width that the last layer with a matrix gives out."""
+    import torch
+
+    found = None
+    for inner in module.modules():
+        if isinstance(inner, torch.nn.Linear):
+            found = int(inner.out_features)
+        elif isinstance(inner, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
+            found = int(inner.out_channels)
+    return found
 
 
 def _in_stack(name: str, outer: Label | None) -> bool:
     """Whether the module lies in a numbered layer of the component."""
     inside = name[len(outer.root) + 1 :] if outer and outer.root else name
     return any(part.isdigit() for part in inside.split("."))
-
-
-def _leaf(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def a(kind: str) -> str:
-    """A class with its article."""
-    return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
-
-
-def _tokens(text: str) -> set[str]:
-    """`vision_tower`, `VisionTower` -> {"vision", "tower"}."""
-    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", text)}
-
-
-def _first(table: tuple[tuple[Component, frozenset[str]], ...], tokens: set[str]) -> Component | None:
-    return next((component for component, words in table if words & tokens), None)
-
-
-def _by_tokens(text: str) -> Component | None:
-    """The one component that the words of a name speak of."""
-    found = [component for component, words in _WORDS if words & _tokens(text)]
-    return found[0] if len(found) == 1 else None

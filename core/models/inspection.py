@@ -23,6 +23,7 @@ from typing import Any
 from core.errors import InspectionError, SourceError, SpecError
 from core.models.classes import named_class, read_config
 from core.models.components import LABELS_VERSION, component_labels
+from core.models.evidence import output_embedding
 from core.models.reach import reached_by_name, unreachable
 from core.models.repository import clip, is_commit
 from core.models.roles import Chain, chain, layer_of, role_of
@@ -146,7 +147,7 @@ def _modules(model: Any) -> Iterator[Module]:
     """Every module that holds parameters of its own, in the order of the model."""
     labels = component_labels(model)
     modules = dict(model.named_modules())
-    head = _output_embedding(model)
+    head = output_embedding(model)
     holders: dict[int, str] = {}
     for name, module in modules.items():
         own = dict(module.named_parameters(recurse=False))
@@ -171,7 +172,7 @@ def _modules(model: Any) -> Iterator[Module]:
             params=params,
             adaptable=blocked is None,
             reason=f"{label.reason(name)}. {role}: {role_why}." + (f" Not adaptable: {blocked}." if blocked else ""),
-            confidence="low" if label.guess else "high",
+            confidence=label.confidence,
             root=label.root,
             parameters=parameters,
         )
@@ -183,7 +184,7 @@ def _parameters(own: dict[str, Any], around: Chain, component: Component, role: 
         Parameter(
             name,
             tuple(map(int, parameter.shape)),
-            reached_by_name(around, parameter, component, role),
+            reached_by_name(around, name, parameter, component, role),
             transposed and parameter.dim() == 3,
         )
         for name, parameter in own.items()
@@ -195,13 +196,6 @@ def _shape(module: Any, own: dict[str, Any]) -> tuple[int, ...]:
     weight = own.get("weight")
     shape = tuple(int(size) for size in (next(iter(own.values())) if weight is None else weight).shape)
     return shape[::-1] if type(module).__name__ == "Conv1D" else shape  # GPT-2's layer stores inputs first
-
-
-def _output_embedding(model: Any) -> Any:
-    try:
-        return model.get_output_embeddings()
-    except (NotImplementedError, AttributeError):
-        return None
 
 
 def _refuse_one_sense(made: Inspection) -> None:

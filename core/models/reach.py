@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from core.models.roles import Chain, is_router
+from core.models.usage import own_matrices
 from core.spec import Component, Role
 
 _QUANTIZER = re.compile(r"VQ|VectorQuant")
@@ -44,24 +45,16 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
     return _bypassed(around)
 
 
-def reached_by_name(around: Chain, parameter: Any, component: Component, role: Role) -> bool:
+def reached_by_name(around: Chain, name: str, parameter: Any, component: Component, role: Role) -> bool:
     """Whether LoRA reaches a parameter of the chain's first module by the parameter's own name.
 
-    So are experts that are fused into one tensor (E, a, b), and a projector's matrix that is no layer's weight.
+    So are experts that are fused into one tensor (E, a, b), and a projector's matrix that is no layer's weight; not
+    rows of learned queries or tables of positions, which nothing is multiplied by.
     """
-    import torch
-
-    _, module = around[0]
-    if type(module).__module__.startswith("torch.nn") or is_router(around):
+    owner, module = around[0]
+    if role != "mlp" or not owner or is_router(around) or name not in own_matrices(module):
         return False
-    if parameter.dim() == 3:
-        return role == "mlp"
-    return component == "projector" and role != "norm" and parameter.dim() == 2 and _is_matrix(parameter, torch)
-
-
-def _is_matrix(parameter: Any, torch: Any) -> bool:
-    """Not a row of learned queries or a table of positions, whose first size is a length."""
-    return isinstance(parameter, torch.nn.Parameter) and min(parameter.shape) > 1
+    return parameter.dim() == 3 or (component == "projector" and parameter.dim() == 2)
 
 
 def _bypassed(around: Chain) -> str | None:

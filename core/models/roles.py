@@ -9,19 +9,22 @@ What it does not do: say which component a module belongs to (`components.py`), 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from core.models.components import a
+from core.models.usage import own_matrices
+from core.models.words import a
 from core.spec import Component, Role
 
 _CLASSES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("norm", re.compile(r"Norm(Zero|Single|Continuous)?$")),
     ("head", re.compile(r"LMHead$|PredictionHead")),
     ("attention", re.compile(r"Attention|Attn|DeltaNet|Mamba2?Mixer|Mamba2?$|ShortConv|SSM|SelfOutput$")),
     (
         "mlp",
-        re.compile(r"MLP|Mlp|FeedForward|FFN|LayerFF|Intermediate$|Experts?|M[oO]E$|MoeBlock|Act(Dense)?$|Output$"),
+        re.compile(
+            r"MLP|Mlp|FeedForward|FFN|LayerFF|Intermediate$|Experts?|M[oO]E$|MoeBlock|Dense\w*Act(Dense)?$|Output$"
+        ),
     ),
     ("embedding", re.compile(r"Embed")),
 )
@@ -32,16 +35,23 @@ _WHOLE_LAYER = re.compile(
 """Classes that hold more than the thing which their name speaks of."""
 _MLP_BLOCK = re.compile(r"(MLP|Mlp|FeedForward|M[oO][eE])(Block|Layer)$")
 _NAMES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("norm", re.compile(r"(^|_)norms?\d*$")),
     ("head", re.compile(r"^(lm_head|output_projection|score|classifier)$")),
     (
         "mlp",
         re.compile(
-            r"^(mlp|ffn|ff|feed_?forward|(linear_)?fc\d*|fc_(in|out)|(up|gate|down)_proj|wi(_\d)?|intermediate)$"
+            r"^(mlp|ffn|ff|feed_?forward|(linear_)?fc\d*|fc_(in|out)|(up|gate|down)_proj|wi(_\d)?|intermediate|"
+            r"(linear|dense)_?\d+)$"
         ),
     ),
     ("attention", re.compile(r"(^|_)(attn|attention|crossattention)($|_)|^[qkvo]_proj$|^qkv$")),
-    ("embedding", re.compile(r"embed|^wte$|^wpe$|^patch_")),
+    ("embedding", re.compile(r"^(?!.*(?<!patch_embed_)(?<!patch_)proj).*embed|^wte$|^wpe$|^patch_")),
 )
+_LAST: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("head", re.compile(r"(^|_)heads?($|_)")),
+    ("mlp", re.compile(r"(^|_)(proj|projections?|transform|transformation)($|_)")),
+)
+"""Names that say what a linear layer does, where nothing else around it does."""
 _CONTAINERS: dict[str, Role] = {"mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp", "attn": "attention"}
 _NORM_CLASS = re.compile(r"Norm")
 _ROUTER_CLASS = re.compile(r"Router|TopK")
@@ -74,9 +84,13 @@ def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, s
         return "embedding", f"its class is {kind}"
     if is_router(around):
         return "other", "it is a router: it chooses experts"
-    found = _by_class(around) or _by_name(around)
-    if component == "projector" and isinstance(module, torch.nn.Linear) and (found is None or found[0] != "attention"):
-        return "mlp", "it is a linear layer of the projector, outside of attention"
+    found = _by_class(around) or _by_name(around, _NAMES)
+    if isinstance(module, torch.nn.Linear):
+        if component == "projector" and (found is None or found[0] not in ("attention", "norm")):
+            return "mlp", "it is a linear layer of the projector, outside of attention"
+        found = found or _by_name(around[:2], _LAST)
+    if component == "projector" and own_matrices(module):
+        return "mlp", "it multiplies by a matrix of its own"
     return found or ("other", "neither its class nor its name says what it does")
 
 
@@ -108,18 +122,32 @@ def _by_class(around: Chain) -> tuple[Role, str] | None:
         if _WHOLE_LAYER.search(kind) and not _MLP_BLOCK.search(kind) and not kind.endswith("LMHead"):
             continue
         for role, words in _CLASSES:
-            if words.search(kind):
+            if words.search(kind) and not (role == "embedding" and _holds_more(around, module)):
                 return role, f"it {'is' if module is around[0][1] else 'lies in'} {a(kind)}"
     return None
 
 
-def _by_name(around: Chain) -> tuple[Role, str] | None:
-    for leaf in _leaves(around):
-        for role, words in _NAMES:
-            if words.search(leaf):
+def _holds_more(around: Chain, embedding: Any) -> bool:
+    """Whether a class that says embedding holds a numbered stack, or is part of an attention: then it is more."""
+    if any(type(inner).__name__ == "ModuleList" for inner in embedding.modules()):
+        return True
+    outer = next(index for index, (_, module) in enumerate(around) if module is embedding)
+    return any("Attention" in type(module).__name__ for _, module in around[outer + 1 : outer + 3])
+
+
+def _by_name(around: Chain, table: tuple[tuple[Role, re.Pattern[str]], ...]) -> tuple[Role, str] | None:
+    for name, module in around:
+        leaf = name.rpartition(".")[2]
+        for role, words in table:
+            if not words.search(leaf) or (role == "mlp" and module is around[0][1] and _is_convolution(module)):
+                continue
+            if role != "embedding" or module is around[0][1] or not _holds_more(around, module):
                 return role, f"the name “{leaf}” is usual for it"
     return None
 
 
-def _leaves(around: Chain) -> Iterator[str]:
-    return (name.rpartition(".")[2] for name, _ in around if name)
+def _is_convolution(module: Any) -> bool:
+    """GPT-2's Conv1D, which is a linear layer, is none."""
+    import torch
+
+    return isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d))

@@ -94,12 +94,14 @@ FIELDS: dict[str, dict[str, Any]] = {
             "model_args": {"embed_dim": 1024},
         }
     },
-    "qwen3_omni_moe": {"talker_config": {"text_config": {"shared_expert_intermediate_size": 768}}},
+    "qwen3_omni_moe": {
+        "talker_config": {"spatial_merge_size": 2, "text_config": {"shared_expert_intermediate_size": 768}}
+    },
     "qwen4_exp": {
         "text_config": {
             "indexer_n_heads": 4,
             "indexer_kv_heads": 1,
-            "indexer_head_dim": 128,
+            "indexer_head_dim": 256,
             "indexer_budget": 2048,
             "indexer_compress_ratio": 64,
         }

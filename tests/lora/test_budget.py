@@ -88,7 +88,8 @@ def test_counts_equal_pefts_and_touch_only_what_was_chosen(family, targets):
     assert sum(cost.by_component.values()) == cost.trainable
     assert cost.percent == pytest.approx(100 * trainable / made.total_params)
     touched = {name.split(".lora_")[0] for name, value in model.named_parameters() if value.requires_grad}
-    assert touched == {f"base_model.model.{name}" for name in plan.target_modules}
+    owners = {name.rpartition(".")[0] for name in plan.target_parameters}
+    assert touched == {f"base_model.model.{name}" for name in {*plan.target_modules, *owners}}
 
 
 @pytest.mark.parametrize("rank", [1, 8, 300])
