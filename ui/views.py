@@ -15,17 +15,14 @@ from core.errors import PlanError
 from core.job_files import ADAPTER, WEIGHTS
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
-from core.lora.presets import PRESETS, USUAL, preset_cells
-from core.spec import Inspection, Module, Plan, Source, Spec, Status, to_dict
+from core.lora.presets import PRESETS, TASKS, USUAL, preset_cells, preset_of_data, usual_cells
+from core.lora.priorities import priorities
+from core.spec import Inspection, Module, Recipe, Source, Spec, Status, to_dict
 from ui import words
 from ui.studio import key_of
 
-DEFAULTS = {"rank": Plan.rank, "alpha": Plan.alpha}
+DEFAULTS = to_dict(Recipe())
 SAMPLES = 4
-SUGGESTED = {"digits": USUAL, "outline": USUAL, "house-format": "language", "emoji": "language"}
-"""The preset that did well on each demo set: new pictures need vision, new words and formats need language. Measured
-with rank 8, learning rate 3e-3, 180 steps: digits 31.5 -> 95% with everything and 73% with language alone; emoji 44%
-with language alone and 12.5%, less than guessing, with everything."""
 EASIEST_FIRST = ("digits", "outline", "house-format", "emoji")
 DEMO_LABEL = "Demo VLM"
 
@@ -69,7 +66,7 @@ def _card(dataset: Dataset) -> dict[str, Any]:
         "train": len(dataset.train),
         "heldout": len(dataset.heldout),
         "majority": dataset.majority,
-        "preset": SUGGESTED.get(dataset.name, USUAL),
+        "preset": suggested.name if (suggested := preset_of_data(dataset.name)) else USUAL,
         "samples": _different(dataset),
     }
 
@@ -83,7 +80,7 @@ def _different(dataset: Dataset) -> list[dict[str, str]]:
 
 def inspection(value: Inspection) -> dict[str, Any]:
     """A module tree as rows, to keep it small, and the presets as they fall on this model."""
-    presets = [{"name": p.name, "title": p.title, "why": p.why, "cells": list(preset_cells(value, p))} for p in PRESETS]
+    presets = [{**_titled(p), "cells": list(preset_cells(value, p))} for p in PRESETS]
     return {
         "key": key_of(value),
         "label": model_label(value.source),
@@ -91,12 +88,19 @@ def inspection(value: Inspection) -> dict[str, Any]:
         "model_class": value.model_class,
         "total_params": value.total_params,
         "modules": [
-            [*_label(m), m.confidence, m.root, [[p.name, p.shape, p.adaptable] for p in m.parameters]]
+            [*_label(m), m.confidence, m.root, [[p.name, p.shape, p.adaptable, p.transposed] for p in m.parameters]]
             for m in value.modules
         ],
         "presets": presets,
-        "default_preset": USUAL,
+        "tasks": [{**_titled(task), "missing": not preset_cells(value, task)} for task in TASKS],
+        "priorities": [{**_titled(each), "missing": not each.selection.cells} for each in priorities(value)],
+        "default_cells": list(usual_cells(value)),
     }
+
+
+def _titled(choice: Any) -> dict[str, str]:
+    """What a preset, a task or a priority is called, and why one takes it."""
+    return {"name": choice.name, "title": choice.title, "why": choice.why}
 
 
 def _label(m: Module) -> tuple[Any, ...]:

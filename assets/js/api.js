@@ -1,4 +1,5 @@
-// Reading from the studio's own routes. What a person does goes through Gradio's events; these only read.
+// Reading from the studio's own routes. What a person does that changes something goes through Gradio's events; these
+// only read, or have something worked out.
 
 const ROOT = new URL("studio/", document.baseURI);
 
@@ -7,13 +8,20 @@ export const url = (path) => new URL(path, ROOT).href;
 // The address of a picture below a path; its name is a person's own and may hold any sign.
 export const pictureUrl = (path, name) => url(`${path}/${name.split("/").map(encodeURIComponent).join("/")}`);
 
-// Raises an error with the server's sentence and `status`; without `status` when the server did not answer.
-export async function getJson(path) {
-  const answer = await fetch(url(path), { credentials: "same-origin" });
+async function answered(asking) {
+  const answer = await asking;
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) throw Object.assign(new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`), { status: answer.status });
   return data;
 }
+
+// Raises an error with the server's sentence and `status`; without `status` when the server did not answer.
+export const getJson = (path) => answered(fetch(url(path), { credentials: "same-origin" }));
+
+// Has the server work something out from what was chosen; raises like `getJson`.
+export const postJson = (path, body, signal) => answered(fetch(url(path), {
+  method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal,
+}));
 
 let script = null;
 

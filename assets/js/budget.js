@@ -1,9 +1,10 @@
 // The budget, in sight on every step, with the one button that goes on.
 
-import { state, subscribe } from "./store.js";
+import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
-import { currentBudget } from "./model.js";
-import { COMPONENT_SHORT, NEXT } from "./words.js";
+import { confirmation, currentBudget, guessesTrained, isConfirmed } from "./choice.js";
+import { refused } from "./advice.js";
+import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
 import { bytes, count, percent } from "./format.js";
 import { goTo } from "./steps.js";
 import { isRunning } from "./run.js";
@@ -15,7 +16,7 @@ function actions(budget) {
   const result = !running && state.run?.status?.after && state.step === "train";
   const again = state.step === "result" && Boolean(state.run);
   const start = running ? "Training…" : state.starting ? "Starting…" : again ? "Train again" : "Start training";
-  const blocked = running || state.starting || !budget?.trainable || !state.dataset;
+  const blocked = running || state.starting || !budget?.trainable || !state.dataset || !isConfirmed() || refused();
   return html`<div class="actions">
     ${result && html`<button class="primary" data-go="result" data-key="go">See the result</button>`}
     ${seeRun ? html`<button class="primary" data-go="train" data-key="go">Watch it train</button>`
@@ -26,7 +27,16 @@ function actions(budget) {
 function message(budget) {
   if (state.startError) return html`<div class="note bad" role="alert"><b>Not started</b>${state.startError}</div>`;
   if (budget && !budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
-  return "";
+  if (refused()) return html`<div class="note bad" role="alert"><b>This cannot be trained</b>${refused()}</div>`;
+  return confirming();
+}
+
+// A plan that trains guessed parts is not started before the person has said that it is meant.
+function confirming() {
+  const guessed = guessesTrained();
+  if (!guessed.length) return "";
+  return html`<div class="note"><b>Guessed parts would be trained</b><span class="mono">${guessed.slice(0, 3).map(({ root }) => root).join(", ")}${guessed.length > 3 && ` and ${guessed.length - 3} more`}</span>
+    <label class="confirm"><input type="checkbox" id="confirm" data-key="confirm" ${isConfirmed() ? html`checked` : ""}> ${CONFIRM_GUESSES}</label></div>`;
 }
 
 function body(budget) {
@@ -38,15 +48,16 @@ function body(budget) {
     <div class="bar" aria-hidden="true">${parts.map(([name, n]) => html`<i data-component="${name}" style="width:${budget.trainable ? (100 * n) / budget.trainable : 0}%"></i>`)}</div>
     <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
       ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}
-      <tr><th scope="row">modules</th><td>${count(budget.chosen.length)}</td></tr>
+      <tr><th scope="row">modules</th><td>${count(budget.modules)}</td></tr>
       <tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
-    ${message(budget)}${actions(budget)}</div>`;
+    <div class="messages">${message(budget)}</div>${actions(budget)}</div>`;
 }
 
 export function mountBudget(element) {
   element.addEventListener("click", (event) => {
     const go = event.target.closest("[data-go]");
     if (go) return goTo(go.dataset.go);
+    if (event.target.id === "confirm") return update({ confirmed: event.target.checked ? confirmation() : null });
     if (event.target.closest("#start")) document.querySelector("#start-event").click();
   });
   // One live region that stays: a reader hears the new count, however the card is drawn.

@@ -4,7 +4,7 @@ import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { pictureUrl } from "./api.js";
 import { count, percent } from "./format.js";
-import { activePreset } from "./model.js";
+import { activePreset, select } from "./choice.js";
 
 export const datasetTitle = (name) => state.home?.datasets.find((set) => set.name === name)?.title;
 
@@ -30,9 +30,9 @@ export function mountData(element) {
 // Until the person has chosen what learns, the preset that suits the data is taken; a choice of theirs is left alone.
 export function chooseDataset(name) {
   update({ dataset: name });
-  const untouched = !state.preset && !state.include.length && !state.exclude.length && activePreset();
+  const untouched = !state.preset && !state.task && !state.priority && activePreset();
   const suggested = state.model?.presets.find((preset) => preset.name === suggestion(name));
-  if (untouched && suggested?.cells.length) update({ cells: [...suggested.cells] });
+  if (untouched && suggested?.cells.length) select({ cells: [...suggested.cells] });
 }
 
 const suggestion = (name) => state.home.datasets.find((set) => set.name === name)?.preset;

@@ -19,14 +19,15 @@ export function html(strings, ...values) {
   return new Safe(strings.reduce((text, part, i) => text + part + (i < values.length ? render(values[i]) : ""), ""));
 }
 
-let pressed = false;
+let pressed = null;
 const waiting = new Map();
 
 // A button that is replaced between press and release swallows the click: while one is held down, drawing waits.
-window.addEventListener("pointerdown", () => (pressed = true), true);
+// While a slider is dragged, only what it stands in waits: the count follows the hand.
+window.addEventListener("pointerdown", (event) => (pressed = event.target), true);
 for (const end of ["pointerup", "pointercancel"]) {
   window.addEventListener(end, () => {
-    pressed = false;
+    pressed = null;
     setTimeout(() => [...waiting].forEach(([element, text]) => put(element, text))); // after the click
   }, true);
 }
@@ -34,12 +35,15 @@ for (const end of ["pointerup", "pointercancel"]) {
 // Draws a template into an element, only when it changed, and gives the focus back to the element with the same data-key.
 export function draw(element, template) {
   const text = render(template);
-  if (pressed && element.drawn !== undefined) {
+  if (pressed && element.drawn !== undefined && (pressed.type !== "range" || element.contains(pressed))) {
     waiting.set(element, text);
     return false;
   }
   return put(element, text);
 }
+
+// The same at once, for what is no button and follows a slider that is being dragged.
+export const drawNow = (element, template) => put(element, render(template));
 
 function put(element, text) {
   waiting.delete(element);

@@ -1,8 +1,10 @@
 // Puts the moving parts of the page into the places that Gradio has laid out, and opens where the person left off.
 
-import { recall, state, subscribe, update } from "./store.js";
+import { NOTHING_SELECTED, recall, state, subscribe, update } from "./store.js";
 import { getJson } from "./api.js";
-import { readInspection, selectionForServer } from "./model.js";
+import { choiceForServer } from "./choice.js";
+import { readForm } from "./form.js";
+import { labelled, readInspection } from "./model.js";
 import { draw, html } from "./html.js";
 import { goTo, mountSteps } from "./steps.js";
 import { mountModelPicture, mountSwitchboard } from "./switchboard.js";
@@ -43,10 +45,12 @@ export function mount(place, element) {
 
 async function openModel(key) {
   const data = await getJson(`inspections/${key}`);
-  const model = readInspection(data);
-  const same = state.modelKey === key && state.cells;
-  const preset = model.presets.find((each) => each.name === data.default_preset) ?? model.presets[0];
-  update({ model, modelKey: key, modelError: null, ...(same ? {} : { cells: [...preset.cells], include: [], exclude: [] }) });
+  const inspected = readInspection(data);
+  const same = state.modelKey === key && state.selection;
+  const selection = same ? state.selection : { ...NOTHING_SELECTED, cells: data.default_cells };
+  const recipe = same ? state.recipe : { ...state.recipe, components: {} };
+  const fresh = same ? {} : { task: null, priority: null, confirmed: null, undo: null, advice: null };
+  update({ inspected, model: labelled(inspected, selection.relabels), modelKey: key, modelError: null, selection, recipe, ...fresh });
   if (key !== state.formKey) document.querySelector("#usual-event").click(); // the settings that suit this model
   state.formKey = key;
 }
@@ -83,7 +87,9 @@ document.addEventListener("click", (event) => !event.target.closest("#start") &&
 // What Gradio's events call from ui/: plain functions of plain values.
 window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
-  selection: () => JSON.stringify({ ...selectionForServer(), ticket: state.ticket }),
+  choice: () => JSON.stringify({ ...choiceForServer(), ticket: state.ticket }),
+  readForm,
+  form: () => state.form,
   modelKey: () => state.modelKey,
   job: () => state.job,
   stop: () => JSON.stringify({ job: state.job, force: state.force }),
@@ -104,7 +110,7 @@ async function begin() {
   const home = await getJson("home");
   const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
   state.formKey = home.model_key; // the form begins with what suits the demo
-  update({ home, dataset, ...(kept.rank ? {} : home.defaults) });
+  update({ home, dataset, recipe: kept.recipe ?? home.defaults });
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
   if (job) watch(job);
   if (home.running && !kept.step) update({ step: "train" });

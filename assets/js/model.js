@@ -1,24 +1,47 @@
-// The inspection in hand, made ready for drawing and counting, and the selection on it.
+// The inspection in hand, made ready for drawing and counting: its modules, its parts, and the person's own labels.
 
-import { state, update } from "./store.js";
 import { COMPONENTS } from "./words.js";
-import { budget, isSelected } from "./count.js";
 
-const ROLES = ["attention", "mlp", "embedding", "head", "norm", "other"];
+export const ROLES = ["attention", "mlp", "experts", "other", "embedding", "head", "norm"];
 
-// The server sends modules as rows to keep the file small; see ui/routes.py.
+// The server sends modules as rows to keep the file small; see ui/views.py.
 export function readInspection(data) {
   const modules = data.modules.map((row) => {
     const [name, kind, shape, component, role, layer, params, adaptable, reason, confidence, root, own] = row;
-    const parameters = own.map(([leaf, sizes, reached]) => ({ name: leaf, shape: sizes, adaptable: reached }));
+    const parameters = own.map(([leaf, sizes, reached, transposed]) => ({ name: leaf, shape: sizes, adaptable: reached, transposed }));
     const fused = parameters.some((each) => each.adaptable && each.shape.length === 3);
-    return { name, kind, shape, component, role, layer, params, adaptable, reason, confidence, root, parameters, cell: `${component}.${fused ? "experts" : role}` };
+    return { name, kind, shape, component, role: fused ? "experts" : role, layer, params, adaptable, reason, confidence, root, parameters };
+  });
+  return {
+    key: data.key, label: data.label, source: data.source, modelClass: data.model_class, total: data.total_params,
+    modules, presets: data.presets, tasks: data.tasks, priorities: data.priorities,
+  };
+}
+
+const liesIn = (name, outer) => name === outer || name.startsWith(`${outer}.`);
+
+// Labels that the person has put right, as core/models/relabel.py does it: the innermost name decides.
+function label(module, innermost, relabels) {
+  const name = innermost.find((outer) => liesIn(module.name, outer));
+  if (name === undefined) return module;
+  const component = relabels[name];
+  if (component === module.component) return { ...module, confidence: "high" }; // the person says that a guess is right
+  const [before, ...rest] = module.reason.split(/\.(?: |$)/);
+  const said = `${component.replace("_", "-")}: you said so (before: ${before}).`;
+  return { ...module, component, confidence: "high", root: name, reason: [said, rest.join(". ")].join(" ").trim() };
+}
+
+// The model as it is drawn and counted. Each module knows its place in the grid and in the list.
+export function labelled(inspected, relabels = {}) {
+  const innermost = Object.keys(relabels).sort((a, b) => b.length - a.length);
+  const modules = inspected.modules.map((module, index) => {
+    const seen = innermost.length ? label(module, innermost, relabels) : module;
+    return { ...seen, index, cell: `${seen.component}.${seen.role}` };
   });
   const components = COMPONENTS.filter((name) => modules.some((module) => module.component === name));
   return {
-    key: data.key, label: data.label, source: data.source, modelClass: data.model_class, total: data.total_params,
-    modules, components, byName: new Map(modules.map((module) => [module.name, module])), parts: components.map((name) => part(name, modules)),
-    presets: data.presets,
+    ...inspected, modules, components, byName: new Map(modules.map((module) => [module.name, module])),
+    parts: components.map((name) => part(name, modules)), cells: new Set(modules.filter((module) => module.adaptable).map((module) => module.cell)),
   };
 }
 
@@ -30,74 +53,34 @@ function part(component, modules) {
     if (!layers.has(module.layer)) layers.set(module.layer, []);
     layers.get(module.layer).push(module);
   }
-  const roles = ROLES.filter((role) => own.some((module) => module.role === role && module.adaptable));
+  const reachable = own.filter((module) => module.adaptable);
   return {
-    component, own, roles, params: own.reduce((n, module) => n + module.params, 0),
+    component, own, roles: ROLES.filter((role) => reachable.some((module) => module.role === role)),
+    byRole: grouped(reachable),
+    params: own.reduce((n, module) => n + module.params, 0),
     layers: [...layers.entries()].sort(([a], [b]) => a - b),
   };
 }
 
-export function choice() {
-  return { cells: new Set(state.cells ?? []), include: new Set(state.include), exclude: new Set(state.exclude), rank: state.rank };
-}
-
-let cached = { signature: null, value: null };
-
-// The budget of what is chosen now; counted once per change, however many panels ask.
-export function currentBudget() {
-  if (!state.model || state.cells === null) return null;
-  const signature = [state.model.key, state.cells, state.include, state.exclude, state.rank].join("|");
-  if (cached.signature !== signature) cached = { signature, value: budget(state.model, choice()) };
-  return cached.value;
-}
-
-export const applyPreset = (preset) => update({ preset: preset.name, cells: [...preset.cells], include: [], exclude: [] });
-
-export function activePreset() {
-  if (!state.model || state.include.length || state.exclude.length || state.cells === null) return null;
-  const mine = [...state.cells].sort().join();
-  const same = state.model.presets.filter((preset) => preset.cells.length && [...preset.cells].sort().join() === mine);
-  return same.find((preset) => preset.name === state.preset) ?? same[0] ?? null;
-}
-
-// How much of a list of modules learns: "none", "all" or "some".
-export function extent(modules, chosen = choice()) {
-  const reachable = modules.filter((module) => module.adaptable);
-  const on = reachable.filter((module) => isSelected(module, chosen)).length;
-  return on === 0 ? "none" : on === reachable.length ? "all" : "some";
-}
-
-export function toggleCell(cell) {
-  const inCell = state.model.modules.filter((module) => module.cell === cell && module.adaptable);
-  const names = new Set(inCell.map((module) => module.name));
-  const cells = new Set(state.cells);
-  if (extent(inCell) === "all") cells.delete(cell);
-  else cells.add(cell);
-  update({ cells: [...cells], include: state.include.filter((name) => !names.has(name)), exclude: state.exclude.filter((name) => !names.has(name)) });
-}
-
-// Takes modules in or out one by one, keeping the lists as short as the cells allow.
-export function toggleModules(modules) {
-  const reachable = modules.filter((module) => module.adaptable);
-  if (!reachable.length) return;
-  const on = extent(reachable) !== "all";
-  const cells = new Set(state.cells);
-  const include = new Set(state.include);
-  const exclude = new Set(state.exclude);
-  for (const module of reachable) {
-    include.delete(module.name);
-    exclude.delete(module.name);
-    if (on && !cells.has(module.cell)) include.add(module.name);
-    if (!on && cells.has(module.cell)) exclude.add(module.name);
+function grouped(modules) {
+  const found = new Map();
+  for (const module of modules) {
+    if (!found.has(module.role)) found.set(module.role, []);
+    found.get(module.role).push(module);
   }
-  update({ include: [...include], exclude: [...exclude] });
+  return found;
 }
 
-// What to send at Start: the selection as core.spec.Selection reads it, and the count that the person saw.
-export function selectionForServer() {
-  return {
-    model_key: state.model.key,
-    selection: { cells: state.cells, include: state.include, exclude: state.exclude },
-    rank: state.rank, alpha: state.alpha, dataset: state.dataset, shown: currentBudget().trainable,
-  };
+export const partOf = (model, component) => model.parts.find((part) => part.component === component);
+
+// The subtrees whose labels are guesses, or where the kinds of evidence disagree, with what they hold.
+export function guesses(model) {
+  const found = new Map();
+  for (const module of model.modules) {
+    if (module.confidence !== "low") continue;
+    const root = module.root || module.name;
+    if (!found.has(root)) found.set(root, { root, component: module.component, modules: [] });
+    found.get(root).modules.push(module);
+  }
+  return [...found.values()];
 }

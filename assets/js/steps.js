@@ -2,7 +2,7 @@
 
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
-import { activePreset, currentBudget } from "./model.js";
+import { activePreset, currentBudget } from "./choice.js";
 import { COMPONENT_SHORT, STATE_NAME, STEPS } from "./words.js";
 import { percent, short } from "./format.js";
 import { datasetTitle } from "./data.js";
@@ -13,7 +13,8 @@ function chosenParts() {
   if (!budget) return "";
   const parts = Object.entries(budget.byComponent).filter(([, n]) => n).map(([name]) => COMPONENT_SHORT[name]);
   if (!parts.length) return "nothing yet";
-  return activePreset()?.title ?? parts.join(" + ");
+  const task = state.task && state.model.tasks.find((each) => each.name === state.task.name);
+  return task?.title ?? activePreset()?.title ?? parts.join(" + ");
 }
 
 function summaries() {

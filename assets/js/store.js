@@ -1,21 +1,25 @@
 // What the page knows, in one place. A panel subscribes, and draws itself anew from the state; nothing else holds state.
 // The person's choices are remembered for this tab, so that a reload finds them again.
 
-const REMEMBERED = ["step", "modelKey", "cells", "include", "exclude", "rank", "alpha", "preset", "dataset", "job"];
+const REMEMBERED = ["step", "modelKey", "selection", "recipe", "preset", "task", "priority", "form", "confirmed", "dataset", "job", "memory"];
 const KEY = "vlm-lora-studio";
+
+export const NOTHING_SELECTED = { cells: [], include: [], exclude: [], layers: {}, full: [], relabels: {} };
 
 export const state = {
   step: "model", // model | targets | data | train | result
   home: null, // what the server offers: device, presets, data sets, jobs
   modelKey: null, // config hash of the inspection in hand
-  model: null, // see model.js
+  inspected: null, // the inspection as the server made it, see model.js
+  model: null, // the same with the person's labels
   modelError: null,
-  cells: null, // array of "component.role"; null until a preset is applied
-  include: [], // single modules taken in
-  exclude: [], // single modules left out
-  rank: 8,
-  alpha: 16,
-  preset: null, // name of the preset that was pressed last: two can fall on the same cells
+  selection: null, // as core.spec.Selection; null until a preset is applied
+  recipe: null, // as core.spec.Recipe
+  preset: null, // name of the preset that was pressed last: two can fall on the same choice
+  task: null, // name of the task whose usual choice was taken, until something is changed
+  priority: null, // name of the priority that was taken, until what learns is changed
+  confirmed: null, // the guessed parts of which the person has said that they shall be trained
+  form: {}, // the settings that other panels look at, by the names of core.spec.Settings
   dataset: null,
   job: null, // id of the job in view
   run: null, // see run.js
@@ -23,6 +27,7 @@ export const state = {
   startError: null,
   runError: null, // why the job in view cannot be shown
   knobError: null,
+  undo: null, // what was chosen before a change that the page made
 };
 
 const listeners = new Set();

@@ -1,19 +1,27 @@
 // The module tree: layers that repeat are folded into one row, any row can be taken in or out, by mouse or keyboard.
+// Only the rows in sight are on the page, so that 5,000 open rows are as quick as 20.
 
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
-import { choice, extent, toggleModules } from "./model.js";
-import { added } from "./count.js";
+import { current, extent, toggleModules } from "./choice.js";
+import { FROZEN, FULL, gained } from "./count.js";
+import { about, leastSure, onAbout } from "./tree_about.js";
 import { buildTree } from "./tree_nodes.js";
 import { count, short } from "./format.js";
-import { COMPONENTS, COMPONENT_SHORT } from "./words.js";
+import { COMPONENTS, COMPONENT_SHORT, CONFIDENCE } from "./words.js";
 
-const view = { root: null, key: null, open: new Set(), search: "", onlyLearning: false, component: "", focus: null, why: null };
+const ROW = 34; // pixels, as in tree.css
+const MORE = 8; // rows drawn above and below what is in sight
 
-function matches(module, chosen) {
-  if (view.component && module.component !== view.component) return false;
-  if (view.onlyLearning && extent([module], chosen) === "none") return false;
-  return !view.search || module.name.toLowerCase().includes(view.search) || module.kind.toLowerCase().includes(view.search);
+const view = { root: null, model: null, rows: [], byId: new Map(), open: null, search: "", onlyLearning: false, component: "", focus: null, about: null, aboutHeight: 0 };
+
+// The modules that the search, the component and "only what learns" leave, or null for all of them.
+function narrowedTo({ status }) {
+  const { search, component, onlyLearning } = view;
+  if (!search && !component && !onlyLearning) return null;
+  const matches = (module) => (!component || module.component === component) && (!onlyLearning || status[module.index] !== FROZEN)
+    && (!search || module.name.toLowerCase().includes(search) || module.kind.toLowerCase().includes(search));
+  return new Set(state.model.modules.filter(matches));
 }
 
 // What is open at first: the way down to the repeated layers, which stay folded.
@@ -29,126 +37,168 @@ function openAtFirst(root) {
 }
 
 // Rows in view, depth first. While searching, everything on the way to a match is open.
-function visibleRows(chosen) {
-  const narrowed = view.search || view.onlyLearning || view.component;
+function visibleRows(matching) {
   const rows = [];
-  const walk = (node, depth) => {
-    if (narrowed && !node.modules.some((module) => matches(module, chosen))) return;
+  const walk = (node, depth, parent, place, siblings) => {
     const isOpen = node.children.length > 0 && (view.open.has(node.id) || (Boolean(view.search) && !node.each));
-    rows.push({ node, depth, isOpen });
-    if (isOpen) for (const child of node.children) walk(child, depth + 1);
+    const at = rows.push({ node, depth, isOpen, parent, place, siblings }) - 1;
+    if (isOpen) walkAll(node.children, depth + 1, at);
   };
-  for (const child of view.root.children) walk(child, 0);
+  const walkAll = (nodes, depth, parent) => {
+    const shown = matching ? nodes.filter((node) => node.modules.some((module) => matching.has(module))) : nodes;
+    shown.forEach((node, place) => walk(node, depth, parent, place, shown.length));
+  };
+  walkAll(view.root.children, 0, null);
   return rows;
 }
 
 const CHECKED = { none: "false", some: "mixed", all: "true" };
 
 // While the list is narrowed, a row stands for the modules that match, and a click on its box takes in no others.
-const inView = (node, chosen) => node.modules.filter((module) => matches(module, chosen));
+const inView = (node) => (view.matching ? node.modules.filter((module) => view.matching.has(module)) : node.modules);
 
-function row({ node, depth, isOpen }, chosen) {
-  const shown = inView(node, chosen);
-  const reachable = shown.filter((module) => module.adaptable);
-  const on = extent(shown, chosen);
-  const chosenModules = on === "none" ? [] : reachable.filter((module) => extent([module], chosen) === "all");
-  const gained = chosenModules.reduce((n, module) => n + added(module, state.rank), 0);
-  const first = node.modules[0];
-  const params = shown.reduce((n, module) => n + module.params, 0);
-  const fold = node.children.length ? (isOpen ? "▾" : "▸") : "";
-  const what = node.children.length ? node.kind : first.shape.length ? `${node.kind} ${first.shape.join("×")}` : node.kind;
-  return html`<div class="tree-row ${!reachable.length && "fixed"}" role="treeitem" tabindex="${view.focus === node.id ? 0 : -1}" data-id="${node.id}" data-key="row-${node.id}"
-    data-component="${node.component}" aria-level="${depth + 1}" aria-checked="${CHECKED[on]}" ${node.children.length ? html`aria-expanded="${String(isOpen)}"` : ""}
-    aria-label="${node.label}${node.times > 1 ? `, ${node.times} times` : ""}, ${COMPONENT_SHORT[node.component]}, ${reachable.length ? { none: "frozen", some: "partly learns", all: "learns" }[on] : "LoRA cannot reach it"}" style="--depth:${depth}">
-    <span class="name"><span class="fold" aria-hidden="true">${fold}</span><span class="box" aria-hidden="true"></span><span class="dot" aria-hidden="true"></span><b>${node.label}</b>${node.times > 1 && html`<span class="times">×${node.times}</span>`}</span>
-    <span class="cell" title="${what}">${what}</span><span class="cell">${short(params)}</span>
-    <span class="cell ${gained && "plus"}">${gained ? `+${count(gained)}` : reachable.length ? "frozen" : "–"}</span>
-    <span class="ask" title="Why this label?" aria-hidden="true">?</span>
-    ${view.why === node.id && html`<span class="tree-why">${why(node)}</span>`}</div>`;
+function learns(shown, { status }) {
+  const sum = shown.reduce((n, module) => n + gained(module, status[module.index], state.recipe), 0);
+  const full = shown.filter((module) => status[module.index] === FULL).length;
+  return { sum, full: full > 0 && full === shown.filter((module) => status[module.index] !== FROZEN).length };
 }
 
-function why(node) {
-  const reasons = new Map();
-  for (const module of node.modules) {
-    const line = module.reason;
-    reasons.set(line, (reasons.get(line) ?? 0) + 1);
-  }
-  const lines = [...reasons.entries()].slice(0, 4).map(([line, n]) => html`${node.modules.length > 1 ? `${n} × ` : ""}${line}<br>`);
-  return html`${lines}${reasons.size > 4 && `and ${reasons.size - 4} more reasons, on the rows below`}`;
+function row({ node, depth, isOpen, place, siblings }) {
+  const shown = inView(node);
+  const reachable = shown.some((module) => module.adaptable);
+  const on = extent(shown);
+  const { sum, full } = learns(shown, current());
+  const [first] = node.modules;
+  const params = shown.reduce((n, module) => n + module.params, 0);
+  const sure = leastSure(shown);
+  const what = node.children.length || !first.shape.length ? node.kind : `${node.kind} ${first.shape.join("×")}`;
+  const how = on === "none" ? (reachable ? "frozen" : "LoRA cannot reach it") : full ? "learns in full" : on === "some" ? "partly learns" : "learns";
+  const open = view.about === node.id;
+  return html`<div class="tree-row ${!reachable && on === "none" && "fixed"} ${open && "asked"}" role="treeitem" tabindex="${view.focus === node.id ? 0 : -1}" data-id="${node.id}" data-key="row-${node.id}"
+    data-component="${node.component}" aria-level="${depth + 1}" aria-posinset="${place + 1}" aria-setsize="${siblings}" aria-checked="${CHECKED[on]}" ${node.children.length ? html`aria-expanded="${String(isOpen)}"` : ""}
+    aria-label="${node.label}${node.times > 1 ? `, ${node.times} times` : ""}, ${COMPONENT_SHORT[node.component]}${sure === "low" ? ` (${CONFIDENCE.low[1]})` : ""}, ${how}" style="--depth:${depth}">
+    <span class="name" title="${node.label}"><span class="fold" aria-hidden="true">${node.children.length ? (isOpen ? "▾" : "▸") : ""}</span><span class="box" aria-hidden="true"></span><span class="dot" aria-hidden="true"></span><b>${node.label}</b>${node.times > 1 && html`<span class="times">×${node.times}</span>`}${sure === "low" && html`<span class="unsure" title="${CONFIDENCE.low[1]}" aria-hidden="true">${CONFIDENCE.low[0]}</span>`}</span>
+    <span class="cell" title="${what}">${what}</span><span class="cell">${short(params)}</span>
+    <span class="cell ${sum && "plus"}">${sum ? `${full ? "full " : "+"}${count(sum)}` : reachable ? "frozen" : "–"}</span>
+    <span class="ask" title="Why this label? And more" aria-hidden="true">?</span></div>
+    ${open && html`<div class="tree-about" data-component="${node.component}" style="--depth:${depth}">${about(node, shown)}</div>`}`;
 }
 
 function tools() {
   const has = COMPONENTS.filter((name) => state.model.components.includes(name));
   return html`<div class="cap"><strong>Every module</strong><span class="tree-tools">
     <input type="search" data-key="tree-search" placeholder="search a name or class" aria-label="Search modules">
-    <select data-key="tree-component" aria-label="Component"><option value="">all components</option>${has.map((name) => html`<option value="${name}" ${view.component === name ? html`selected` : ""}>${COMPONENT_SHORT[name]}</option>`)}</select>
-    <button data-learning data-key="tree-learning" aria-pressed="${String(view.onlyLearning)}">${view.onlyLearning ? "✓ " : ""}only what learns</button></span></div>`;
+    <select data-key="tree-component" data-filter aria-label="Component"><option value="">all components</option>${has.map((name) => html`<option value="${name}" ${view.component === name ? html`selected` : ""}>${COMPONENT_SHORT[name]}</option>`)}</select>
+    <button data-learning data-key="tree-learning" aria-pressed="${String(view.onlyLearning)}">${view.onlyLearning ? "✓ " : ""}only what learns</button></span></div>
+    <div class="tree-head" aria-hidden="true"><span>Tick a box to take modules in or out; “?” says why they are labelled so</span><span>class and shape</span><span>size</span><span>learns</span><span></span></div>`;
 }
 
+const SHELL = '<div class="card"><div class="tools"></div><div class="tree" role="tree" aria-label="Module tree" aria-multiselectable="true"><div class="above"></div><div class="rows"></div><div class="below"></div></div></div>';
+
+// Works out the rows anew, after a change of what is chosen or of what is looked at.
 function redraw(element) {
-  if (!state.model) return draw(element, "");
-  if (view.key !== state.model.key) Object.assign(view, { key: state.model.key, root: buildTree(state.model.modules), open: null, focus: null, why: null });
-  view.open ??= openAtFirst(view.root);
-  const chosen = choice();
-  const rows = visibleRows(chosen);
-  if (!rows.some(({ node }) => node.id === view.focus)) view.focus = rows[0]?.node.id ?? null;
-  if (!element.querySelector(".tree")) element.innerHTML = '<div class="card"><div class="tools"></div><div class="body"></div></div>';
+  if (state.step !== "targets" || !current()) return;
+  if (view.model !== state.model) adopt(state.model);
+  view.matching = narrowedTo(current());
+  view.rows = visibleRows(view.matching);
+  if (!view.rows.some(({ node }) => node.id === view.focus)) view.focus = view.rows[0]?.node.id ?? null;
+  if (!element.querySelector(".tree")) {
+    element.innerHTML = SHELL;
+    element.querySelector(".tree").addEventListener("scroll", () => paint(element), { passive: true });
+  }
   if (draw(element.querySelector(".tools"), tools())) element.querySelector("input[type=search]").value = view.search;
-  const top = element.querySelector(".tree")?.scrollTop ?? 0;
-  draw(element.querySelector(".body"), html`<div class="tree-head" aria-hidden="true"><span>Tick a box to take modules in or out; “?” says why they are labelled so</span><span>class and shape</span><span>size</span><span>learns</span><span></span></div>
-    <div class="tree" role="tree" aria-label="Module tree" aria-multiselectable="true">${rows.length ? rows.map((each) => row(each, chosen)) : html`<p class="empty">Nothing here is called “${view.search}”${view.onlyLearning && " and learns"}.</p>`}</div>`);
-  element.querySelector(".tree").scrollTop = top;
-  return true;
+  paint(element);
 }
 
-const find = (id, node = view.root) => (node.id === id ? node : node.children.map((child) => find(id, child)).find(Boolean));
+// Another model begins with its own open rows; another label on the same model keeps what was open.
+function adopt(model) {
+  const root = buildTree(model.modules);
+  const byId = new Map();
+  const walk = (node) => {
+    byId.set(node.id, node);
+    node.children.forEach(walk);
+  };
+  walk(root);
+  const same = view.model?.key === model.key;
+  Object.assign(view, { model, root, byId, open: same ? view.open : openAtFirst(root) }, same ? {} : { focus: null, about: null });
+}
+
+// Draws the rows in sight; those before and after are only as much space as they take.
+function paint(element) {
+  const box = element.querySelector(".tree");
+  const { rows } = view;
+  const asked = rows.findIndex(({ node }) => node.id === view.about);
+  const extra = asked < 0 ? 0 : view.aboutHeight;
+  const top = (i) => i * ROW + (asked >= 0 && i > asked ? extra : 0);
+  const at = (y) => Math.floor(asked >= 0 && y > top(asked) + ROW ? Math.max(asked, (y - extra) / ROW) : y / ROW);
+  const first = Math.max(0, at(box.scrollTop) - MORE);
+  const last = Math.min(rows.length, at(box.scrollTop + (box.clientHeight || 560)) + MORE + 1);
+  box.firstChild.style.height = `${top(first)}px`;
+  box.lastChild.style.height = `${rows.length * ROW + extra - top(last)}px`;
+  const nothing = html`<p class="empty">Nothing here is called “${view.search}”${view.onlyLearning && " and learns"}.</p>`;
+  draw(box.children[1], rows.length ? html`${rows.slice(first, last).map(row)}` : nothing);
+  const height = box.querySelector(".tree-about")?.offsetHeight ?? extra;
+  if (height !== view.aboutHeight) view.aboutHeight = height;
+}
+
+function focusOn(element, id) {
+  const box = element.querySelector(".tree");
+  const place = view.rows.findIndex(({ node }) => node.id === id);
+  const asked = view.rows.findIndex(({ node }) => node.id === view.about);
+  const top = place * ROW + (asked >= 0 && place > asked ? view.aboutHeight : 0);
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
+  paint(element);
+  box.querySelector(`[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });
+}
 
 function open(id, yes) {
   if (yes) view.open.add(id);
   else view.open.delete(id);
 }
 
+const ask = (id) => (view.about = view.about === id ? null : id);
+
 function onClick(element, event) {
   if (event.target.closest("[data-learning]")) {
     view.onlyLearning = !view.onlyLearning;
     return redraw(element);
   }
+  if (event.target.closest(".tree-about")) return onAbout(event);
   const target = event.target.closest(".tree-row");
-  if (!target) return false;
-  const node = find(target.dataset.id);
+  if (!target) return undefined;
+  const node = view.byId.get(target.dataset.id);
   view.focus = node.id;
   const reachable = node.modules.some((module) => module.adaptable);
-  if (event.target.closest(".ask") || (!node.children.length && !reachable)) view.why = view.why === node.id ? null : node.id;
-  else if (event.target.closest(".box") || !node.children.length) toggleModules(inView(node, choice()));
+  if (event.target.closest(".ask") || (!node.children.length && !reachable)) ask(node.id);
+  else if (event.target.closest(".box") || !node.children.length) toggleModules(inView(node));
   else open(node.id, !view.open.has(node.id));
   redraw(element);
-  element.querySelector(`[data-id="${CSS.escape(node.id)}"]`)?.focus({ preventScroll: true });
-  return true;
+  return focusOn(element, node.id);
 }
-
-const level = (row) => Number(row.getAttribute("aria-level"));
-const parentRow = (rows, at) => rows.slice(0, at).reverse().find((row) => level(row) < level(rows[at]));
 
 // Keys as in the WAI-ARIA tree pattern; the space bar takes in or out, Enter says why.
 function onKey(element, event) {
   const target = event.target.closest(".tree-row");
   if (!target) return;
-  const rows = [...element.querySelectorAll(".tree-row")];
-  const at = rows.indexOf(target);
-  const node = find(target.dataset.id);
+  const { rows } = view;
+  const at = rows.findIndex(({ node }) => node.id === target.dataset.id);
+  const { node, isOpen, parent } = rows[at];
+  const page = Math.max(1, Math.floor(element.querySelector(".tree").clientHeight / ROW) - 1);
+  const moves = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: Math.min(at + page, rows.length - 1), PageUp: Math.max(at - page, 0) };
+  const goTo = (place) => (view.focus = rows[place]?.node.id ?? node.id);
   view.focus = node.id;
-  const moves = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) };
-  if (event.key in moves) view.focus = moves[event.key]?.dataset.id ?? view.focus;
-  else if (event.key === "ArrowRight" && node.children.length && !view.open.has(node.id)) open(node.id, true);
-  else if (event.key === "ArrowRight" && node.children.length) view.focus = rows[at + 1]?.dataset.id ?? view.focus;
+  if (event.key in moves) goTo(moves[event.key]);
+  else if (event.key === "ArrowRight" && node.children.length && !isOpen) open(node.id, true);
+  else if (event.key === "ArrowRight" && node.children.length) goTo(at + 1);
   else if (event.key === "ArrowLeft" && view.open.has(node.id)) open(node.id, false);
-  else if (event.key === "ArrowLeft") view.focus = parentRow(rows, at)?.dataset.id ?? view.focus;
-  else if (event.key === " ") toggleModules(inView(node, choice()));
-  else if (event.key === "Enter") view.why = view.why === node.id ? null : node.id;
-  else return;
+  else if (event.key === "ArrowLeft" && parent !== null) goTo(parent);
+  else if (event.key === " ") toggleModules(inView(node));
+  else if (event.key === "Enter") ask(node.id);
+  else if (event.key !== "ArrowLeft") return;
   event.preventDefault();
   redraw(element);
-  element.querySelector(`[data-id="${CSS.escape(view.focus)}"]`)?.focus();
+  focusOn(element, view.focus);
 }
 
 export function mountTree(element) {
@@ -160,9 +210,10 @@ export function mountTree(element) {
     redraw(element);
   });
   element.addEventListener("change", (event) => {
-    if (event.target.tagName !== "SELECT") return;
+    if (event.target.closest(".tree-about")) return onAbout(event);
+    if (!("filter" in event.target.dataset)) return undefined;
     view.component = event.target.value;
-    redraw(element);
+    return redraw(element);
   });
-  subscribe(() => redraw(element), "model", "cells", "include", "exclude", "rank");
+  subscribe(() => redraw(element), "model", "selection", "recipe", "step");
 }

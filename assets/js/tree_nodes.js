@@ -17,7 +17,7 @@ function gather(raw) {
 
 // Two subtrees are equal when the same paths below them hold the same classes and shapes.
 function signature(raw, path = "") {
-  const own = raw.own ? `${path}:${raw.own.kind}:${raw.own.shape}:${raw.own.component}:${raw.own.adaptable};` : "";
+  const own = raw.own ? `${path}:${raw.own.kind}:${raw.own.shape}:${raw.own.component}:${raw.own.adaptable}:${raw.own.confidence};` : "";
   return own + [...raw.branches].map(([segment, child]) => signature(child, `${path}.${segment}`)).join("");
 }
 
@@ -45,28 +45,32 @@ function foldedNode(members, path, label) {
   const to = members.at(-1)[0];
   const name = `${label}${from}–${to}`;
   const id = `${path}[${from}-${to}]`;
-  const together = mergedChildren(raws, id);
-  const each = { id: `${id}/each`, label: "each layer by itself", each: true, kind: "", times: 1, modules: raws.flatMap(gather), component: common(raws.flatMap(gather)), children: members.map(([segment, raw]) => node(raw, `${path}.${segment}`, segment)) };
-  return { id, label: name, kind: "", times: members.length, modules: each.modules, component: each.component, children: [...together, each] };
+  const together = mergedChildren(raws, id, members.map(([segment]) => `${path}.${segment}`));
+  const paths = members.map(([segment]) => `${path}.${segment}`);
+  const each = { id: `${id}/each`, label: "each layer by itself", each: true, paths, kind: "", times: 1, modules: raws.flatMap(gather), component: common(raws.flatMap(gather)), children: members.map(([segment, raw]) => node(raw, `${path}.${segment}`, segment)) };
+  return { id, label: name, paths, kind: "", times: members.length, modules: each.modules, component: each.component, children: [...together, each] };
 }
 
-function mergedChildren(raws, id) {
-  return [...raws[0].branches.keys()].map((segment) => merged(raws.map((raw) => raw.branches.get(segment)), `${id}.${segment}`, segment));
+function mergedChildren(raws, id, paths) {
+  return [...raws[0].branches.keys()].map((segment) => merged(raws.map((raw) => raw.branches.get(segment)), `${id}.${segment}`, segment, paths.map((path) => `${path}.${segment}`)));
 }
 
-function merged(raws, id, label) {
+function merged(raws, id, label, paths) {
   const modules = raws.flatMap(gather);
-  let children = mergedChildren(raws, id);
+  let children = mergedChildren(raws, id, paths);
   if (children.length === 1 && !raws[0].own) return { ...children[0], label: `${label}.${children[0].label}` };
   if (raws[0].own && !children.length) children = [];
-  return { id, label, kind: raws[0].own?.kind ?? "", times: raws.length, modules, component: common(modules), children };
+  return { id, label, kind: raws[0].own?.kind ?? "", times: raws.length, paths, modules, component: common(modules), children };
 }
 
 function node(raw, path, label) {
   const modules = gather(raw);
   const children = childNodes(raw, path);
-  if (children.length === 1 && !raw.own) return { ...children[0], label: `${label}.${children[0].label}` };
-  return { id: path, label, kind: raw.own?.kind ?? "", times: 1, modules, component: common(modules), children };
+  if (children.length === 1 && !raw.own) {
+    const [only] = children;
+    return { ...only, label: `${label}.${only.label}`, paths: only.times > 1 ? [path] : only.paths };
+  }
+  return { id: path, label, paths: [path], kind: raw.own?.kind ?? "", times: 1, modules, component: common(modules), children };
 }
 
 function childNodes(raw, path) {
@@ -78,5 +82,5 @@ function childNodes(raw, path) {
 export function buildTree(modules) {
   const root = { branches: new Map(), own: null };
   for (const module of modules) insert(root, module);
-  return { id: "", label: "", kind: "", times: 1, modules, component: "other", children: childNodes(root, "") };
+  return { id: "", label: "", paths: [], kind: "", times: 1, modules, component: "other", children: childNodes(root, "") };
 }

@@ -29,13 +29,15 @@ export const COMPONENT_HELP = {
   other: "Parts that belong to none of the above.",
 };
 
-export const ROLE_NAME = { attention: "Attention", mlp: "MLP", embedding: "Embedding", head: "Head", norm: "Norm", other: "Other" };
+export const ROLE_NAME = { attention: "Attention", mlp: "MLP", experts: "Experts", embedding: "Embedding", head: "Head", norm: "Norm", other: "Other" };
 
 export const ROLE_HELP = {
   attention: "Decides what looks at what.",
   mlp: "Works on each position by itself; holds most of the knowledge.",
+  experts: "MLPs of which each word takes a few. Costs rank × experts, and not every method reaches them.",
   embedding: "The first layer, which turns patches or words into vectors. Rarely worth training.",
   head: "The last layer, which turns vectors into words. Rarely worth training.",
+  norm: "Keeps the size of vectors in bounds.",
   other: "Layers that are neither attention nor MLP.",
 };
 
@@ -67,6 +69,50 @@ export const STATE_NAME = {
 export const rankRefused = (value) => `Rank ${value || "(empty)"} was asked for: a rank is a whole number from 1 to 4,096. 8 or 16 suits most tasks.`;
 
 export const alphaRefused = (value) => `Alpha ${value || "(empty)"} was asked for: alpha is a number above 0, up to 65,536. Take once or twice the rank.`;
+
+export const dropoutRefused = (value) => `Dropout ${value || "(empty)"} was asked for: dropout lies from 0 to below 1. 0 or 0.1 is usual.`;
+
+export const rateRefused = (value) => `A learning rate of ${value || "(empty)"} was asked for: it must be from 1e-9 to 1. 1e-4 is usual, 3e-3 for the small demo model.`;
+
+export const rankHelp = (method) => (method === "adalora" ? "What is left of each layer's rank on average. 8 or 16 suits most tasks." : "How much each layer can learn. 8 or 16 suits most tasks.");
+
+export const METHODS = [
+  ["lora", "LoRA", "Two small matrices beside each layer learn: the usual choice."],
+  ["rslora", "rsLoRA", "LoRA scaled by √rank, so that high ranks go on learning. Worth it from rank 32 on."],
+  ["dora", "DoRA", "Learns size and direction apart: often better at low ranks, and slower."],
+  ["adalora", "AdaLoRA", "Begins with half as much rank again and takes it away where it helps least."],
+];
+
+export const STARTS = [
+  ["default", "default", "The adapter begins by changing nothing."],
+  ["gaussian", "normal distribution", "As the default, from normally distributed numbers."],
+  ["pissa", "PiSSA", "Begins along the weights' main directions: often learns faster. The saved file is twice as large."],
+  ["olora", "OLoRA", "Begins along orthogonal directions of the weights. The saved file is twice as large."],
+  ["eva", "EVA", "Begins along the directions in which your data vary most; looks at some batches first."],
+];
+
+export const CONFIDENCE = {
+  high: ["●", "sure: by the model's own words, or yours"],
+  medium: ["◐", "likely: by names and classes"],
+  low: ["?", "a guess: check it"],
+};
+
+export const GUESS_HEAD = "Some labels are guesses";
+
+export const GUESS_LEAD = "The evidence in this model does not say for sure what these parts are. Counts are exact all the same; put a label right if you know better.";
+
+export const CONFIRM_GUESSES = "I know that these parts are guesses. Train them.";
+
+// A range over a component's layers: from one place up to another, of all.
+export function layersInWords(from, upTo, all) {
+  if (upTo === all) return `last ${all - from} of ${all} layers`;
+  if (from === 0) return `first ${upTo} of ${all} layers`;
+  return `layers ${from + 1} to ${upTo} of ${all}`;
+}
+
+export const NO_TASK = "none in particular";
+
+export const NO_PRIORITY = "all layers alike";
 
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
 

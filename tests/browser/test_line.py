@@ -35,11 +35,11 @@ def peft_count(cells: list[str], rank: int) -> int:
 def test_a_toggle_shows_the_count_that_peft_makes(tab: Tab) -> None:
     tab.step("targets")
     page = tab.page
-    cells = tab.ask("studio.state.cells")
+    cells = tab.ask("studio.state.selection.cells")
     assert tab.trainable == peft_count(cells, 8)  # type: ignore[arg-type]
     before = tab.trainable
     page.click("#switchboard [data-cell='vision.attention']")
-    cells = tab.ask("studio.state.cells")
+    cells = tab.ask("studio.state.selection.cells")
     assert "vision.attention" not in cells  # type: ignore[operator]
     assert tab.trainable < before
     page.click("#switchboard [data-rank='16']")
@@ -69,7 +69,7 @@ def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     tab.step("targets")
     page.click("#switchboard [data-cell='vision.mlp']")
     chosen = tab.trainable
-    assert chosen == peft_count(tab.ask("studio.state.cells"), 8)  # type: ignore[arg-type]
+    assert chosen == peft_count(tab.ask("studio.state.selection.cells"), 8)  # type: ignore[arg-type]
     tab.start(STEPS)
 
     page.reload()  # in the middle

@@ -64,7 +64,7 @@ def test_presets_and_nothing_selected(tab: Tab) -> None:
         counts[preset] = tab.trainable
     assert counts["language"] + counts["vision"] < counts["vision_language"] == counts["everything"]
     assert 0 < counts["attention"] < counts["everything"]
-    for cell in tab.ask("studio.state.cells"):  # type: ignore[attr-defined]
+    for cell in tab.ask("studio.state.selection.cells"):  # type: ignore[attr-defined]
         page.click(f"#switchboard [data-cell='{cell}']")
     assert tab.trainable == 0
     assert page.is_disabled("#start")
@@ -75,8 +75,8 @@ def test_a_click_right_after_typing_counts(tab: Tab) -> None:
     tab.step("targets")
     tab.page.fill("#rank", "12")
     tab.page.click("#switchboard [data-preset=language]")  # leaves the field and presses in one go
-    assert tab.ask("studio.state.rank") == 12
-    assert set(tab.ask("studio.state.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    assert tab.ask("studio.state.recipe.rank") == 12
+    assert set(tab.ask("studio.state.selection.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
     tab.page.click("#switchboard [data-preset=everything]")
     assert tab.page.get_attribute("#switchboard [data-preset=everything]", "aria-pressed") == "true"
 
@@ -84,12 +84,12 @@ def test_a_click_right_after_typing_counts(tab: Tab) -> None:
 def test_the_data_suggests_what_learns_until_the_person_has_chosen(tab: Tab) -> None:
     tab.step("data")
     tab.page.check("input[value=emoji]")
-    assert set(tab.ask("studio.state.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    assert set(tab.ask("studio.state.selection.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
     tab.step("targets")
     tab.page.click("#switchboard [data-preset=vision]")
     tab.step("data")
     tab.page.check("input[value=digits]")
-    assert set(tab.ask("studio.state.cells")) == {"vision.attention", "vision.mlp"}  # type: ignore[call-overload]
+    assert set(tab.ask("studio.state.selection.cells")) == {"vision.attention", "vision.mlp"}  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("text", ["no-such/model", "/no/such/folder", "a/../../b", "x" * 300, "<b>bold</b>"])
@@ -154,8 +154,8 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
     inspection = inspect_source(source)
     for preset in ("language", "everything"):
         tab.page.click(f"#switchboard [data-preset={preset}]")
-        chosen = json.loads(str(tab.ask("studio.selection()")))
-        plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), Recipe(chosen["rank"], chosen["alpha"]))
+        chosen = json.loads(str(tab.ask("studio.choice()")))
+        plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), from_dict(Recipe, chosen["recipe"]))
         expected = budget(inspection, plan)
         assert tab.trainable == expected.trainable
         shown = tab.page.get_attribute("#aside td[title$=bytes]", "title")

@@ -78,13 +78,13 @@ def good_choice(studio: Studio) -> dict[str, Any]:
     """What the page sends at Start."""
     key = key_of(studio.open(DEMO_MODEL))
     chosen = {"cells": list(CHOSEN.cells), "include": [], "exclude": []}
-    numbers = {"rank": 8, "alpha": 16, "shown": SPEC.trainable, "ticket": 7}
-    return {"model_key": key, "selection": chosen, "dataset": "digits", **numbers}
+    numbers = {"shown": SPEC.trainable, "ticket": 7, "confirmed": False}
+    return {"model_key": key, "selection": chosen, "recipe": {"rank": 8, "alpha": 16}, "dataset": "digits", **numbers}
 
 
 def good_form() -> dict[str, Any]:
     """What the widgets hold to begin with, in their order."""
-    values = {"unit": "steps", "length": 5, "name": "", "dropout": 0, **vars(Settings()), "learning_rate": "3e-3"}
+    values = {"unit": "steps", "length": 5, "name": "", **vars(Settings()), "learning_rate": "3e-3"}
     return {field.name: values[field.name] for field in fields(SettingsForm)}
 
 

@@ -26,7 +26,7 @@ from ui.studio import OWNER_COOKIE, Studio, key_of
 DIGITS = load_dataset(Source("demo", "digits"))
 PICTURE = DIGITS.picture_name(DIGITS.heldout[0])
 WHOLE = studio_routes(cast(Studio, None))
-PATHS = [route.path for route in WHOLE if isinstance(route, Route)]
+PATHS = [route.path for route in WHOLE if isinstance(route, Route) and "GET" in (route.methods or ())]
 JOB_PATHS = [path for path in PATHS if "{job}" in path]
 MOUNTS = [mount.path for mount in WHOLE if isinstance(mount, Mount)]
 OTHER_JOBS = ("no-such-job", "..", "%2e%2e", "%2fetc", "%00", "%ff", "x" * 5000, "' OR 1=1 --", f"{JOB}%00")

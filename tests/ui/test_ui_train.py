@@ -71,13 +71,20 @@ def shared(tmp_path: Path) -> Iterator[Studio]:
 
 
 def test_what_is_clicked_is_what_is_trained(studio: Studio):
-    choice = {**good_choice(studio), "alpha": 4.5}
-    form = {**good_form(), "name": "  My job  ", "dropout": 0.1, "learning_rate": " 1e-3 ", "length": 7, "seed": 3}
+    choice = {**good_choice(studio), "recipe": {"rank": 8, "alpha": 4.5, "dropout": 0.1}}
+    form = {
+        **good_form(),
+        "name": "  My job  ",
+        "checkpointing": True,
+        "learning_rate": " 1e-3 ",
+        "length": 7,
+        "seed": 3,
+    }
     spec = make_spec(studio, choice, form)
     assert (spec.name, spec.model, spec.data) == ("My job", DEMO_MODEL, Source("demo", "digits"))
     assert (spec.plan.rank, spec.plan.alpha, spec.plan.dropout) == (8, 4.5, 0.1)
     assert spec.trainable == choice["shown"] > 0
-    assert spec.settings == Settings(steps=7, learning_rate=1e-3, seed=3)
+    assert spec.settings == Settings(steps=7, learning_rate=1e-3, seed=3, checkpointing=True)
     assert spec.plan.target_modules == SPEC.plan.target_modules
 
 
@@ -90,9 +97,8 @@ def test_epochs_and_steps_are_told_apart(studio: Studio):
 
 def test_the_answer_bears_the_ticket_of_its_request(studio: Studio):
     for ticket in (1, "two"):
-        assert (
-            press_start(studio, {**good_choice(studio), "ticket": ticket, "rank": 0}, good_form())["ticket"] == ticket
-        )
+        refused = {**good_choice(studio), "ticket": ticket, "recipe": {"rank": 0}}
+        assert press_start(studio, refused, good_form())["ticket"] == ticket
 
 
 def test_a_decimal_comma_is_understood():
@@ -123,7 +129,8 @@ FORMS: dict[str, tuple[Any, ...]] = {
         "１e９",
     ),
     "seed": (None, -1, 2**40, NAN),
-    "dropout": (-0.1, 1, 2, NAN, INF, "x"),
+    "quantization": (None, "", "2bit", 4, []),
+    "checkpointing": (None, "perhaps", 3),
     "accumulation": (None, 0, -1, 10**9),
     "schedule": (None, "", "cubic", 3),
     "warmup_share": (None, -0.1, 1.1, NAN),
@@ -170,12 +177,26 @@ SELECTIONS: tuple[Any, ...] = (
     None,
     "language.attention",
 )
+RECIPES: tuple[Any, ...] = (
+    *({"rank": rank} for rank in (0, -1, 10**6, 10**400, NAN, INF, None, "eight", [], {}, 8.5)),
+    *({"alpha": alpha} for alpha in (0, -1, NAN, INF, None, "double", [])),
+    *({"dropout": dropout} for dropout in (-0.1, 1, 2, NAN, INF, "x", None)),
+    {"method": "magic"},
+    {"start": None},
+    {"components": {"eyes": {"rank": 4}}},
+    {"components": {"vision": {"rank": 0}}},
+    {"components": {"vision": {"colour": 4}}},
+    {"full_learning_rate": 2},
+    {"ranks": 8},
+    [],
+    None,
+    8,
+)
 CHOICES: dict[str, tuple[Any, ...]] = {
     "model_key": ("no such key", "", None, 3, "../../etc/passwd", [], {}),
     "selection": SELECTIONS,
     "dataset": ("no such set", "", None, "..", "../../data", "/etc", "digits\0", "digits/train", 3, []),
-    "rank": (0, -1, 10**6, 10**400, NAN, INF, None, "eight", [], {}),
-    "alpha": (0, -1, NAN, INF, None, "double", []),
+    "recipe": RECIPES,
     "shown": (0, 1, -1, NAN, None, "", "12", [], {}),
 }
 

@@ -15,7 +15,7 @@ from core.data.source import load_dataset
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells
-from core.spec import Inspection, Module, Recipe, Selection, Source, from_dict
+from core.spec import Inspection, Module, Parameter, Recipe, Selection, Source, from_dict
 from tests.ui.parts import DEMO, SPEC, STATUS, assert_nothing_private, make_job, make_studio
 from ui import views
 
@@ -81,8 +81,9 @@ def read_back(shown: dict[str, Any]) -> Inspection:
     """The inspection from its rows, as assets/js/model.js reads them."""
     names = [field.name for field in fields(Module)]
     rows = [dict(zip(names, row, strict=True)) for row in shown["modules"]]
+    held = [field.name for field in fields(Parameter)]
     for row in rows:
-        row["parameters"] = [dict(zip(("name", "shape", "adaptable"), each, strict=True)) for each in row["parameters"]]
+        row["parameters"] = [dict(zip(held, each, strict=True)) for each in row["parameters"]]
     modules = tuple(from_dict(Module, row) for row in rows)
     return replace(DEMO, modules=modules, total_params=shown["total_params"])
 
@@ -107,7 +108,7 @@ def test_the_rows_hold_all_that_the_count_needs():
 
 def test_every_preset_names_cells_of_the_model_and_the_default_is_among_them():
     shown = views.inspection(DEMO)
-    assert shown["default_preset"] in {preset["name"] for preset in shown["presets"]}
+    assert shown["default_cells"] in [preset["cells"] for preset in shown["presets"]]
     for preset in shown["presets"]:
         assert preset["cells"]
         assert set(preset["cells"]) <= set(available_cells(DEMO))

@@ -14,11 +14,11 @@ from core.adapters.compare import release_comparison
 from core.data.source import load_dataset
 from core.errors import SpecError
 from core.lora.budget import budget
-from core.lora.plan import make_plan
 from core.models.repository import clip
 from core.models.source import check_trainable
-from core.spec import Recipe, Selection, Settings, Source, Spec, from_dict
+from core.spec import Settings, Source, Spec, from_dict
 from ui import words
+from ui.choice import read_choice, refuse_unconfirmed
 from ui.handlers import with_request
 from ui.islands import heading, island
 from ui.plainly import sentence
@@ -38,7 +38,8 @@ class SettingsForm:
     learning_rate: gr.Textbox
     seed: gr.Number
     name: gr.Textbox
-    dropout: gr.Number
+    quantization: gr.Dropdown
+    checkpointing: gr.Checkbox
     accumulation: gr.Number
     schedule: gr.Dropdown
     warmup_share: gr.Number
@@ -50,7 +51,7 @@ class SettingsForm:
     sample_count: gr.Number
     max_new_tokens: gr.Number
 
-    def widgets(self) -> list[gr.components.Component]:
+    def widgets(self) -> list[Any]:
         """In the order of the fields."""
         return [getattr(self, field.name) for field in fields(self)]
 
@@ -61,7 +62,7 @@ def settings_of(form: dict[str, Any]) -> Settings:
     Raises:
         SpecError: a field is empty, no number or out of range.
     """
-    values = {name: value for name, value in form.items() if name not in ("unit", "length", "name", "dropout")}
+    values = {name: value for name, value in form.items() if name not in ("unit", "length", "name")}
     empty = [name.replace("_", " ") for name in ("length", *values) if form[name] is None]
     if empty:
         raise SpecError("Training was asked for", f"the field for {', '.join(empty)} is empty", "Fill it in")
@@ -74,6 +75,21 @@ def settings_of(form: dict[str, Any]) -> Settings:
     if not float(length).is_integer():
         raise SpecError(f"“{words.LENGTH}” is {length:g}", "steps are whole numbers", "Give a whole number, or epochs")
     return from_dict(Settings, {**values, "epochs": None, "steps": int(length)})
+
+
+def form_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """What the widgets hold when these of the settings' values are taken.
+
+    >>> form_of({"steps": 100, "epochs": None, "learning_rate": 1e-3})
+    {'learning_rate': '0.001', 'unit': 'steps', 'length': 100}
+    """
+    form = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
+    if "learning_rate" in form:
+        form["learning_rate"] = f"{form['learning_rate']:g}"
+    for name, unit in (("steps", words.UNIT_STEPS), ("epochs", words.UNIT_EPOCHS)):
+        if settings.get(name) is not None:
+            form.update(unit=unit, length=settings[name])
+    return form
 
 
 def _number(text: Any) -> float:
@@ -91,12 +107,10 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
     Raises:
         StudioError: something chosen cannot be; the sentence says what.
     """
-    inspection = studio.inspection(choice["model_key"])
-    check_trainable(inspection.source)
-    selection = from_dict(Selection, choice["selection"])
-    dropout = form["dropout"]
-    plan = make_plan(inspection, selection, Recipe(int(choice["rank"]), float(choice["alpha"]), float(dropout or 0)))
-    trainable = budget(inspection, plan).trainable
+    chosen = read_choice(studio, choice)
+    check_trainable(chosen.inspection.source)
+    refuse_unconfirmed(chosen, choice.get("confirmed"))
+    trainable = budget(chosen.labelled, chosen.plan).trainable
     if trainable != choice["shown"]:
         raise SpecError(
             "Training was asked for",
@@ -106,10 +120,10 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
     data = load_dataset(Source("demo", str(choice["dataset"])))
     return Spec(
         name=(form["name"] or "").strip()[:80] or data.title,
-        model=inspection.source,
+        model=chosen.inspection.source,
         data=Source("demo", data.name),
-        selection=selection,
-        plan=plan,
+        selection=chosen.selection,
+        plan=chosen.plan,
         settings=settings_of(form),
         trainable=trainable,
     )
@@ -145,6 +159,18 @@ def stop(studio: Studio, request: gr.Request, asked: str) -> str:
         return ""
     except Exception as error:
         return sentence(error)
+
+
+QUANTIZATIONS = [
+    (words.QUANTIZATION_NONE, "none"),
+    (words.QUANTIZATION_8BIT, "8bit"),
+    (words.QUANTIZATION_4BIT, "4bit"),
+]
+"""As shown -> as core.spec.Settings has them."""
+NAMES = json.dumps([field.name for field in fields(SettingsForm)])
+READ_FORM = f"(...form) => window.studio.readForm({NAMES}, form)"
+WRITE_FORM = f"(...form) => {NAMES}.map((name, i) => window.studio.form()[name] ?? form[i])"
+"""What the page's script reads of the form, and what it writes there; unknown values stay."""
 
 
 NUMBERS: tuple[tuple[tuple[str, str, str | None], ...], ...] = (
@@ -197,7 +223,17 @@ def _form() -> SettingsForm:
                     info=words.SCHEDULE_INFO,
                     min_width=140,
                 )
-                boxes["dropout"] = gr.Number(0.0, label=words.DROPOUT, min_width=120)
+            with gr.Row(equal_height=False):
+                boxes["quantization"] = gr.Dropdown(
+                    QUANTIZATIONS,
+                    value=usual.quantization,
+                    label=words.QUANTIZATION,
+                    info=words.QUANTIZATION_INFO,
+                    min_width=200,
+                )
+                boxes["checkpointing"] = gr.Checkbox(
+                    usual.checkpointing, label=words.CHECKPOINTING, info=words.CHECKPOINTING_INFO, min_width=200
+                )
             for row in NUMBERS:
                 with gr.Row(equal_height=False):
                     boxes.update((name, _number_box(name, label, info)) for name, label, info in row)
@@ -215,12 +251,13 @@ def build_train(studio: Studio) -> SettingsForm:
         start_event = gr.Button(visible="hidden", elem_id="start-event")
         stop_event = gr.Button(visible="hidden", elem_id="stop-event")
         usual_event = gr.Button(visible="hidden", elem_id="usual-event")
+        form_event = gr.Button(visible="hidden", elem_id="form-event")
     quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     start_event.click(
         with_request(studio, start),
         [asked, *form.widgets()],
         started,
-        js="(_, ...form) => { window.studio.starting(); return [window.studio.selection(), ...form]; }",
+        js="(_, ...form) => { window.studio.starting(); return [window.studio.choice(), ...form]; }",
         **quietly,
     ).then(None, started, None, js="(answer) => window.studio.started(answer)")
     stop_event.click(
@@ -236,5 +273,8 @@ def build_train(studio: Studio) -> SettingsForm:
         [form.learning_rate, form.batch_size],
         js="() => window.studio.modelKey()",
         **quietly,
-    )
+    ).then(None, form.widgets(), None, js=READ_FORM)
+    # What other panels need of the settings is kept in the page, and what they propose is put back into the form.
+    gr.on([widget.input for widget in form.widgets()], None, form.widgets(), None, js=READ_FORM)
+    form_event.click(None, form.widgets(), form.widgets(), js=WRITE_FORM)
     return form

@@ -1,0 +1,102 @@
+"""What is asked about a choice by POST: answers as core gives them, and a plain sentence for anything made up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from core.lora.plan import make_plan
+from core.lora.presets import TASKS
+from core.lora.priorities import priorities
+from core.spec import Recipe, Selection, from_dict
+from tests.ui.parts import DEMO, assert_nothing_private, assert_plain, good_choice
+from ui.panels.train import SettingsForm, settings_of
+from ui.questions import MAX_BODY, question_routes
+from ui.studio import Studio
+
+PATHS = [route.path for route in question_routes(cast(Studio, None))]
+
+
+@pytest.fixture
+def client(studio: Studio) -> TestClient:
+    return TestClient(Starlette(routes=question_routes(studio)), raise_server_exceptions=False)
+
+
+def ask(client: TestClient, path: str, body: Any, code: int = 200) -> dict[str, Any]:
+    answer = client.post(f"/studio/{path}", json=body)
+    assert answer.status_code == code, answer.text[:300]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert_nothing_private(answer.text)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("name", [task.name for task in TASKS])
+def test_a_task_s_choice_can_be_planned_and_its_settings_taken(studio: Studio, client: TestClient, name: str):
+    choice = {**good_choice(studio), "name": name}
+    choice["selection"]["relabels"] = {"model.connector": "other"}
+    found = ask(client, "preset", choice)
+    selection, recipe = from_dict(Selection, found["selection"]), from_dict(Recipe, found["recipe"])
+    assert make_plan(DEMO, selection, recipe).target_modules
+    assert selection.relabels == {"model.connector": "other"}, "the person's labels stay"
+    assert set(found["settings"]) <= set(SettingsForm.__dataclass_fields__)
+    defaults = {"unit": "steps", "length": 5, "learning_rate": "1e-3"}
+    settings_of({**defaults, **found["settings"]})
+    assert found["title"]
+
+
+@pytest.mark.parametrize("name", [each.name for each in priorities(DEMO)])
+def test_a_priority_s_choice_can_be_planned_and_leaves_the_recipe(studio: Studio, client: TestClient, name: str):
+    choice = {**good_choice(studio), "recipe": {"rank": 5, "method": "dora"}, "name": name}
+    found = ask(client, "priority", choice)
+    recipe = from_dict(Recipe, found["recipe"])
+    assert (recipe.rank, recipe.method) == (5, "dora")
+    assert make_plan(DEMO, from_dict(Selection, found["selection"]), recipe).target_modules
+
+
+MADE_UP: tuple[Any, ...] = ("no such name", "", None, 3, [], {}, "x" * 5000)
+
+
+@pytest.mark.parametrize("path", ["preset", "priority"])
+def test_what_is_made_up_gets_a_sentence(studio: Studio, client: TestClient, path: str):
+    good = {**good_choice(studio), "name": "few_shot" if path == "preset" else "last_layers_first"}
+    ask(client, path, good)
+    for key in ("model_key", "name"):
+        for value in MADE_UP:
+            assert_plain(ask(client, path, {**good, key: value}, 422)["error"])
+    for key in ("model_key", "selection", "recipe", "name"):
+        assert_plain(ask(client, path, {name: value for name, value in good.items() if name != key}, 422)["error"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b"7", b"\xff", b"[" * 100_000, b'{"model_key": NaN}'])
+def test_what_is_no_json_object_gets_a_sentence(client: TestClient, path: str, body: bytes):
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert_plain(answer.json()["error"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_body_that_is_too_long_is_not_read(client: TestClient, path: str):
+    answer = client.post(path, content=b" " * (MAX_BODY + 1), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert "longer than" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_another_site_s_page_can_ask_nothing(studio: Studio, client: TestClient, path: str):
+    """A browser asks first when JSON is sent across sites; what it sends without asking is refused."""
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        answer = client.post(path, content=json.dumps(good_choice(studio)), headers={"Content-Type": kind})
+        assert answer.status_code == 422, kind
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        assert client.request(method, path).status_code == 405
+
+
+def test_every_question_is_a_post():
+    assert all(isinstance(route, Route) and route.methods == {"POST"} for route in question_routes(cast(Studio, None)))

@@ -1,0 +1,111 @@
+"""What the page has worked out from a choice while a person clicks: POST, JSON in and out. None changes anything.
+
+/studio/preset      the usual choice for a task, as it falls on the model
+/studio/priority    which layers come first, as it falls on the model
+
+What it does not do: look at who asks, since nothing here is anybody's; or count, which the browser does by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.errors import PlanError, SpecError, StudioError
+from core.lora.presets import find_preset, preset_choice
+from core.lora.priorities import priorities
+from core.spec import to_dict
+from ui.choice import read_choice
+from ui.panels.train import form_of
+from ui.plainly import sentence
+from ui.studio import Studio
+
+MAX_BODY = 2 * 1024 * 1024
+"""Bytes; 5,000 modules taken in one by one are half a megabyte."""
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+ASKED = "Something was asked about a choice"
+
+Answer = Callable[[Studio, dict[str, Any]], dict[str, Any]]
+
+
+def question_routes(studio: Studio) -> list[Route]:
+    """The routes, to be given to the server before Gradio's own."""
+    return [_route(studio, path, answer) for path, answer in (("preset", preset), ("priority", priority))]
+
+
+def preset(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+    """A task's usual choice; the person's labels stay, and so does the recipe where the preset says nothing of it."""
+    chosen = read_choice(studio, asked)
+    wanted = find_preset(str(asked["name"]))
+    found = preset_choice(chosen.labelled, wanted)
+    selection = replace(found.selection, relabels=chosen.selection.relabels)
+    return {
+        "title": wanted.title,
+        "selection": to_dict(selection),
+        "recipe": to_dict(found.recipe or chosen.recipe),
+        "settings": form_of(found.settings),
+        "notes": list(found.notes),
+    }
+
+
+def priority(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+    """A priority's choice of layers; the recipe stays as it is."""
+    chosen = read_choice(studio, asked)
+    for found in priorities(chosen.labelled):
+        if found.name == asked["name"]:
+            selection = replace(found.selection, relabels=chosen.selection.relabels)
+            return {"title": found.title, "selection": to_dict(selection), "recipe": to_dict(chosen.recipe)}
+    raise PlanError("A priority was asked for", "there is none of this name", "Reload the page")
+
+
+def _route(studio: Studio, path: str, answer: Answer) -> Route:
+    async def answered(request: Request) -> Response:
+        try:
+            asked = await _body(request)
+            return JSONResponse(await run_in_threadpool(answer, studio, asked), headers=HEADERS)
+        except (KeyError, TypeError, ValueError) as error:
+            return _refused(_unreadable(error), 422)
+        except Exception as error:
+            return _refused(error, 422 if isinstance(error, StudioError) else 500)
+
+    return Route(f"/studio/{path}", answered, methods=["POST"])
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent.
+
+    Raises:
+        SpecError: it is too long, no JSON object, or sent in a way that another site's page may use without asking.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise SpecError(ASKED, "it was not sent as JSON", "Reload the page")
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise SpecError(ASKED, f"it is longer than {MAX_BODY:,} bytes", "Choose whole parts instead of modules")
+    try:
+        asked = json.loads(bytes(data))
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise SpecError(ASKED, "what was sent is no JSON object", "Reload the page")
+    return asked
+
+
+def _unreadable(error: Exception) -> Exception:
+    """A StudioError stays; what a made-up choice makes Python say does not reach the page."""
+    if isinstance(error, StudioError):
+        return error
+    return SpecError(ASKED, f"it cannot be read ({type(error).__name__})", "Reload the page")
+
+
+def _refused(error: Exception, code: int) -> JSONResponse:
+    return JSONResponse({"error": sentence(error)}, status_code=code, headers=HEADERS)
