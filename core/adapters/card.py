@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from core.adapters.published import published_source
 from core.data.source import load_dataset
 from core.errors import StudioError
+from core.lora.limits import NAMES, START_NAMES
 from core.models.loading import public_name
 from core.spec import Override, Plan, Score, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
 ANY_QUESTION = "What is in the picture?"
-METHODS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "adalora": "AdaLoRA"}
-STARTS = {"gaussian": "a normal distribution", "pissa": "PiSSA", "olora": "OLoRA", "eva": "EVA"}
 
 
 def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
@@ -121,8 +120,8 @@ def _extent(plan: Plan) -> str:
 
 def _method(plan: Plan) -> str:
     """The method in the words of its papers."""
-    start = "" if plan.start == "default" else f", started by {STARTS[plan.start]}"
-    return METHODS[plan.method] + start + (", with LoRA bias" if plan.lora_bias else "")
+    start = "" if plan.start == "default" else f", from {START_NAMES[plan.start]}"
+    return NAMES[plan.method] + start + (", with LoRA bias" if plan.lora_bias else "")
 
 
 def _numbers(numbers: Plan | Override) -> str:

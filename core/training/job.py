@@ -22,6 +22,7 @@ from core.data.wording import majority_share
 from core.errors import CountMismatch, TrainingError
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
+from core.lora.starts import remember_start
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.lora.wrap import parameter_groups
 from core.lora.wrap import wrap as put_on
@@ -69,6 +70,8 @@ class Prepared:
     """Trainable parameters of each component."""
     device: str
     dtype: torch.dtype
+    start: dict[str, Any] | None
+    """What a start that changes the weights began with; see `core.lora.starts`."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def run_job(desk: Desk) -> None:
     whole = desk.status.value.step >= desk.status.value.total_steps
     state: State = "finished" if whole else "stopped"
     desk.status.enter("saving", eta_seconds=None)
-    save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component)
+    save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component, ready.start)
     if not _look_after(desk, looks, before):
         state = "stopped"
     renew_card(desk.folder, desk.spec, desk.status.ended(state), ready.by_component)
@@ -165,7 +168,7 @@ def _prepare(desk: Desk) -> Prepared:
         status.enter("looking at the data for a start")
         start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
     status.enter("asking the base model", trainable=spec.trainable)
-    return Prepared(data, wrapped, encoder, counted, device, dtype)
+    return Prepared(data, wrapped, encoder, counted, device, dtype, remember_start(wrapped, spec.plan))
 
 
 def _refuse_head(model: Any, spec: Spec) -> None:

@@ -11,8 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+
 from core.adapters.bundle import write_card
-from core.job_files import ADAPTER, CONFIG
+from core.job_files import ADAPTER, CONFIG, WEIGHTS
+from core.lora.starts import as_plain_lora
 from core.models.loading import public_name
 from core.spec import Spec, Status
 from core.training.metrics import read_metrics
@@ -20,7 +23,14 @@ from core.training.metrics import read_metrics
 STAGE = "adapter.tmp"
 
 
-def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_component: dict[str, int]) -> Path:
+def save_adapter(
+    folder: Path,
+    model: Any,
+    spec: Spec,
+    status: Status,
+    by_component: dict[str, int],
+    start: dict[str, Any] | None = None,
+) -> Path:
     """Writes weights, config, card and curves; returns `adapter/` in the job's folder.
 
     Args:
@@ -29,6 +39,7 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_compon
         spec: for the card and the name of the base model.
         status: as it will be when all is done.
         by_component: trainable parameters of each component, for the card.
+        start: what `remember_start` has kept.
 
     Raises:
         OSError: the disk is full. Nothing half-made is left in `adapter/`.
@@ -38,8 +49,7 @@ def save_adapter(folder: Path, model: Any, spec: Spec, status: Status, by_compon
     staged = stage / ADAPTER
     staged.mkdir(parents=True)
     _name_base(model, spec)
-    # Base weights never go along, not even embeddings that an adapter sits on: the budget promises LoRA's bytes alone.
-    model.save_pretrained(staged, save_embedding_layers=False)
+    _write_weights(staged, model, start)
     _settle_config(staged / CONFIG)
     write_card(stage, spec, status, read_metrics(folder), by_component)
     _sync(staged)
@@ -64,6 +74,25 @@ def renew_card(folder: Path, spec: Spec, status: Status, by_component: dict[str,
 def discard_stage(folder: Path) -> None:
     """Takes away what an unfinished save has left, which also makes room on a full disk."""
     shutil.rmtree(folder / STAGE, ignore_errors=True)
+
+
+def _write_weights(staged: Path, model: Any, start: dict[str, Any] | None) -> None:
+    """Weights and config as plain PEFT loads them.
+
+    Base weights never go along, not even embeddings that an adapter sits on: the budget promises the adapter's bytes
+    alone. Nor are AdaLoRA's matrices cut to the ranks that were allotted, which nobody knows before: what was cut off
+    would be zeros.
+    """
+    if start is not None:
+        tensors, config = as_plain_lora(model, start)
+        config.inference_mode = True
+        config.save_pretrained(staged)
+        save_file({key: value.contiguous() for key, value in tensors.items()}, staged / WEIGHTS, {"format": "pt"})
+        return
+    config = model.peft_config["default"]
+    if hasattr(config, "target_r"):
+        config.rank_pattern = None
+    model.save_pretrained(staged, save_embedding_layers=False)
 
 
 def _name_base(model: Any, spec: Spec) -> None:
