@@ -14,7 +14,7 @@ from math import prod
 from typing import get_args
 
 from core.errors import PlanError
-from core.lora.tensors import CHANGES_WEIGHTS, Shape, by_name, is_table, overrides_of, unknown, wraps
+from core.lora.tensors import CHANGES_WEIGHTS, Shape, also_hit, by_name, is_table, overrides_of, unknown, wraps
 from core.models.repository import clip
 from core.spec import Inspection, Module, Plan, Settings, Start
 
@@ -84,6 +84,7 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
             "Train without quantization, or take the default start",
         )
     yield from _in_full(plan, modules, quantized)
+    yield from _by_their_ends(plan, modules)
 
 
 def _missing(plan: Plan, modules: Mapping[str, Module]) -> Iterator[str]:
@@ -100,11 +101,11 @@ def _missing(plan: Plan, modules: Mapping[str, Module]) -> Iterator[str]:
 
 def _names(plan: Plan) -> Iterator[PlanError]:
     """A name twice, or twice in another way."""
-    names = Counter((*plan.target_modules, *plan.target_parameters, *plan.full_modules))
-    names.update(f"numbers of {name}" for override in plan.overrides for name in override.targets)
-    for name, number in names.items():
-        if number > 1:
-            yield _never(f"“{name}” {number} times", "each part is trained in one way", "Name it once")
+    overridden = (name for override in plan.overrides for name in override.targets)
+    for group in ((*plan.target_modules, *plan.target_parameters), plan.full_modules, overridden):
+        for name, number in Counter(group).items():
+            if number > 1:
+                yield _never(f"“{name}” {number} times", "each part is trained in one way", "Name it once")
     full = tuple(f"{name}." for name in plan.full_modules)
     for name in (*plan.target_modules, *plan.target_parameters):
         if name in plan.full_modules or name.startswith(full):
@@ -239,6 +240,21 @@ def _in_full(plan: Plan, modules: Mapping[str, Module], quantized: bool) -> Iter
                 f"Training “{name}” in full",
                 "the module that it lies in is adapted by a parameter of its own, and PEFT then no longer finds it",
                 "Train the whole module in full, or adapt it alone",
+            )
+
+
+def _by_their_ends(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
+    """Names that end another's name: PEFT looks for parameters and for modules to copy by their ends."""
+    parameters = [f"{module.name}.{p.name}" for module in modules.values() for p in module.parameters]
+    for wanted, names, joint in (
+        (set(wraps(plan.full_modules).values()), list(modules), ""),
+        (set(plan.target_parameters), parameters, "."),
+    ):
+        for name, hit in also_hit(wanted, names, joint):
+            yield _never(
+                f"Training “{name}”",
+                f"PEFT goes by the ends of names and would train “{hit}” along with it",
+                "Leave it out, or adapt single layers in it instead",
             )
 
 

@@ -77,6 +77,19 @@ def wraps(full_modules: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def also_hit(wanted: Iterable[str], names: Iterable[str], joint: str) -> Iterator[tuple[str, str]]:
+    """Wanted names with other names that end like them.
+
+    >>> list(also_hit(["norm"], ["norm", "q.norm", "layernorm"], ""))
+    [('norm', 'q.norm'), ('norm', 'layernorm')]
+    """
+    exact = set(wanted)
+    ends = tuple(joint + name for name in exact)
+    for name in names if ends else ():
+        if name.endswith(ends) and name not in exact:
+            yield next(end for end in ends if name.endswith(end)).removeprefix(joint), name
+
+
 def planned_tensors(modules: Mapping[str, Module], plan: Plan, saved: bool = False) -> Iterator[Tensor]:
     """Every tensor that the plan trains.
 

@@ -18,7 +18,7 @@ from typing import Any
 from core.errors import CountMismatch, PlanError
 from core.lora.plan import peft_config
 from core.lora.portable import listed, names_as_they_are, portable_config, rewrites
-from core.lora.tensors import overrides_of, planned_tensors, unknown, wraps
+from core.lora.tensors import also_hit, overrides_of, planned_tensors, unknown, wraps
 from core.spec import Module, Parameter, Plan
 
 UNMATCHED = r"The following (rank|alpha)_pattern keys did not match any targeted module"
@@ -150,17 +150,12 @@ def _refuse_ambiguous(model: Any, plan: Plan, model_type: str) -> None:
         (set(by_ending.target_parameters if by_ending else plan.target_parameters), parameters, "."),
         (set(by_ending.target_modules if by_ending else ()), modules, "."),
     ):
-        if not wanted:
-            continue
-        ends = tuple(joint + name for name in wanted)
-        for name in names:
-            if name.endswith(ends) and name not in wanted:
-                hit = next(w for w in wanted if name.endswith(joint + w))
-                raise PlanError(
-                    f"Training “{hit}” was asked for",
-                    f"PEFT goes by the ends of names and would train “{name}” along with it",
-                    "Leave it out, or adapt single layers in it instead",
-                )
+        for name, hit in also_hit(wanted, names, joint):
+            raise PlanError(
+                f"Training “{name}” was asked for",
+                f"PEFT goes by the ends of names and would train “{hit}” along with it",
+                "Leave it out, or adapt single layers in it instead",
+            )
 
 
 def _refuse_shared(model: Any, plan: Plan) -> None:
