@@ -1,0 +1,52 @@
+"""What an export says beside the plan, and what comes out of it.
+
+What it does not do: write a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Literal, get_args
+
+from core.spec import Recipe, Selection, Settings
+
+Format = Literal["peft", "regex", "script", "unsloth", "yaml"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything of a job but its plan."""
+
+    model: str
+    """A Hub id or a folder, as `from_pretrained` takes it."""
+    selection: Selection
+    recipe: Recipe
+    settings: Settings = field(default_factory=Settings)
+    revision: str | None = None
+    """Of a Hub id."""
+    data: str = "data"
+    """A folder in the plain format."""
+    rows: int | None = None
+    """To learn from, where that is known: AdaLoRA's ranks fall over all steps, and epochs alone do not say how many."""
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps of the whole training, counted as transformers does; None where rows are not known."""
+        settings = self.settings
+        if settings.steps is not None or settings.epochs is None or self.rows is None:
+            return settings.steps
+        return ceil(settings.epochs * max(1, ceil(ceil(self.rows / settings.batch_size) / settings.accumulation)))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One export."""
+
+    text: str
+    """The whole file, ended by a newline."""
+    file_name: str
+    """What it is commonly called."""
+    notes: tuple[str, ...] = ()
+    """What this form cannot say of the plan, a sentence each."""

@@ -1,0 +1,243 @@
+"""A plain script for transformers, PEFT and TRL that does what the studio's worker does, put together for one plan.
+
+What it does not do: look at held-out rows, follow a stop, or write anything but the adapter and a log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from core.export import script_parts as parts
+from core.export.context import Context, Exported
+from core.lora.budget import budget
+from core.lora.plan import peft_config, target_regex
+from core.lora.tensors import CHANGES_WEIGHTS
+from core.models.relabel import relabelled
+from core.spec import Inspection, Plan
+
+METHODS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "adalora": "AdaLoRA"}
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+"""The settings' words in transformers' words."""
+PACKAGES = "torch torchvision transformers peft trl datasets accelerate pillow"
+
+
+def export_script(plan: Plan, inspection: Inspection, context: Context) -> Exported:
+    """The script.
+
+    Raises:
+        PlanError: AdaLoRA without a number of steps, or the plan does not fit the model.
+    """
+    trainable = budget(relabelled(inspection, context.selection.relabels), plan).trainable
+    several_rates = bool(_rates(plan))
+    dropouts = _dropouts(plan)
+    trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
+    blocks = [
+        _head(plan, inspection, context, trainable) + "\n" + _constants(plan, context, trainable, dropouts),
+        parts.ROWS,
+        parts.COLLATOR,
+        trainer + (parts.RATES if several_rates else ""),
+        parts.ADALORA if _is_adalora(plan) else "",
+        parts.DROPOUT if dropouts else "",
+        parts.FULL if plan.full_modules else "",
+        parts.EVA if plan.start == "eva" else "",
+        _main(plan, inspection, context, bool(dropouts)),
+    ]
+    return Exported("\n\n\n".join(block.strip("\n") for block in blocks if block) + "\n", "train.py")
+
+
+def _is_adalora(plan: Plan) -> bool:
+    return plan.method == "adalora" and bool(plan.target_modules or plan.target_parameters)
+
+
+def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) -> str:
+    packed = context.settings.quantization != "none"
+    name = re.sub(r"[^\w./@ -]", "_", context.model)  # it stands in a docstring
+    title = f"Train {trainable:,} parameters of {name} with {METHODS[plan.method]}, rank {plan.rank}."
+    config = type(peft_config(plan, context.total_steps or 1)).__name__
+    classes = sorted({"AutoProcessor", inspection.model_class, "set_seed"}, key=str.lower)
+    classes += ["BitsAndBytesConfig"] * packed + ["TrainerCallback"] * _is_adalora(plan)
+    lines = [
+        "from datasets import Dataset",
+        f"from peft import {config}, get_peft_model" + (", EvaConfig" if plan.start == "eva" else ""),
+        *(["from peft.tuners.lora.eva import get_eva_state_dict"] if plan.start == "eva" else []),
+        *(["from peft.utils import ModulesToSaveWrapper"] if plan.full_modules else []),
+        "from PIL import Image, ImageOps",
+        "from torch.nn.functional import cross_entropy",
+        f"from transformers import {', '.join(sorted(classes, key=str.lower))}",
+        "from trl import SFTConfig, SFTTrainer",
+    ]
+    packages = PACKAGES + (" bitsandbytes" if packed else "")
+    head = parts.HEAD.format(title=title, packages=packages, imports="\n".join(lines))
+    return head.replace("import random\n", "import random\nimport re\n") if _uses_re(plan) else head
+
+
+def _uses_re(plan: Plan) -> bool:
+    return bool(_rates(plan) or _dropouts(plan))
+
+
+def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]]) -> str:
+    settings = context.settings
+    lines = [
+        f"MODEL = {json.dumps(context.model)}",
+        *([f"REVISION = {json.dumps(context.revision)}"] if context.revision else []),
+        f"DATA = {json.dumps(context.data)}",
+        f"SEED = {settings.seed}",
+        f"LEARNING_RATE = {settings.learning_rate!r}",
+        f"TRAINABLE = {trainable}  # parameters; anything else is refused",
+    ]
+    if settings.quantization != "none":
+        whole = [f"    {json.dumps(name)}," for name in ("lm_head", *plan.full_modules)]
+        lines += ["# Left as they are when the weights are packed.", "WHOLE = [", *whole, "]"]
+    if plan.target_modules:
+        lines += ["# Exactly these modules: PEFT matches a string as one regex on the whole name.", *_targets(plan)]
+    if _rates(plan):
+        lines += ["# Parts of the model with a learning rate of their own.", *_table("RATES", _rates(plan))]
+    if dropouts:
+        lines += ["# Parts of the model with a dropout of their own.", *_table("DROPOUT", dropouts)]
+    return "\n".join(lines)
+
+
+def _targets(plan: Plan) -> list[str]:
+    return [f"TARGETS = {_raw(target_regex(plan.target_modules))}"]
+
+
+def _table(name: str, rows: Iterable[tuple[str, float]]) -> Iterator[str]:
+    yield f"{name} = ["
+    yield from (f"    ({_raw(pattern)}, {value!r})," for pattern, value in rows)
+    yield "]"
+
+
+def _raw(pattern: str) -> str:
+    """A regex as a literal."""
+    return f'r"{pattern}"' if '"' not in pattern and pattern.isprintable() else repr(pattern)
+
+
+def _rates(plan: Plan) -> list[tuple[str, float]]:
+    """Regexes of modules and their learning rates, where they have other ones than the rest."""
+    found = []
+    for override in plan.overrides:
+        if override.learning_rate is not None:
+            parameters = set(plan.target_parameters)
+            names = dict.fromkeys(t.rpartition(".")[0] if t in parameters else t for t in override.targets)
+            found.append((target_regex(names), override.learning_rate))
+    if plan.full_modules and plan.full_learning_rate is not None:
+        found.append((target_regex(plan.full_modules), plan.full_learning_rate))
+    return found
+
+
+def _dropouts(plan: Plan) -> list[tuple[str, float]]:
+    """Regexes of modules whose dropout PEFT's config does not set, and that dropout."""
+    config = 0.0 if plan.target_parameters else plan.dropout
+    own = {target: override.dropout for override in plan.overrides for target in override.targets}
+    by_share: dict[float, list[str]] = {}
+    for name in plan.target_modules:
+        by_share.setdefault(own.get(name, plan.dropout), []).append(name)
+    return [(target_regex(names), share) for share, names in by_share.items() if share != config]
+
+
+def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) -> str:
+    settings = context.settings
+    changes_weights = plan.start in CHANGES_WEIGHTS
+    wrapped = ["set_dropout(model)"] * dropouts + ["keep_precise(model)"] * bool(plan.full_modules)
+    length = f"max_steps={settings.steps}" if settings.steps else f"num_train_epochs={settings.epochs}"
+    before = ["trainer.add_callback(RankAllocation(model))"] if _is_adalora(plan) else []
+    if settings.quantization != "none":
+        wrapped_float = "for parameter in model.parameters():  # TRL makes them bfloat16, where small steps get lost"
+        before += [wrapped_float, "    if parameter.requires_grad:", "        parameter.data = parameter.data.float()"]
+    if changes_weights:
+        before += [
+            'model.peft_config["default"].init_lora_weights = True',
+            'model.save_pretrained(options.out / "start")  # what it begins with was taken out of the weights',
+        ]
+    return parts.MAIN.format(
+        revision=", revision=REVISION" if context.revision else "",
+        load=_indented(_load(inspection, context)),
+        config=_config(plan, context),
+        wrapped=_indented(wrapped, "\n"),
+        start=_indented([f"start_from_data(model, collator, len(rows), {settings.batch_size})"] * _eva(plan), "\n"),
+        length=length,
+        batch_size=settings.batch_size,
+        accumulation=settings.accumulation,
+        schedule=SCHEDULES[settings.schedule],
+        warmup=min(settings.warmup_share, 0.999),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        checkpointing=settings.checkpointing,
+        checkpointing_how=" " * 12 + 'gradient_checkpointing_kwargs={"use_reentrant": False},\n'
+        if settings.checkpointing
+        else "",
+        before=_indented(before, "\n"),
+        save=_save(changes_weights),
+    )
+
+
+def _eva(plan: Plan) -> bool:
+    return plan.start == "eva"
+
+
+def _save(changes_weights: bool) -> str:
+    if not changes_weights:
+        return "model.save_pretrained(options.out, save_embedding_layers=False)"
+    return """model.save_pretrained(
+        options.out,
+        save_embedding_layers=False,
+        path_initial_model_for_weight_conversion=str(options.out / "start"),
+    )"""
+
+
+def _indented(lines: Iterable[str], end: str = "") -> str:
+    text = "\n".join("    " + line for line in lines)
+    return text + end if text else ""
+
+
+def _load(inspection: Inspection, context: Context) -> Iterator[str]:
+    quantization = context.settings.quantization
+    yield f"model = {inspection.model_class}.from_pretrained("
+    yield "    options.model,"
+    if context.revision:
+        yield "    revision=REVISION,"
+    yield "    dtype=dtype,"
+    yield "    use_safetensors=True,"
+    if quantization == "none":
+        yield ").to(device)"
+        return
+    yield '    device_map={"": device},'
+    if quantization == "8bit":
+        yield "    quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=WHOLE),"
+    else:
+        yield "    quantization_config=BitsAndBytesConfig("
+        yield "        load_in_4bit=True,"
+        yield '        bnb_4bit_quant_type="nf4",'
+        yield "        bnb_4bit_use_double_quant=True,"
+        yield "        bnb_4bit_compute_dtype=dtype,"
+        yield "        llm_int8_skip_modules=WHOLE,"
+        yield "    ),"
+    yield ")"
+
+
+def _config(plan: Plan, context: Context) -> str:
+    """PEFT's config as a call, without what has PEFT's own default."""
+    config = peft_config(plan, context.total_steps)
+    given = {"total_step": config.total_step} if _is_adalora(plan) else {"r": config.r}
+    usual = vars(type(config)(**given))
+    values = given | {"lora_alpha": config.lora_alpha}
+    values |= {key: value for key, value in vars(config).items() if value != usual[key]}
+    lines = [f"        {key}={_literal(key, value, plan)}," for key, value in values.items()]
+    return "\n".join([f"{type(config).__name__}(", *lines, "    )"])
+
+
+def _literal(key: str, value: Any, plan: Plan) -> str:
+    if key == "target_modules" and plan.target_modules:
+        return "TARGETS"
+    if key.endswith("_pattern"):
+        inside = "".join(f"\n            {_raw(pattern)}: {number!r}," for pattern, number in value.items())
+        return f"{{{inside}\n        }}"
+    if key == "eva_config":
+        return f"EvaConfig(rho={value.rho})"  # the rest is PEFT's default
+    plain = getattr(value, "value", value)
+    if isinstance(plain, list):
+        return "[" + "".join(f"\n            {json.dumps(each)}," for each in plain) + "\n        ]"
+    return json.dumps(plain) if isinstance(plain, str) else repr(plain)

@@ -1,0 +1,344 @@
+"""The lines of the exported script that are always the same, and those that only some plans need.
+
+What it does not do: put them together (`script.py`). The script imports nothing of the studio and computes what its
+worker computes: the same rows in the same order, the same tokens, the same loss.
+"""
+
+HEAD = '''"""{title}
+
+Plain transformers, PEFT and TRL, exported from VLM LoRA Studio; nothing of the studio is needed:
+
+    pip install {packages}
+    python train.py                                          trains, and saves the adapter in ./adapter
+    python train.py --model FOLDER --data FOLDER --out FOLDER
+
+The data folder holds train/metadata.jsonl and the pictures beside it, one line a row:
+
+    {{"file_name": "1.png", "question": "...", "answer": "..."}}
+
+Rows of a heldout/ folder are left alone; without one, a tenth of the pictures is kept out.
+"""
+
+import argparse
+import inspect
+import json
+import random
+from pathlib import Path
+
+import torch
+{imports}
+'''
+
+ROWS = '''
+def read_rows(folder):
+    """The rows to learn from: (picture, question, answer)."""
+    learn = folder / "train" if (folder / "train").is_dir() else folder
+    rows = []
+    for line in (learn / "metadata.jsonl").read_text(encoding="utf-8-sig").splitlines():
+        if line.strip():
+            row = json.loads(line)
+            picture = (learn / row["file_name"]).resolve()
+            rows.append((picture, str(row["question"]).strip(), str(row["answer"]).strip()))
+    if not (folder / "heldout").is_dir():  # keep a tenth of the pictures out, always the same ones
+        pictures = list(dict.fromkeys(picture for picture, _, _ in rows))
+        count = min(len(pictures), max(1, round(0.1 * len(pictures))))
+        kept_out = set(random.Random(0).sample(pictures, count))
+        rows = [row for row in rows if row[0] not in kept_out]
+    return rows
+
+
+def conversation(row, with_picture):
+    """The user's turn: the picture (or only its place), and the question."""
+    picture, question, _ = row
+    place = {"type": "image"}
+    if with_picture:
+        with Image.open(picture) as image:
+            place["image"] = ImageOps.exif_transpose(image).convert("RGB")
+    return [{"role": "user", "content": [place, {"type": "text", "text": question}]}]
+'''
+
+COLLATOR = '''
+class Collator:
+    """Rows as batches. Prompt and answer are tokenized apart, so that the prompt is the one that `generate` sees; the
+    loss is on the answer and the end of its turn only, and nothing is ever cut, since image tokens would be lost."""
+
+    def __init__(self, processor, rows, stops):
+        self.processor, self.rows, self.stops = processor, rows, stops
+        # A processor that takes a suffix (PaliGemma's) gives the answer a token type of its own.
+        self.suffix = "suffix" in inspect.signature(type(processor).__call__).parameters
+        self.fill = {
+            "input_ids": processor.tokenizer.pad_token_id,
+            "labels": -100,
+            "attention_mask": 0,
+            "token_type_ids": 0,
+            "mm_token_type_ids": 0,
+            "cross_attention_mask": 0,
+        }
+
+    def __call__(self, items):
+        rows = [self.rows[item["row"]] for item in items]
+        encoded = [self.encode(row) for row in rows]
+        longest = max(row["input_ids"].shape[1] for row in encoded)
+        tokens = [key for key in encoded[0] if key in self.fill]
+        batch = {key: torch.cat([pad(row[key], longest, self.fill[key]) for row in encoded]) for key in tokens}
+        pictures = {key: [row[key] for row in encoded] for key in encoded[0] if key not in self.fill}
+        if all(len({value.shape[1:] for value in values}) == 1 for values in pictures.values()):
+            return batch | {key: torch.cat(values) for key, values in pictures.items()}
+        together = self.prompts(rows)  # only the processor knows how to fill up rows with fewer tiles
+        return batch | {key: together[key] for key in pictures}
+
+    def prompts(self, rows):
+        batch = self.processor.apply_chat_template(
+            [conversation(row, with_picture=True) for row in rows],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, "padding_side": "left"},
+        )
+        return {key: value for key, value in batch.items() if key != "labels"}
+
+    def encode(self, row):
+        """One row: its prompt, longer by its answer."""
+        prompt = self.prompts([row])
+        answer = torch.tensor([self.answer(row)])  # [1, A]
+        whole = dict(prompt)
+        whole["input_ids"] = torch.cat((prompt["input_ids"], answer), dim=1)
+        whole["labels"] = torch.cat((torch.full_like(prompt["input_ids"], -100), answer), dim=1)
+        for key in self.fill.keys() & prompt.keys() - {"input_ids"}:
+            last = prompt[key][:, -1:]  # the answer is text like the prompt's last token
+            if key == "token_type_ids" and self.suffix:
+                last = torch.ones_like(last)
+            whole[key] = torch.cat((prompt[key], last.expand(-1, answer.shape[1], *last.shape[2:])), dim=1)
+        return whole
+
+    def answer(self, row):
+        """The answer's tokens, and the token at which generation stops."""
+        tokenizer = self.processor.tokenizer
+        ids = tokenizer(self.answer_text(row), add_special_tokens=False)["input_ids"]
+        end = next((index for index, token in enumerate(ids) if token in self.stops), None)
+        return [*ids, tokenizer.eos_token_id] if end is None else ids[: end + 1]
+
+    def answer_text(self, row):
+        """What the chat template writes after the prompt."""
+        user, answer = conversation(row, with_picture=False), row[2]
+        turns = [*user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+        prompt = self.processor.apply_chat_template(user, add_generation_prompt=True, tokenize=False)
+        whole = self.processor.apply_chat_template(turns, tokenize=False)
+        if whole.startswith(prompt):
+            return whole[len(prompt) :]
+        head, found, tail = whole.rpartition(answer)  # the template opens an answer otherwise than it asks for one
+        return answer + tail if found and head else answer
+
+
+def pad(value, length, fill):
+    """[1, T, ...] filled up to a length on the right."""
+    missing = value.new_full((1, length - value.shape[1], *value.shape[2:]), fill)
+    return torch.cat((value, missing), dim=1)
+'''
+
+TRAINER = '''
+class AnswerTrainer(SFTTrainer):
+    """The loss is the cross entropy of the answers' tokens, averaged over all of them in an optimizer step."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")[:, 1:]  # position t predicts token t + 1
+        columns = (labels != -100).any(dim=0).nonzero().squeeze(1)  # only these need to go through the head
+        if "logits_to_keep" in inspect.signature(self.model.get_base_model().forward).parameters:
+            logits = model(**inputs, use_cache=False, logits_to_keep=columns).logits
+        else:
+            logits = model(**inputs, use_cache=False).logits[:, columns]
+        labels = labels[:, columns].to(logits.device)
+        loss = cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="sum")
+        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        loss = loss / torch.as_tensor(count, device=loss.device).clamp(min=1)
+{regularization}        return (loss, {{}}) if return_outputs else loss
+'''
+
+RATES = '''
+    def create_optimizer(self, model=None):
+        """AdamW with a learning rate of its own for some parts of the model."""
+        decayed = set(self.get_decay_parameter_names(self.model))
+        groups = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                decay = self.args.weight_decay if name in decayed else 0.0
+                groups.setdefault((learning_rate_of(name), decay), []).append(parameter)
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        options.pop("lr", None)
+        groups = [{"params": inside, "lr": rate, "weight_decay": decay} for (rate, decay), inside in groups.items()]
+        self.optimizer = kind(groups, **options)
+        return self.optimizer
+
+
+def learning_rate_of(name):
+    """The learning rate of a parameter, by the module that it belongs to."""
+    module = name.removeprefix("base_model.model.").replace(".base_layer", "")
+    module = re.split(r"\\.(?:lora_|modules_to_save\\.)", module)[0]
+    return next((rate for pattern, rate in RATES if re.match(pattern, module)), LEARNING_RATE)
+'''
+
+ORTHOGONALITY = """        for regularization in orthogonality(self.model):
+            loss = loss + regularization - regularization.detach()  # its gradient counts, its value is not the loss
+"""
+
+ADALORA = '''
+def orthogonality(model):
+    """AdaLoRA's regularization (arXiv:2303.10512, equation 4)."""
+    distances = []
+    for name, parameter in model.named_parameters():
+        if ".lora_A.default" in name or ".lora_B.default" in name:
+            rows = parameter if ".lora_A." in name else parameter.T
+            gram = rows @ rows.T
+            distances.append(torch.linalg.norm(gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)))
+    return [model.peft_config["default"].orth_reg_weight * torch.stack(distances).mean()]
+
+
+class RankAllocation(TrainerCallback):
+    """Lets AdaLoRA move its rank to where it matters, after each optimizer step."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        for parameter in self.model.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.model.base_model.update_and_allocate(state.global_step + 1)
+'''
+
+DROPOUT = '''
+def set_dropout(model):
+    """PEFT has one dropout for all layers; here parts of the model have their own."""
+    for name, module in model.get_base_model().named_modules():
+        share = next((share for pattern, share in DROPOUT if re.match(pattern, name)), None)
+        if share is not None and hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = torch.nn.Dropout(share) if share else torch.nn.Identity()
+'''
+
+FULL = '''
+def keep_precise(model):
+    """What is trained without LoRA learns in 32-bit floats, where small steps are not rounded away."""
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            dtype = next(module.original_module.parameters()).dtype
+            if dtype != torch.float32:
+                copy = module.modules_to_save["default"].to(torch.float32)
+                to_precise = lambda _, args, kwargs: cast((args, kwargs), torch.float32)
+                copy.register_forward_pre_hook(to_precise, with_kwargs=True)
+                copy.register_forward_hook(lambda _, args, output, dtype=dtype: cast(output, dtype))
+
+
+def cast(value, dtype):
+    if isinstance(value, torch.Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if type(value) in (tuple, list):
+        return type(value)(cast(part, dtype) for part in value)
+    return {key: cast(part, dtype) for key, part in value.items()} if type(value) is dict else value
+'''
+
+EVA = '''
+def start_from_data(model, collator, count, batch_size):
+    """Puts LoRA's first matrices onto the principal directions of what their layers see (EVA, arXiv:2410.07170)."""
+
+    class Batches:
+        def __len__(self):
+            return -(-count // batch_size)
+
+        def __iter__(self):
+            while True:
+                for start in range(0, count, batch_size):
+                    batch = collator([{"row": row} for row in range(start, min(count, start + batch_size))])
+                    batch.pop("labels")
+                    yield {
+                        key: value.to(model.device, model.dtype if value.is_floating_point() else None)
+                        for key, value in batch.items()
+                    }
+
+    found = get_eva_state_dict(
+        model,
+        Batches(),
+        forward_fn=lambda wrapped, inputs: wrapped(**inputs, use_cache=False),
+        prepare_model_inputs_fn=lambda inputs, config: None,
+        prepare_layer_inputs_fn=lambda inputs, *_: inputs[0].detach().float().reshape(-1, inputs[0].shape[-1]),
+        show_progress_bar=False,
+    )
+    with torch.no_grad():
+        for name, directions in found.items():
+            model.get_submodule(name).lora_A["default"].weight.copy_(directions)
+'''
+
+MAIN = """
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=MODEL, help="a Hub id or a folder")
+    parser.add_argument("--data", type=Path, default=Path(DATA), help="a folder of rows and pictures")
+    parser.add_argument("--out", type=Path, default=Path("adapter"), help="where the adapter goes")
+    options = parser.parse_args()
+
+    cuda = torch.cuda.is_available()
+    bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    device, dtype = "cuda" if cuda else "cpu", torch.bfloat16 if bf16 else torch.float32
+    rows = read_rows(options.data)
+    processor = AutoProcessor.from_pretrained(options.model{revision})
+    if processor.tokenizer.pad_token_id is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+{load}
+    model.eval()
+
+    set_seed(SEED)  # the adapter starts from random numbers
+    model.requires_grad_(False)
+    lora = {config}
+    model = get_peft_model(model, lora)
+{wrapped}    counted = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if counted != TRAINABLE:
+        raise SystemExit(f"{{counted:,}} parameters would be trained, not {{TRAINABLE:,}}: is it another model?")
+
+    stops = model.generation_config.eos_token_id if model.generation_config else None
+    stops = {{*(stops if isinstance(stops, list) else [stops]), processor.tokenizer.eos_token_id}}
+    collator = Collator(processor, rows, stops)
+{start}    trainer = AnswerTrainer(
+        model=model,
+        args=SFTConfig(
+            output_dir=str(options.out / "checkpoints"),
+            {length},
+            per_device_train_batch_size={batch_size},
+            gradient_accumulation_steps={accumulation},
+            learning_rate=LEARNING_RATE,
+            lr_scheduler_type="{schedule}",
+            warmup_steps={warmup},  # below 1: a share of all steps
+            weight_decay={weight_decay},
+            max_grad_norm={max_grad_norm},
+            optim="adamw_torch",
+            seed=SEED,
+            data_seed=SEED,
+            use_cpu=not cuda,
+            bf16=bf16,
+            gradient_checkpointing={checkpointing},
+{checkpointing_how}            max_length=None,  # a cut would lose image tokens
+            completion_only_loss=True,
+            remove_unused_columns=False,
+            dataloader_pin_memory=cuda,
+            save_strategy="no",
+            logging_steps=1,
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        data_collator=collator,
+        # The column "image" tells TRL that there are pictures; the collator opens them.
+        train_dataset=Dataset.from_dict({{"image": [str(row[0]) for row in rows], "row": list(range(len(rows)))}}),
+        processing_class=processor,
+    )
+{before}    trainer.train()
+    {save}
+    (options.out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    print(f"The adapter is in {{options.out}}.")
+
+
+if __name__ == "__main__":
+    main()
+"""

@@ -1,0 +1,106 @@
+"""The exported script, run as a person would run it, learns what the worker learns: the same losses, step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.export.plan_export import Context, export
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.models.source import ASSETS, DEMO_MODEL
+from core.spec import Knobs, Recipe, Selection, Settings, Source, Spec, Status, read, write
+from tests.training.short_jobs import demo_inspection
+
+DIGITS = Source("demo", "digits")
+BOTH = ("vision.attention", "projector.mlp", "language.attention", "language.mlp")
+QUICK = {"steps": 4, "batch_size": 4, "eval_every": 100, "eval_rows": 2, "final_rows": 2, "sample_count": 0}
+PLANS: dict[str, tuple[Selection, Recipe, dict]] = {
+    "plain": (Selection(cells=BOTH), Recipe(8, 16, 0.1), {"weight_decay": 0.01}),
+    "dora_by_component": (
+        Selection(cells=BOTH, layers={"vision": (-2, None)}),
+        Recipe(8, 16, 0.0, "dora", components={"vision": Knobs(rank=4, alpha=4, dropout=0.2, learning_rate=1e-3)}),
+        {"accumulation": 2, "schedule": "linear"},
+    ),
+    "full_projector": (
+        Selection(cells=("language.attention",), full=("projector",)),
+        Recipe(4, 8, method="rslora", lora_bias=True, full_learning_rate=1e-4),
+        {"schedule": "constant", "checkpointing": True},
+    ),
+    "adalora": (Selection(cells=("language.mlp",)), Recipe(4, 8, method="adalora"), {"steps": 10}),
+    "pissa": (Selection(cells=("language.attention",)), Recipe(4, 8, start="pissa"), {"seed": 3}),
+    "eva": (Selection(cells=("language.attention",)), Recipe(4, 8, start="eva"), {"epochs": 0.02, "steps": None}),
+}
+
+
+def losses_of_worker(folder: Path, spec: Spec) -> list[float]:
+    folder.mkdir()
+    write(spec, folder / "spec.json")
+    from core.training.worker import run
+
+    assert run(folder) == 0, read(Status, folder / "status.json").error
+    points = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [point["loss"] for point in points if point["kind"] == "train"]
+
+
+def losses_of_script(folder: Path, text: str) -> list[float]:
+    folder.mkdir()
+    (folder / "train.py").write_text(text)
+    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=600, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [point["loss"] for point in json.loads((folder / "adapter" / "log.json").read_text()) if "loss" in point]
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """A worker that runs inside the tests leaves their SIGTERM as it was."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANS)
+def test_the_script_learns_what_the_worker_learns(name: str, tmp_path: Path):
+    selection, recipe, more = PLANS[name]
+    made, settings = demo_inspection(), Settings(**QUICK | more)
+    plan = make_plan(made, selection, recipe)
+    spec = Spec(name, DEMO_MODEL, DIGITS, selection, plan, settings, budget(made, plan).trainable)
+    rows = len((ASSETS / "data" / "digits" / "train" / "metadata.jsonl").read_text().splitlines())
+    context = Context(
+        str(ASSETS / "model"), selection, recipe, settings, data=str(ASSETS / "data" / "digits"), rows=rows
+    )
+    text = export(plan, made, context, "script").text
+    assert not [line for line in text.splitlines() if line.lstrip().startswith(("from core", "import core"))]
+    of_script = losses_of_script(tmp_path / "script", text)
+    of_worker = losses_of_worker(tmp_path / "worker", spec)
+    assert len(of_worker) >= 4
+    assert of_script == pytest.approx(of_worker, abs=1e-4)
+    assert read(Spec, tmp_path / "worker" / "spec.json") == spec
+    saved = json.loads((tmp_path / "script" / "adapter" / "adapter_config.json").read_text())
+    of_job = json.loads((tmp_path / "worker" / "adapter" / "adapter_config.json").read_text())
+    assert saved["target_modules"] == of_job["target_modules"]
+    assert saved["r"] == of_job["r"]
+
+
+@pytest.mark.slow
+def test_the_script_refuses_another_model(tmp_path: Path):
+    selection, recipe = Selection(cells=("language.attention",)), Recipe(4, 8)
+    plan = make_plan(demo_inspection(), selection, recipe)
+    context = Context(str(ASSETS / "model"), selection, recipe, data=str(ASSETS / "data" / "digits"))
+    text = export(plan, demo_inspection(), context, "script").text
+    (tmp_path / "train.py").write_text(text.replace("TRAINABLE = ", "TRAINABLE = 1"))
+    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    assert "is it another model?" in done.stderr
