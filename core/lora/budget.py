@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, chain
 from math import prod
 
 from core.lora.tensors import (
-    Tensor,
+    CHANGES_WEIGHTS,
+    PREFIX,
+    Place,
+    Suffixes,
     by_name,
     count,
-    find,
-    initial_rank,
     layer_suffixes,
-    overrides_of,
     parameter_suffixes,
-    planned_tensors,
+    places,
+    saved_suffix,
     unknown,
 )
 from core.spec import COMPONENTS, Budget, Inspection, Module, Plan
@@ -52,19 +54,20 @@ def budget(inspection: Inspection, plan: Plan) -> Budget:
     _refuse_unreachable(inspection, modules, plan)
     present = {module.component for module in inspection.modules}
     by_component: dict[str, int] = {name: 0 for name in COMPONENTS if name in present}
-    for module, number in _counts(modules, plan):
-        by_component[module.component] += number
+    trained = list(places(modules, plan))
+    for place in trained:
+        by_component[place.module.component] += count(place.suffixes)
     trainable = sum(by_component.values())
     return Budget(
         trainable=trainable,
         total=inspection.total_params,
         percent=100 * trainable / inspection.total_params,
-        adapter_bytes=file_bytes(planned_tensors(modules, plan, saved=True)),
+        adapter_bytes=file_bytes(trained if plan.start not in CHANGES_WEIGHTS else places(modules, plan, saved=True)),
         by_component=by_component,
     )
 
 
-def file_bytes(tensors: Iterable[Tensor]) -> int:
+def file_bytes(places: Iterable[Place]) -> int:
     """Exact size of the `adapter_model.safetensors` that holds these tensors.
 
     A safetensors file is 8 bytes with the length of its header, the header, and the tensors one after another. The
@@ -77,11 +80,28 @@ def file_bytes(tensors: Iterable[Tensor]) -> int:
     F32; compared byte by byte). Spaces fill the header up to a multiple of 8.
     Source: `serialize` in safetensors 0.8 and `save_pretrained` in PEFT 0.21; the tests compare it with saved files.
     """
-    entries = sorted((tensor.key, tensor.shape) for tensor in tensors)
-    ends = list(accumulate(BYTES_PER_PARAMETER * prod(shape) for _, shape in entries))
-    names = sum(len(key) + len(",".join(map(str, shape))) for key, shape in entries)
-    header = 32 + len(entries) * _ENTRY + names + _digits(ends) + _digits([0, *ends[:-1]])
+    blocks = []
+    names = 0
+    for place in places:
+        first, sizes, characters = _block(place.suffixes)
+        # No other key stands between those of one layer: they begin alike, and no layer lies in another.
+        blocks.append((f"{place.path}.{first}", sizes))
+        names += characters + len(sizes) * (len(PREFIX) + len(place.path) + 1)
+    blocks.sort()
+    ends = list(accumulate(chain.from_iterable(sizes for _, sizes in blocks)))
+    header = 32 + names + _digits(ends) + _digits([0, *ends[:-1]])
     return 8 + header + -header % 8 + (ends[-1] if ends else 0)
+
+
+@lru_cache(maxsize=4096)
+def _block(suffixes: Suffixes) -> tuple[str, tuple[int, ...], int]:
+    """Of the tensors of a layer, in the file's order: the first key's end, bytes of each, characters in the header.
+
+    The characters are without what the keys begin with, and without the offsets.
+    """
+    entries = sorted((saved_suffix(suffix), shape) for suffix, shape in suffixes)
+    characters = sum(_ENTRY + len(key) + len(",".join(map(str, shape))) for key, shape in entries)
+    return entries[0][0], tuple(BYTES_PER_PARAMETER * prod(shape) for _, shape in entries), characters
 
 
 def _digits(rising: list[int]) -> int:
@@ -91,26 +111,6 @@ def _digits(rising: list[int]) -> int:
         total += len(rising) - bisect_left(rising, power)
         power *= 10
     return total
-
-
-def _counts(modules: dict[str, Module], plan: Plan) -> Iterable[tuple[Module, int]]:
-    """Trained parameters of each target and each module in full, by the closed forms alone."""
-    own = overrides_of(plan)
-    for name in plan.target_modules:
-        rank = own[name].rank if name in own else plan.rank
-        module = find(modules, name)
-        yield module, count(layer_suffixes(module, initial_rank(plan.method, rank), plan.method, plan.lora_bias))
-    for target in plan.target_parameters:
-        rank = own[target].rank if target in own else plan.rank
-        name, _, inner = target.rpartition(".")
-        module = find(modules, name)
-        parameter = next((p for p in module.parameters if p.name == inner), None)
-        if parameter is None:
-            raise unknown(target)
-        yield module, count(parameter_suffixes(parameter, initial_rank(plan.method, rank)))
-    for name in plan.full_modules:
-        module = find(modules, name)
-        yield module, sum(prod(parameter.shape) for parameter in module.parameters)
 
 
 def _refuse_unreachable(inspection: Inspection, modules: dict[str, Module], plan: Plan) -> None:

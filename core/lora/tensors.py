@@ -47,6 +47,19 @@ class Tensor(NamedTuple):
     shape: Shape
 
 
+class Place(NamedTuple):
+    """The trained tensors of one layer, of one parameter, or of one part of a copy."""
+
+    owner: str
+    module: Module
+    path: str
+    """In the saved file, without PEFT's prefix."""
+    suffixes: Suffixes
+    """Names after the path in the wrapped model, and shapes."""
+    copy: str = ""
+    """What the wrapped model has between the two, and the file has not."""
+
+
 def initial_rank(method: Method, rank: int) -> int:
     """The rank that training begins with: AdaLoRA's is half as much again, as in arXiv:2303.10512, section 4.1."""
     return ceil(1.5 * rank) if method == "adalora" else rank
@@ -101,9 +114,33 @@ def planned_tensors(modules: Mapping[str, Module], plan: Plan, saved: bool = Fal
     Raises:
         PlanError: the plan names what is not among the modules.
     """
-    yield from _of_layers(modules, plan, saved)
-    yield from _of_parameters(modules, plan, saved)
-    yield from _in_full(modules, plan)
+    for place in places(modules, plan, saved):
+        for suffix, shape in place.suffixes:
+            name = f"{PREFIX}{place.path}.{place.copy}{suffix}"
+            yield Tensor(place.owner, place.module, name, f"{PREFIX}{place.path}.{saved_suffix(suffix)}", shape)
+
+
+def places(modules: Mapping[str, Module], plan: Plan, saved: bool = False) -> Iterator[Place]:
+    """As `planned_tensors`, those of each layer together."""
+    inside = _wrapped_by_name(modules, plan)
+    own = overrides_of(plan)
+    for name in plan.target_modules:
+        rank = _rank(plan, own, name, saved)
+        module = find(modules, name)
+        suffixes = layer_suffixes(module, rank, plan.method, plan.lora_bias)
+        yield Place(name, module, _path(name, inside) if inside else name, suffixes)
+    for name, parameters in inside.items():
+        for index, parameter in enumerate(parameters):
+            owner = f"{name}.{parameter.name}"
+            # Each one wraps the module anew, in the module's order: the last one is the outermost.
+            path = name + ".base_layer" * (len(parameters) - 1 - index)
+            suffixes = parameter_suffixes(parameter, _rank(plan, own, owner, saved))
+            yield Place(owner, find(modules, name), path, suffixes)
+    for name, outer in wraps(plan.full_modules).items():
+        module = find(modules, name)
+        for parameter in module.parameters:
+            rest = f"{name}.{parameter.name}"[len(outer) + 1 :]
+            yield Place(name, module, outer, ((rest, parameter.shape),), "modules_to_save.default.")
 
 
 def find(modules: Mapping[str, Module], name: str) -> Module:
@@ -199,48 +236,7 @@ def _matrices(shape: Shape, transposed: bool, rank: int) -> Suffixes:
     return (("lora_A.default.weight", (rank * experts, inside)), ("lora_B.default.weight", (out, rank * experts)))
 
 
-def _of_layers(modules: Mapping[str, Module], plan: Plan, saved: bool) -> Iterator[Tensor]:
-    own = overrides_of(plan)
-    inside = _wrapped_by_name(modules, plan)
-    for name in plan.target_modules:
-        module = find(modules, name)
-        rank = _rank(plan, own, name, saved)
-        path = _path(name, inside)
-        for suffix, shape in layer_suffixes(module, rank, plan.method, plan.lora_bias):
-            yield _tensor(name, module, path, suffix, shape)
-
-
-def _of_parameters(modules: Mapping[str, Module], plan: Plan, saved: bool) -> Iterator[Tensor]:
-    own = overrides_of(plan)
-    for name, parameters in _wrapped_by_name(modules, plan).items():
-        module = find(modules, name)
-        for index, parameter in enumerate(parameters):
-            owner = f"{name}.{parameter.name}"
-            # Each one wraps the module anew, in the module's order: the last one is the outermost.
-            path = name + ".base_layer" * (len(parameters) - 1 - index)
-            for suffix, shape in parameter_suffixes(parameter, _rank(plan, own, owner, saved)):
-                yield _tensor(owner, module, path, suffix, shape)
-
-
-def _in_full(modules: Mapping[str, Module], plan: Plan) -> Iterator[Tensor]:
-    for name, outer in wraps(plan.full_modules).items():
-        module = find(modules, name)
-        for parameter in module.parameters:
-            rest = f"{name}.{parameter.name}"[len(outer) + 1 :]
-            yield Tensor(
-                name,
-                module,
-                f"{PREFIX}{outer}.modules_to_save.default.{rest}",
-                f"{PREFIX}{outer}.{rest}",
-                parameter.shape,
-            )
-
-
-def _tensor(owner: str, module: Module, path: str, suffix: str, shape: Shape) -> Tensor:
-    return Tensor(owner, module, f"{PREFIX}{path}.{suffix}", f"{PREFIX}{path}.{saved_suffix(suffix)}", shape)
-
-
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def saved_suffix(suffix: str) -> str:
     """The end of a tensor's key in the file, from that of its name in the wrapped model: without the adapter's name.
 

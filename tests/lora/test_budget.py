@@ -10,7 +10,7 @@ from core.errors import PlanError
 from core.lora.budget import budget, file_bytes, parameters, recount
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells, parse_targets, selected
-from core.lora.tensors import planned_tensors
+from core.lora.tensors import places
 from core.lora.wrap import wrap
 from core.models.inspection import build_on_meta, inspect_model, inspect_source
 from core.models.source import parse_source, resolve
@@ -122,7 +122,7 @@ def test_bytes_do_not_depend_on_the_order_of_the_modules():
     names = ("a.10", "a.9", "a", "ab", "a.1")
     modules = {name: module(name, (10, 20)) for name in names}
     plans = Plan(names, 4), Plan(names[::-1], 4)
-    assert len({file_bytes(planned_tensors(modules, plan)) for plan in plans}) == 1
+    assert len({file_bytes(places(modules, plan)) for plan in plans}) == 1
 
 
 def test_by_component_names_every_component_of_the_model():
