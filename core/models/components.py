@@ -12,11 +12,10 @@ whether LoRA can reach it (`reach.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.models.evidence import Evidence, holds, is_stack
+from core.models.evidence import Evidence, holds, holds_stack, is_stack
 from core.models.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
 from core.spec import Component, Confidence
 
@@ -29,6 +28,8 @@ _INSIDE = (
     ("vision", "language"),
 )
 """What one part may hold of another by its config: the outer and the inner component."""
+_MEETING = ("vision", "other")
+"""Where attention to other input may lie outside of language, if no config says what the part is."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ class _Labelling:
     def __init__(self, model: Any) -> None:
         self.has = Evidence(model)
         self.home = _home(self.has)
-        self.stacks: list[str] = []
-        """Unlabelled stacks in the home of the token embedding."""
 
     def whole(self) -> Label | None:
         """The label of a model that is all of one component, by a config without parts."""
@@ -91,19 +90,21 @@ class _Labelling:
         at_an_end = component in (None, "vision", "audio") and not _in_stack(name, outer)
         if at_an_end and (found := self._projector(name, module, outer)):
             return found
-        if component == "language" and (is_cross_attention(leaf(name)) or is_cross_attention(type(module).__name__)):
-            return Label(
-                "cross_attention", name, f"as {a(type(module).__name__)}, it looks from the text at other input"
-            )
+        if found := self._crossing(name, module, outer):
+            return found
         if outer is None:
             return self._by_words(name, module) or self._by_place(name, module)
         return self._seeing(name, outer) or outer
 
     def bare(self, name: str) -> Label:
         """The label of what has no other: by the parameters of its own, and for it alone, not for what lies in it."""
-        own = " ".join(key for key, _ in self.has.modules[name].named_parameters(recurse=False))
-        component = spoken_of(own)
-        return Label(component, name, f"its parameter {own} speaks of {component}") if component else NOTHING
+        held = dict(self.has.modules[name].named_parameters(recurse=False))
+        own = " ".join(held)
+        if component := spoken_of(own):
+            return Label(component, name, f"its parameter {own} speaks of {component}")
+        if all(parameter.dim() < 2 for parameter in held.values()):
+            return Label("other", name, "it holds only single numbers or rows of numbers")
+        return NOTHING
 
     def _end(self, name: str, module: Any) -> str | None:
         """Why a module is where text goes in or out."""
@@ -114,9 +115,13 @@ class _Labelling:
     def _by_config(self, name: str, module: Any, outer: Label | None) -> Label | None:
         """By the config that a part of the model was built from."""
         config = getattr(module, "config", None)
-        if not hasattr(module, "get_input_embeddings") or type(config) is type(self.has.config):
+        if (
+            config is None
+            or type(config) is type(self.has.config)
+            or not (hasattr(module, "get_input_embeddings") or holds_stack(module))
+        ):
             return None
-        component, why = self.has.keys.get(type(config), (None, ""))
+        component, why = self.has.component_of(config)
         if component is None and outer is None:
             component, why = holds(config)
         if component is None or (outer is not None and outer.firm and (outer.component, component) not in _INSIDE):
@@ -133,12 +138,17 @@ class _Labelling:
         for words, what in ((leaf(name), "name"), (self.has.own_class(module), "class")):
             if is_projector(words) and not self._is_layer(name, outer):
                 return Label("projector", name, f"the {what} {words} is that of a projector")
-        around = outer is not None and not outer.firm and self.has.width(outer.root) is not None
-        if (outer is None or around) and is_projection(leaf(name), around):
-            if outer is None and self._follows_language(module):
-                return Label("language", name, "it takes in the language model's width and gives out another")
+        if outer is None and self._follows_language(name, module):
+            return Label("language", name, "it takes in the language model's width and gives out another")
+        around = self._holds_tower(outer) and outer is not None and name.rpartition(".")[0] == outer.root
+        beside = outer is None and name.rpartition(".")[0] in self.has.trunk
+        if (beside or around) and is_projection(leaf(name), around) and spoken_of(leaf(name)) != "other":
             return Label("projector", name, f"the name {leaf(name)} is that of a projector")
         return self._by_width(name, module, outer)
+
+    def _holds_tower(self, outer: Label | None) -> bool:
+        """Whether a part known by its words alone holds a stack of layers, and so maybe its projector too."""
+        return outer is not None and not outer.firm and self.has.width(outer.root) is not None
 
     def _is_layer(self, name: str, outer: Label | None) -> bool:
         """Whether a part of a tower attends as its layers do and keeps their width: it is one of them."""
@@ -149,33 +159,60 @@ class _Labelling:
         tower = self.has.width(outer.root)
         return bool(own & self.has.attentions(outer.root, name)) and _last_width(part) == tower
 
-    def _follows_language(self, module: Any) -> bool:
-        """Whether a layer takes what the language model gives out, and turns it into something else."""
+    def _follows_language(self, name: str, module: Any) -> bool:
+        """Whether a layer beside the language model takes what that gives out, and turns it into something else."""
         import torch
 
-        width = self.has.language_width
-        return isinstance(module, torch.nn.Linear) and module.in_features == width != module.out_features
+        if not isinstance(module, torch.nn.Linear) or spoken_of(leaf(name)) not in (None, "language"):
+            return False
+        if leaf(name).endswith("head"):  # of whatever joins pictures and text
+            return False
+        above, width = name.rpartition(".")[0], self.has.language_width
+        along = not above or any(table.startswith(f"{above}.") for table in self.has.tables)
+        return along and module.in_features == width != module.out_features
 
     def _by_width(self, name: str, module: Any, outer: Label | None) -> Label | None:
-        """A layer beside a tower's stack, or beside the towers, that gives out the language model's width."""
-        width, above = self.has.language_width, name.rpartition(".")[0]
-        if width is None or (outer is not None and (not outer.firm or above != outer.root)):
+        """A layer at the end of a tower that gives out another width, or one beside the towers that takes theirs."""
+        import torch
+
+        if outer is None and spoken_of(leaf(name), self.has.writes) in ("vision", "audio"):
+            if isinstance(module, torch.nn.Linear) and module.in_features in self._seen_widths():
+                return Label("projector", name, "it takes in what the tower gives out")
+            if _is_table(name, module) and module.embedding_dim not in self._seen_widths():
+                return Label("projector", name, "it turns what was seen into vectors of another width than the tower's")
+        if outer is None or not outer.firm or name.rpartition(".")[0] != outer.root:
             return None
-        if outer is None and spoken_of(leaf(name), self.has.writes) not in ("vision", "audio"):
-            return None
-        tower = self.has.width(outer.root) if outer else None
-        if outer is None and _is_table(name, module) and module.embedding_dim not in self._seen_widths():
-            return Label("projector", name, "it turns what was seen into vectors of another width than the tower's")
-        if _carries(module, tower, width) or any(
-            _carries(twin, tower, width) for twin in _numbered_twins(name, self.has.modules[above])
-        ):
-            return Label("projector", name, "it goes from a tower's width to that of the language model")
+        if any(self._leads_out(twin, outer.root) for twin in _twins(name, self.has.modules[outer.root])):
+            return Label("projector", name, "at the end of the tower, it leads to another width than the tower's")
         return None
+
+    def _leads_out(self, name: str, root: str) -> bool:
+        """Whether a layer right in a tower leads out of its width, to the language model's or where none follows."""
+        import torch
+
+        module, width, tower = self.has.modules[f"{root}.{name}"], self.has.language_width, self.has.width(root)
+        if not isinstance(module, torch.nn.Linear) or tower is None or module.out_features == tower:
+            return False
+        if module.out_features == width:
+            return module.in_features != width
+        return is_projection(name.rstrip("0123456789")) and not self.has.is_taken_in(module.out_features, root)
 
     def _seen_widths(self) -> set[int | None]:
         """The widths of the parts that a vision config made."""
-        parts = ((name, type(getattr(module, "config", None))) for name, module in self.has.modules.items())
-        return {self.has.width(name) for name, kind in parts if self.has.keys.get(kind, ("",))[0] == "vision"}
+        parts = ((name, getattr(module, "config", None)) for name, module in self.has.modules.items())
+        return {
+            self.has.width(name) for name, config in parts if self.has.component_of(config)[0] in ("vision", "audio")
+        }
+
+    def _crossing(self, name: str, module: Any, outer: Label | None) -> Label | None:
+        """By the words for attention to other input: inside language, and in layers that no config calls seeing, as
+        those are where pictures and text meet."""
+        if outer is None or (outer.component != "language" and (outer.firm or outer.component not in _MEETING)):
+            return None
+        if not any(is_cross_attention(words) for words in (leaf(name), type(module).__name__)):
+            return None
+        looks = "from the text at other input" if outer.component == "language" else "from one input at the other"
+        return Label("cross_attention", name, f"as {a(type(module).__name__)}, it looks {looks}")
 
     def _by_words(self, name: str, module: Any) -> Label | None:
         """By the words of the name, else of the class."""
@@ -211,9 +248,9 @@ class _Labelling:
 
     def _stack(self, name: str) -> Label:
         """A numbered stack outside of every labelled part."""
-        if self.home is None:
+        if self.home is None and self.has.language_width is None:
             return Label("language", name, "it is a numbered stack of layers outside of every labelled part", "low")
-        if name.startswith(self.home):
+        if self.home is not None and name.startswith(self.home):
             return Label("language", name, "its layers follow on the model's token embedding")
         return Label("other", name, "it is a numbered stack of layers beside the parts for pictures and text", "low")
 
@@ -236,15 +273,6 @@ def _only_tables(module: Any) -> bool:
     return not list(module.children()) or all(isinstance(inner, torch.nn.Embedding) for inner in held)
 
 
-def _carries(module: Any, tower: int | None, width: int) -> bool:
-    """Whether one layer goes from a tower's width, where that is known, to that of the language model."""
-    import torch
-
-    if isinstance(module, torch.nn.Linear):
-        return module.out_features == width and tower is not None and module.in_features == tower != width
-    return False
-
-
 def _is_table(name: str, module: Any) -> bool:
     """Whether it looks up vectors for anything but positions and types."""
     import torch
@@ -253,11 +281,10 @@ def _is_table(name: str, module: Any) -> bool:
     return isinstance(module, torch.nn.Embedding) and places is None
 
 
-def _numbered_twins(name: str, around: Any) -> Iterator[Any]:
-    """The children beside `name` that differ from it in their number only, such as proj2 beside proj1."""
-    base = re.sub(r"\d+$", "", leaf(name))
-    if base != leaf(name):
-        yield from (child for key, child in around.named_children() if re.sub(r"\d+$", "", key) == base)
+def _twins(name: str, around: Any) -> list[str]:
+    """The layer itself, and those beside it that differ from it in their number only, such as proj2 beside proj1."""
+    base = leaf(name).rstrip("0123456789")
+    return [key for key, _ in around.named_children() if key == leaf(name) or (key[:-1] == base and key[-1].isdigit())]
 
 
 def _last_width(module: Any) -> int | None:

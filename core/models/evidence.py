@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from core.models.words import key_component
+from core.models.words import WRITER, key_component, tokens
 from core.spec import Component
 
 OWN_PACKAGES = ("transformers.", "torch.")
@@ -25,12 +25,14 @@ class Evidence:
         self.config = model.config
         self.brand = brand(model)
         self.writes = bool(model.can_generate())
-        self.keys = config_keys(model.config)
+        self.keys = list(config_parts(model.config))
         self.modules: dict[str, Any] = dict(model.named_modules())
         self.ends = {id(part): why for part, why in _ends(model)}
         self.tables = _token_tables(_ask(model.get_input_embeddings), self.modules)
-        self.language_width = self._language_width()
         self._widths: dict[str, int | None] = {}
+        self._components: dict[int, tuple[Component | None, str]] = {}
+        self.language_width = self._language_width()
+        self.trunk = self._trunk()
 
     def _language_width(self) -> int | None:
         """Of the model's token embedding, or of that of its first part that a text config made."""
@@ -38,12 +40,64 @@ class Evidence:
 
         if self.tables:
             return int(self.modules[self.tables[0]].embedding_dim)
-        for module in self.modules.values():
-            component, _ = self.keys.get(type(getattr(module, "config", None)), (None, ""))
-            table = _ask(module.get_input_embeddings) if hasattr(module, "get_input_embeddings") else None
-            if component == "language" and isinstance(table, torch.nn.Embedding):
-                return int(table.embedding_dim)
-        return None
+        parts = ((getattr(module, "config", None), module) for module in self.modules.values())
+        part = next(((config, module) for config, module in parts if self.component_of(config)[0] == "language"), None)
+        if part is None:
+            return None
+        config, module = part
+        table = _ask(module.get_input_embeddings) if hasattr(module, "get_input_embeddings") else None
+        width = table.embedding_dim if isinstance(table, torch.nn.Embedding) else getattr(config, "hidden_size", None)
+        return None if width is None else int(width)
+
+    def _trunk(self) -> set[str]:
+        """Names of all that holds the token embedding or a part with a config of its own: what lies right in one of
+        them stands beside the towers."""
+        parts = [name for name, module in self.modules.items() if self.component_of(getattr(module, "config", None))[0]]
+        found = {""}
+        for name in (*parts, *self.tables):
+            above = name.rpartition(".")[0]
+            while above not in found:
+                found.add(above)
+                above = above.rpartition(".")[0]
+        return found
+
+    def component_of(self, config: Any) -> tuple[Component | None, str]:
+        """The component of a part by the key on which its config hangs in the model's, with the reason.
+
+        Where configs of one class hang on keys of different meaning, the one of the same content decides, if any does.
+        """
+        if id(config) not in self._components:
+            self._components[id(config)] = self._keyed(config)
+        return self._components[id(config)]
+
+    def _keyed(self, config: Any) -> tuple[Component | None, str]:
+        same = [(key, part) for key, part in self.keys if type(part) is type(config)]
+        if type(config) is type(self.config) or not same:
+            return None, ""
+        if len({key_component(key) for key, _ in same}) > 1:
+            same = [(key, part) for key, part in same if part is config] or [
+                (key, part) for key, part in same if part.to_dict() == config.to_dict()
+            ]
+        meanings = {key_component(key): key for key, _ in reversed(same)}
+        if len(meanings) != 1:
+            return None, ""
+        component, key = meanings.popitem()
+        if component == "language" and tokens(key) & {WRITER} and not hasattr(config, "vocab_size"):
+            return None, ""  # it decodes boxes or masks
+        return component, f"its config is the model's {key}"
+
+    def is_taken_in(self, width: int, root: str) -> bool:
+        """Whether a Linear outside of a tower, and outside of numbered layers, takes in this width."""
+        import torch
+
+        numbered = re.compile(r"\.\d+(\.|$)")
+        return any(
+            isinstance(module, torch.nn.Linear)
+            and module.in_features == width
+            and not name.startswith(f"{root}.")
+            and not numbered.search(name)
+            for name, module in self.modules.items()
+        )
 
     def attentions(self, root: str, without: str) -> set[type]:
         """The classes that attend in the numbered layers of a tower, outside of one of its parts."""
@@ -90,19 +144,6 @@ def brand(model: Any) -> str:
     return re.sub(r"(For[A-Z]\w*|Model)$", "", type(model).__name__)
 
 
-def config_keys(config: Any) -> dict[type, tuple[Component, str]]:
-    """The component of each class of config that hangs on the model's config, with the reason.
-
-    A class that hangs on two keys of different meaning is no evidence and left out.
-    """
-    found: dict[type, dict[Component, str]] = {}
-    for key, part in config_parts(config):
-        component = key_component(key)
-        if component and type(part) is not type(config):
-            found.setdefault(type(part), {}).setdefault(component, f"its config is the model's {key}")
-    return {kind: next(iter(meanings.items())) for kind, meanings in found.items() if len(meanings) == 1}
-
-
 def config_parts(config: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
     """Every config that hangs on this one, with its key, the outer ones first."""
     inner = [
@@ -132,6 +173,11 @@ def is_stack(module: Any) -> bool:
     if type(module).__name__ != "ModuleList" or not len(module):
         return False
     return any("Att" in type(inner).__name__ for inner in module[0].modules())
+
+
+def holds_stack(module: Any) -> bool:
+    """Whether a numbered stack of layers that attend lies anywhere in it."""
+    return any(is_stack(inner) for inner in module.modules())
 
 
 def output_embedding(model: Any) -> Any:

@@ -12,6 +12,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
+from core.models.evidence import is_stack
 from core.models.usage import own_matrices
 from core.models.words import a
 from core.spec import Component, Role
@@ -41,15 +42,20 @@ _NAMES: tuple[tuple[Role, re.Pattern[str]], ...] = (
         "mlp",
         re.compile(
             r"^(mlp|ffn|ff|feed_?forward|(linear_)?fc\d*|fc_(in|out)|(up|gate|down)_proj|wi(_\d)?|intermediate|"
-            r"(linear|dense)_?\d+)$"
+            r"(linear|dense)_?\d+|pw_?conv_?\d*)$|(^|_)mlp(_(in|out|block|layer|\d+))*$"
         ),
     ),
-    ("attention", re.compile(r"(^|_)(attn|attention|crossattention)($|_)|^[qkvo]_proj$|^qkv$")),
-    ("embedding", re.compile(r"^(?!.*(?<!patch_embed_)(?<!patch_)proj).*embed|^wte$|^wpe$|^patch_")),
+    (
+        "attention",
+        re.compile(
+            r"(^|_)(attn|attention|crossattention)(_(layer|block|pool\w*|out\w*|proj|qkv|\d+))*\d*$|^[qkvo]_proj$|^qkv$"
+        ),
+    ),
+    ("embedding", re.compile(r"^(?!.*(?<!patch_embed_)(?<!patch_)proj).*embed|^wte$|^wpe$|^patch_(?!merg)")),
 )
 _LAST: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("head", re.compile(r"(^|_)heads?($|_)")),
-    ("mlp", re.compile(r"(^|_)(proj|projections?|transform|transformation)($|_)")),
+    ("mlp", re.compile(r"(^|_)(proj\d*|projections?|transform|transformation|reduces?)($|_)")),
 )
 """Names that say what a linear layer does, where nothing else around it does."""
 _CONTAINERS: dict[str, Role] = {"mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp", "attn": "attention"}
@@ -78,10 +84,10 @@ def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, s
     kind = type(module).__name__
     if is_head:
         return "head", "it is the model's output embedding"
-    if _NORM_CLASS.search(kind):
-        return "norm", f"its class is {kind}"
     if isinstance(module, torch.nn.Embedding):
         return "embedding", f"its class is {kind}"
+    if _NORM_CLASS.search(kind):
+        return "norm", f"its class is {kind}"
     if is_router(around):
         return "other", "it is a router: it chooses experts"
     found = _by_class(around) or _by_name(around, _NAMES)
@@ -89,6 +95,10 @@ def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, s
         if component == "projector" and (found is None or found[0] not in ("attention", "norm")):
             return "mlp", "it is a linear layer of the projector, outside of attention"
         found = found or _by_name(around[:2], _LAST)
+        if found is None and _beside_stack(around) and not re.search(r"pos|bias|pool", around[0][0].rpartition(".")[2]):
+            found = "mlp", "it is a linear layer beside the numbered ones"
+        if found and found[0] == "head" and module.in_features == module.out_features:
+            found = "mlp", "it keeps its width, which a head would not"
     if component == "projector" and own_matrices(module):
         return "mlp", "it multiplies by a matrix of its own"
     return found or ("other", "neither its class nor its name says what it does")
@@ -122,7 +132,9 @@ def _by_class(around: Chain) -> tuple[Role, str] | None:
         if _WHOLE_LAYER.search(kind) and not _MLP_BLOCK.search(kind) and not kind.endswith("LMHead"):
             continue
         for role, words in _CLASSES:
-            if words.search(kind) and not (role == "embedding" and _holds_more(around, module)):
+            if role == "embedding" and (_holds_more(around, module) or "mlp" in around[0][0].rpartition(".")[2]):
+                continue
+            if words.search(kind):
                 return role, f"it {'is' if module is around[0][1] else 'lies in'} {a(kind)}"
     return None
 
@@ -144,6 +156,11 @@ def _by_name(around: Chain, table: tuple[tuple[Role, re.Pattern[str]], ...]) -> 
             if role != "embedding" or module is around[0][1] or not _holds_more(around, module):
                 return role, f"the name “{leaf}” is usual for it"
     return None
+
+
+def _beside_stack(around: Chain) -> bool:
+    """Whether the module is no layer of a stack and a stack stands beside it."""
+    return len(around) > 1 and any(is_stack(child) for _, child in around[1][1].named_children())
 
 
 def _is_convolution(module: Any) -> bool:

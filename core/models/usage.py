@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
 from collections.abc import Iterator
 from functools import cache
@@ -32,18 +33,22 @@ def multiplied(kind: Any) -> frozenset[str]:
     frozenset()
     """
     bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "torch")]
-    return frozenset(name for base in bases for name in _products(_source(base)))
+    methods = [part for base in bases for part in vars(base).values() if inspect.isfunction(part)]
+    return frozenset(name for method in methods for name in _products(_source(method)))
 
 
-def _source(kind: type) -> str:
+def _source(method: Any) -> str:
+    """The text of one method, by its line in its file: to ask for a whole class takes a second in a large file."""
+    code = inspect.unwrap(method).__code__
     try:
-        return textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError):
+        lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+        return textwrap.dedent("".join(inspect.getblock(lines)))
+    except (OSError, TypeError, SyntaxError):
         return ""
 
 
 def _products(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         factors: list[Any] = []
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             factors = [node.left, node.right]
@@ -51,6 +56,13 @@ def _products(source: str) -> Iterator[str]:
             factors = [*node.args, *(keyword.value for keyword in node.keywords)]
         for factor in factors:
             yield from _own(factor)
+
+
+def _parsed(source: str) -> ast.AST:
+    try:
+        return ast.parse(source)
+    except SyntaxError:  # a method that was put together by code, or with text at the left margin
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _called(call: ast.Call) -> str:
@@ -65,13 +77,12 @@ def _own(tree: ast.AST) -> Iterator[str]:
 
 
 def own_matrices(module: Any) -> frozenset[str]:
-    """Names of the bare parameters, of two dimensions or more, that a module of its own class multiplies by."""
-    if type(module).__module__.startswith("torch.nn"):
+    """Names of the bare parameters, of two dimensions or more, that a module which is no layer multiplies by."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    if type(module).__module__.startswith("torch.nn") or isinstance(module, (torch.nn.Linear, Conv1D)):
         return frozenset()
+    own = {name for name, value in module.named_parameters(recurse=False) if value.dim() > 1 and min(value.shape) > 1}
     kind: Any = type(module)
-    own = {
-        name
-        for name, parameter in module.named_parameters(recurse=False)
-        if parameter.dim() > 1 and min(parameter.shape) > 1
-    }
     return frozenset(own & multiplied(kind)) if own else frozenset()

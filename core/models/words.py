@@ -13,14 +13,14 @@ from core.spec import Component
 Table = tuple[tuple[Component, frozenset[str]], ...]
 
 KEYS: Table = (
-    ("other", frozenset({"talker", "token2wav", "code2wav", "vocoder", "multimodal", "fusion"})),
+    ("other", frozenset({"talker", "token2wav", "code2wav", "vocoder", "multimodal", "fusion", "dit", "action"})),
     ("projector", frozenset({"qformer", "projector", "perceiver", "connector", "resampler", "merger", "adapter"})),
     ("vision", frozenset({"vision", "visual", "image", "video", "vit", "sam", "vq", "vqgan"})),
     ("audio", frozenset({"audio", "speech", "sound"})),
     ("language", frozenset({"text", "language", "llm", "decoder"})),
 )
 """Words in the key of a part's config, such as `vision` in `vision_config`; the first that matches decides. Other is
-what speaks the answer, or joins pictures and text in an encoder of its own."""
+what speaks or acts out the answer, or joins pictures and text in an encoder of its own."""
 _WORDS: Table = (
     (
         "vision",
@@ -29,7 +29,7 @@ _WORDS: Table = (
     ),
     ("audio", frozenset({"audio", "speech", "sound", "mel"})),
     ("language", frozenset({"text", "language", "llm", "lm"})),
-    ("other", frozenset({"talker", "token2wav", "code2wav", "vocoder"})),
+    ("other", frozenset({"talker", "token2wav", "code2wav", "vocoder", "action"})),
 )
 """Words in a name or class; one that speaks of two components speaks of none."""
 WRITER = "decoder"
