@@ -9,19 +9,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from core.lora.wrap import wrap
 from core.spec import Plan
+
+ANY_NUMBER = 1000
+"""Steps of a training, which AdaLoRA wants to know; the size of its tensors does not depend on it."""
 
 
 def put_on(model: Any, plan: Plan) -> Any:
-    """The model with the plan's adapter; the one place where this package wraps a model."""
-    from peft import LoraConfig, get_peft_model
+    """The model with the plan's adapter; the one place where this package wraps a model.
 
-    from core.lora.plan import target_regex
-
-    targets = target_regex(plan.target_modules)
-    return get_peft_model(
-        model, LoraConfig(r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout, target_modules=targets)
-    )
+    Raises:
+        PlanError, CountMismatch: see `core.lora.wrap`.
+    """
+    return wrap(model, plan, total_steps=ANY_NUMBER if plan.method == "adalora" else None)
 
 
 def restricted(plan: Plan, keeps: Callable[[str], bool]) -> Plan:

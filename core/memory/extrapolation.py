@@ -18,6 +18,15 @@ from core.memory.step import Trace
 MADE_GOING_BACK = ("gradient", "workspace")
 
 
+class NotAlike(Exception):
+    """Layers that were taken to be alike are not: gradients go back through some of them only."""
+
+    def __init__(self, graded: dict[str, dict[int, bool]]) -> None:
+        super().__init__(", ".join(graded))
+        self.graded = graded
+        """By stack and layer: whether they do."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """A left-out call, and the call that stands for it."""
@@ -63,17 +72,31 @@ def _words(moment: Moment, trace: Trace) -> str:
 
 
 def references(trace: Trace, stacks: list[Stack], gradients: Mapping[tuple[str, int], int]) -> list[Reference]:
-    """The calls that were left out, each with the last call before it of the layer that stands for it."""
+    """The calls that were left out, each with the last call before it of the layer that stands for it.
+
+    Raises:
+        NotAlike: gradients go back through one of the two only.
+    """
     by_name = {stack.name: stack for stack in stacks}
     last: dict[tuple[str, int], int] = {}
-    found = []
+    found: list[Reference] = []
+    unlike: set[str] = set()
     for number, call in enumerate(trace.calls, 1):
         if call.ran:
             last[call.stack, call.layer] = number
             continue
         layer = by_name[call.stack].reference(call.layer)
-        found.append(Reference(number, last[call.stack, layer], gradients.get((call.stack, layer), 0)))
+        like = last[call.stack, layer]
+        found.append(Reference(number, like, gradients.get((call.stack, layer), 0)))
+        if trace.calls[like - 1].graded != call.graded:
+            unlike.add(call.stack)
+    if unlike:
+        raise NotAlike({name: _graded(trace, name) for name in unlike})
     return found
+
+
+def _graded(trace: Trace, stack: str) -> dict[int, bool]:
+    return {call.layer: call.graded for call in trace.calls if call.stack == stack}
 
 
 def _at(moment: Moment, left_out: list[Reference]) -> Counter[str]:

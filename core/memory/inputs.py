@@ -63,15 +63,15 @@ class BatchMaker:
         pictures = Pictures(self._workload.batch, self._workload.images, self._workload.image_size)
         if not pictures.count:
             return self._batch(Layout("no pictures", {}), 0)
-        reason = "its forward takes no pixel_values"
+        reasons: list[str] = []
         for layout in layouts(self._facts, pictures, self._names):
             try:
                 return self._accepted(layout)
             except NotRepeatable:
                 raise
             except Exception as error:  # whatever a model raises at inputs that are not its own
-                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise NoLayout(reason)
+                reasons.append(f"as {layout.name}: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
+        raise NoLayout(reasons[0] if reasons else "its forward takes no pictures in a form that is known here")
 
     def _accepted(self, layout: Layout) -> Batch:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
@@ -94,8 +94,11 @@ class BatchMaker:
         if not hasattr(model, "get_image_features") or self._facts.image_token is None:
             return None
         wanted = inspect.signature(model.get_image_features).parameters
-        forward = {key: value for key, value in layout.inputs.items() if key in wanted}
-        output = self._attempt(lambda: model.get_image_features(**forward))
+        named = {key: value for key, value in layout.inputs.items() if key in wanted}
+        try:
+            output = self._attempt(lambda: model.get_image_features(**named))
+        except TypeError:  # an argument that its signature hides
+            output = self._attempt(lambda: model.get_image_features(**layout.inputs))
         found = getattr(output, "pooler_output", None)
         if found is None:
             found = getattr(output, "last_hidden_state", output)

@@ -51,6 +51,8 @@ class Pretence:
                 self._nonzero(torch.broadcast_to(args[1], torch.broadcast_shapes(args[0].shape, args[1].shape)))
             )
             return args[0].new_empty(chosen)
+        elif function is _aten._grouped_mm.default:
+            return _grouped(*args[:3])
         return function(*args, **kwargs)
 
     def _really(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -78,6 +80,15 @@ class Pretence:
             else:
                 plain.extend(self._nonzero(index).unbind(dim=1))
         return plain
+
+
+def _grouped(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """The result of a product by groups, whose fake version knows bfloat16 only, unlike the kernels."""
+    if left.ndim == 2 and right.ndim == 2:
+        return left.new_empty(ends.shape[0], left.shape[0], right.shape[1])
+    if left.ndim == 3 and right.ndim == 3:
+        return left.new_empty(left.shape[0], left.shape[1], right.shape[2])
+    return left.new_empty(left.shape[-2], right.shape[-1])
 
 
 def _makes_small(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

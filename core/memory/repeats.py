@@ -8,8 +8,8 @@ What it does not do: say what a layer costs (see `extrapolation`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -114,6 +114,13 @@ def _by_layer(config: Any, count: int) -> list[list[Any]]:
         elif len(value) < count and all(type(item) is int and 0 <= item < count for item in value):
             found.append([index in value for index in range(count)])
     return found
+
+
+def refined(stack: Stack, graded: Mapping[int, bool]) -> Stack:
+    """The stack with layers told apart by whether gradients go back through them, as a run has shown."""
+    numbers: dict[tuple[int, bool], int] = {}
+    pairs = [(kind, graded.get(index, False)) for index, kind in enumerate(stack.kinds)]
+    return replace(stack, kinds=tuple(numbers.setdefault(pair, len(numbers)) for pair in pairs))
 
 
 class NotRepeatable(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,13 +16,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from core.errors import InspectionError
 from core.memory.adapter import put_on, restricted
-from core.memory.extrapolation import Peak
+from core.memory.extrapolation import NotAlike, Peak
 from core.memory.extrapolation import whole as whole_model
 from core.memory.inputs import Batch, BatchMaker, NoLayout
 from core.memory.ledger import Ledger, Place
 from core.memory.optimizers import Trained
 from core.memory.pretend import Pretence, put_fakes
-from core.memory.repeats import NotRepeatable, find_stacks
+from core.memory.repeats import NotRepeatable, Stack, find_stacks, refined
 from core.memory.step import Observer, run_step
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
@@ -67,18 +67,38 @@ def simulate(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool =
     Raises:
         InspectionError: the model cannot be built, or takes its inputs in no form that is known here.
     """
-    run_whole: set[str] = set()
+    way = _Way(every_layer)
     while True:
         try:
-            return _Run(resolved, plan, work, every_layer, run_whole).result()
+            return _Run(resolved, plan, work, way).result()
         except NotRepeatable as error:
-            run_whole.add(error.stack.name)
+            way.whole.add(error.stack.name)
+        except NotAlike as error:
+            way.whole.update(way.graded.keys() & error.graded.keys())  # known before, and still not alike
+            way.graded.update(error.graded)
+
+
+@dataclass
+class _Way:
+    """What earlier attempts have taught about running this model."""
+
+    every_layer: bool
+    whole: set[str] = field(default_factory=set)
+    """Stacks that cannot leave a layer out."""
+    graded: dict[str, dict[int, bool]] = field(default_factory=dict)
+    """Of stacks in which the kinds did not tell it: whether gradients go back through a layer."""
+
+    def kept(self, stack: Stack) -> frozenset[int]:
+        """The layers of a stack that run."""
+        if self.every_layer or stack.name in self.whole:
+            return frozenset(range(len(stack.layers)))
+        return stack.kept()
 
 
 class _Run:
     """One attempt, with some stacks run whole."""
 
-    def __init__(self, resolved: Resolved, plan: Plan, work: Workload, every: bool, run_whole: set[str]) -> None:
+    def __init__(self, resolved: Resolved, plan: Plan, work: Workload, way: _Way) -> None:
         self._resolved, self._plan, self._work = resolved, plan, work
         model = build_on_meta(resolved)
         _choose_attention(model, work.attention)
@@ -87,11 +107,9 @@ class _Run:
         self._vision = _outermost(model, {name for name, label in labels.items() if label.component in SEEING})
         self._whole_names = tuple(self._vision) if not work.quantize_vision else ()
         self._weights = stored_bytes(model, self._dtype, work.quantization, self._whole_names)
-        self._stacks = find_stacks(model, (*plan.target_modules, *plan.target_parameters, *plan.full_modules))
-        self._kept = {
-            stack.name: frozenset(range(len(stack.layers))) if every or stack.name in run_whole else stack.kept()
-            for stack in self._stacks
-        }
+        stacks = find_stacks(model, (*plan.target_modules, *plan.target_parameters, *plan.full_modules))
+        self._stacks = [refined(stack, way.graded.get(stack.name, {})) for stack in stacks]
+        self._kept = {stack.name: way.kept(stack) for stack in self._stacks}
         self._model = model
 
     def result(self) -> Simulation:

@@ -29,6 +29,8 @@ class Call:
     layer: int
     ran: bool
     """False for a layer that was left out."""
+    graded: bool
+    """Whether gradients go back through it to what it is given."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,11 @@ class Observer:
     def _watch(self, stack: Stack, shape: Shape, index: int, layer: Any, runs: bool) -> None:
         def before(module: Any, args: Any, kwargs: Any) -> None:
             if not self.ledger.when.backward:
-                self.calls.append(Call(stack.name, index, runs))
+                hidden = shape.hidden(args, kwargs)
+                self.calls.append(Call(stack.name, index, runs, hidden.requires_grad))
                 self._stand(len(self.calls))
                 if runs:
-                    self.ledger.own(shape.hidden(args, kwargs), len(self.calls))
+                    self.ledger.own(hidden, len(self.calls))
 
         def after(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             if self.ledger.when.backward:
@@ -164,7 +167,8 @@ def answer_loss(model: Any, batch: Mapping[str, Any], bf16: bool) -> torch.Tenso
     targets = batch["labels"][:, 1:]  # [B, T - 1]: position t predicts token t + 1
     columns = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)  # [K]
     inputs = {key: value for key, value in batch.items() if key != "labels"}
-    if "logits_to_keep" in inspect.signature(model.get_base_model().forward).parameters:
+    model = model.get_base_model()  # the adapter's layers are in it
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
         logits = _forward(model, bf16, **inputs, use_cache=False, logits_to_keep=columns).logits  # [B, K, V]
     else:
         logits = _forward(model, bf16, **inputs, use_cache=False).logits[:, columns]
