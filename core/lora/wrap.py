@@ -18,7 +18,7 @@ from typing import Any
 from core.errors import CountMismatch, PlanError
 from core.lora.plan import peft_config
 from core.lora.portable import listed, names_as_they_are, portable_config, rewrites
-from core.lora.tensors import also_hit, overrides_of, planned_tensors, unknown, wraps
+from core.lora.tensors import Tensor, also_hit, overrides_of, planned_tensors, unknown, wraps
 from core.spec import Module, Parameter, Plan
 
 UNMATCHED = r"The following (rank|alpha)_pattern keys did not match any targeted module"
@@ -42,7 +42,7 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     model_type = str(getattr(getattr(model, "config", None), "model_type", ""))
     _refuse_ambiguous(model, plan, model_type)
     _refuse_shared(model, plan)
-    modules = live_modules(model, plan)
+    planned = list(planned_tensors(live_modules(model, plan), plan))
     saved = portable_config(plan, model_type, total_steps)
     config = peft_config(plan, total_steps)
     if not hasattr(model, "prepare_inputs_for_generation"):
@@ -50,12 +50,19 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     model.requires_grad_(False)  # PEFT leaves it to its adapters, of which a plan in full has none
     with _on_device_of(model), names_as_they_are(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", UNMATCHED)
-        wrapped = get_peft_model(model, config)
+        try:
+            wrapped = get_peft_model(model, config)
+        except NotImplementedError as error:  # PEFT asks some models for embeddings that they do not have
+            raise PlanError(
+                f"An adapter on {type(model).__name__} was asked for",
+                f"PEFT cannot wrap this model ({str(error).partition(';')[0]})",
+                "Take another model",
+            ) from None
     if saved.target_modules != config.target_modules:
         wrapped.peft_config["default"] = saved
     _set_dropout(wrapped, plan)
     _settle_copies(wrapped)
-    _check(wrapped, modules, plan)
+    _check(wrapped, planned)
     return wrapped
 
 
@@ -136,7 +143,9 @@ def _shape(module: Any, own: Mapping[str, Any]) -> tuple[int, ...]:
         return (module.out_features, module.in_features)
     if not own:
         return ()
-    shape = tuple(map(int, own.get("weight", next(iter(own.values()))).shape))
+    # PEFT registers the weights of PyTorch's attention anew, after its biases.
+    first = next((value for value in own.values() if value.dim() > 1), next(iter(own.values())))
+    shape = tuple(map(int, own.get("weight", first).shape))
     return shape[::-1] if type(module).__name__ == "Conv1D" else shape
 
 
@@ -245,9 +254,9 @@ def _cast(value: Any, dtype: Any) -> Any:
     return value
 
 
-def _check(model: Any, modules: Mapping[str, Module], plan: Plan) -> None:
+def _check(model: Any, tensors: list[Tensor]) -> None:
     """Raises CountMismatch unless exactly the planned tensors require gradients, each with its planned shape."""
-    planned = {tensor.name: tensor.shape for tensor in planned_tensors(modules, plan)}
+    planned = {tensor.name: tensor.shape for tensor in tensors}
     trained = {name: tuple(value.shape) for name, value in model.named_parameters() if value.requires_grad}
     if planned == trained:
         return
