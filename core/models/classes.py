@@ -11,6 +11,13 @@ from core.errors import InspectionError
 from core.models.repository import asked_for, clip
 from core.models.source import Resolved
 
+MAPPINGS = (
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+    "MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES",
+    "MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING_NAMES",
+)
+"""Of `transformers.models.auto.modeling_auto`; the first that names a type decides its usual class."""
 _REMEDY_CLASS = "Take a version of the model made for transformers (often “-hf”), or a newer transformers"
 
 
@@ -23,9 +30,7 @@ def named_class(resolved: Resolved, config: Any) -> Any:
     import transformers
 
     names = resolved.config.get("architectures")
-    name = names[0] if isinstance(names, list) and names else None
-    if name is None and type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        return transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]
+    name = names[0] if isinstance(names, list) and names else usual_class(config.model_type)
     found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
     if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
         return found
@@ -33,6 +38,14 @@ def named_class(resolved: Resolved, config: Any) -> Any:
     raise InspectionError(
         asked_for(str(resolved.source)), f"transformers {transformers.__version__} has no {missing}", _REMEDY_CLASS
     )
+
+
+def usual_class(model_type: str) -> str | None:
+    """The name of the class for pictures and text of a type of model, by the first mapping that has one."""
+    from transformers.models.auto import modeling_auto
+
+    found = (getattr(modeling_auto, mapping).get(model_type) for mapping in MAPPINGS)
+    return next((name for name in found if isinstance(name, str)), None)
 
 
 def read_config(resolved: Resolved) -> Any:

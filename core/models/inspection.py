@@ -10,38 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from core.errors import InspectionError, SourceError, SpecError
-from core.models.classes import named_class, read_config
-from core.models.components import LABELS_VERSION, component_labels
-from core.models.evidence import output_embedding
-from core.models.reach import reached_by_name, unreachable
-from core.models.repository import clip, is_commit
-from core.models.roles import Chain, chain, layer_of, role_of
+from core.models.build import build_on_meta
+from core.models.components import LABELS_VERSION
+from core.models.repository import asked_for, is_commit
+from core.models.rows import module_rows
 from core.models.source import ASSETS, DEMO_MODEL, Resolved, resolve
-from core.spec import Component, Inspection, Module, Parameter, Role, Source, read, write
+from core.spec import Inspection, Source, read, write
 
 SHIPPED = ASSETS / "inspections"
 """Inspections that come with the studio."""
-MAX_MODULES = 200_000
-"""The largest published models have about 70,000 modules, most of them experts."""
-MAX_SECONDS = 30.0
-MAX_LAYERS = 1_000
-MAX_EXPERTS = 10_000
-MAX_COUNT = 1_000_000
-MAX_NUMBER = 1_000_000_000
 log = logging.getLogger("studio")
-_BUILDING = threading.Lock()
-"""Building switches weight initialization off for the whole process: one at a time."""
 
 
 def inspect_source(source: Source, cache_dir: Path | None = None, token: bool = True) -> Inspection:
@@ -84,7 +69,7 @@ def inspect_model(model: Any, source: Source, config_hash: str = "") -> Inspecti
     Raises:
         InspectionError: nothing in it sees pictures, or nothing in it reads text.
     """
-    modules = tuple(_modules(model))
+    modules = tuple(module_rows(model))
     made = Inspection(
         source=source,
         model_class=type(model).__name__,
@@ -95,9 +80,9 @@ def inspect_model(model: Any, source: Source, config_hash: str = "") -> Inspecti
     )
     if sum(module.params for module in modules) != made.total_params:
         raise InspectionError(
-            _asked(source), "its modules do not add up to its parameters", "Please report this model as a fault"
+            asked_for(str(source)), "its modules do not add up to its parameters", "Please report this model as a fault"
         )
-    _refuse_one_sense(made)
+    _refuse_one_sense(made, model.config)
     return made
 
 
@@ -106,162 +91,31 @@ def config_hash(config_bytes: bytes) -> str:
     return hashlib.sha256(b"labels %d\n" % LABELS_VERSION + config_bytes).hexdigest()
 
 
-def build_on_meta(resolved: Resolved) -> Any:
-    """The model without weights, its shared weights tied.
-
-    Raises:
-        InspectionError: in words, whatever a config makes transformers raise.
-    """
-    asked = _asked(resolved.source)
-    _refuse_absurd(resolved.config, asked)
-    try:
-        with _BUILDING:
-            return _build(resolved)
-    except InspectionError:
-        raise
-    except ImportError as error:
-        reason = f"it needs a package that is missing ({_first_line(error)})"
-        raise InspectionError(asked, reason, "Install it, or take another model") from None
-    except Exception as error:
-        remedy = "Check its config.json, or take a version of the model made for transformers"
-        raise InspectionError(asked, f"its config cannot be built ({_first_line(error)})", remedy) from None
-
-
 def _inspect(resolved: Resolved) -> Inspection:
     return inspect_model(build_on_meta(resolved), resolved.source, config_hash(resolved.config_bytes))
 
 
-def _build(resolved: Resolved) -> Any:
-    import torch
-    from transformers.initialization import no_init_weights
-
-    config = read_config(resolved)
-    model_class = named_class(resolved, config)
-    with torch.device("meta"), no_init_weights(), _bounded(_asked(resolved.source)):
-        model = model_class(config)
-    model.tie_weights()  # initialization, which would tie, was switched off
-    return model.eval()
-
-
-def _modules(model: Any) -> Iterator[Module]:
-    """Every module that holds parameters of its own, in the order of the model."""
-    labels = component_labels(model)
-    modules = dict(model.named_modules())
-    head = output_embedding(model)
-    holders: dict[int, str] = {}
-    for name, module in modules.items():
-        own = dict(module.named_parameters(recurse=False))
-        if not own:
-            continue
-        around = chain(name, modules)
-        twin = next((holders[id(parameter)] for parameter in own.values() if id(parameter) in holders), None)
-        params = sum(parameter.numel() for parameter in own.values() if id(parameter) not in holders)
-        holders.update((id(parameter), name) for parameter in own.values() if id(parameter) not in holders)
-        label = labels[name]
-        role, role_why = role_of(around, label.component, module is head)
-        parameters = _parameters(own, around, label.component, role)
-        reached = any(parameter.adaptable for parameter in parameters)
-        blocked = None if reached else unreachable(around, role, module is head, twin)
-        yield Module(
-            name=name,
-            kind=type(module).__name__,
-            shape=_shape(module, own),
-            component=label.component,
-            role=role,
-            layer=layer_of(around),
-            params=params,
-            adaptable=blocked is None,
-            reason=f"{label.reason(name)}. {role}: {role_why}." + (f" Not adaptable: {blocked}." if blocked else ""),
-            confidence=label.confidence,
-            root=label.root,
-            parameters=parameters,
-        )
-
-
-def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:
-    transposed = bool(getattr(around[0][1], "is_transposed", False))
-    return tuple(
-        Parameter(
-            name,
-            tuple(map(int, parameter.shape)),
-            reached_by_name(around, name, parameter, component, role),
-            transposed and parameter.dim() == 3,
-        )
-        for name, parameter in own.items()
-    )
-
-
-def _shape(module: Any, own: dict[str, Any]) -> tuple[int, ...]:
-    """Of the weight, outputs first; of the first parameter where none has that name."""
-    weight = own.get("weight")
-    shape = tuple(int(size) for size in (next(iter(own.values())) if weight is None else weight).shape)
-    return shape[::-1] if type(module).__name__ == "Conv1D" else shape  # GPT-2's layer stores inputs first
-
-
-def _refuse_one_sense(made: Inspection) -> None:
+def _refuse_one_sense(made: Inspection, config: Any) -> None:
     """Refuses what is not a vision-language model."""
     components = {module.component for module in made.modules}
+    asked = asked_for(str(made.source))
     remedy = "Take a vision-language model, such as the demo or HuggingFaceTB/SmolVLM-256M-Instruct"
     if "vision" not in components:
-        kind = "an audio" if "audio" in components else "a text-only"
-        reason = f"it looks like {kind} model ({made.model_class}): nothing in it sees pictures"
-        raise InspectionError(_asked(made.source), reason, remedy)
+        empty = next((key for key, value in vars(config).items() if "vision" in key and value is None), None)
+        if empty is not None:
+            reason = f"its config leaves {empty} empty, so that nothing in it sees pictures"
+            raise InspectionError(asked, reason, "Take a version of the model that sees")
+        reason = f"it looks like {_kind(made, components)} model ({made.model_class}): nothing in it sees pictures"
+        raise InspectionError(asked, reason, remedy)
     if "language" not in components:
-        raise InspectionError(_asked(made.source), f"nothing in it ({made.model_class}) reads or writes text", remedy)
+        raise InspectionError(asked, f"nothing in it ({made.model_class}) reads or writes text", remedy)
 
 
-def _refuse_absurd(value: Any, asked: str, key: str = "") -> None:
-    """Refuses numbers that would keep the machine busy for hours, before anything is built from them."""
-    if isinstance(value, dict):
-        for inner, part in value.items():
-            _refuse_absurd(part, asked, str(inner))
-    elif isinstance(value, list):
-        for part in value:
-            _refuse_absurd(part, asked, key)
-    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > (limit := _limit(key)):
-        raise InspectionError(
-            asked,
-            f"its config has {clip(key)} = {value:.3g}, and the most that makes sense is {limit:,}",
-            "Check the config",
-        )
-
-
-def _limit(key: str) -> int:
-    if re.search(r"layers$|depths?$|blocks?$|n_layer$|stages$", key):
-        return MAX_LAYERS
-    if "expert" in key:
-        return MAX_EXPERTS
-    if "theta" in key:
-        return MAX_NUMBER**2
-    return MAX_COUNT if key.startswith("num_") else MAX_NUMBER
-
-
-@contextmanager
-def _bounded(asked: str) -> Iterator[None]:
-    """Ends the building of a model that grows beyond all published ones."""
-    from torch.nn.modules import module as hooks
-
-    me, end, made = threading.get_ident(), time.monotonic() + MAX_SECONDS, 0
-
-    def count(*_: Any) -> None:
-        nonlocal made
-        if threading.get_ident() != me:
-            return
-        made += 1
-        if made > 4 * MAX_MODULES or time.monotonic() > end:
-            raise InspectionError(
-                asked, "building it takes more modules or time than any known model", "Check the config"
-            )
-
-    handles = (
-        hooks.register_module_module_registration_hook(count),
-        hooks.register_module_parameter_registration_hook(count),
-    )
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+def _kind(made: Inspection, components: Collection[str]) -> str:
+    """What a model that does not see is for."""
+    if "protein" in made.model_class.lower():
+        return "a protein"
+    return "an audio" if "audio" in components else "a text-only"
 
 
 def _read_cache(resolved: Resolved, cache_dir: Path | None) -> Inspection | None:
@@ -291,16 +145,6 @@ def _keep(made: Inspection, cache_dir: Path) -> None:
 def _cache_name(key: str) -> str:
     """Another version of transformers may name the modules of the same config in another way."""
     return f"{key}-transformers-{version('transformers')}.json"
-
-
-def _asked(source: Source) -> str:
-    return f"The model “{clip(str(source))}” was asked for"
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, without paths of this machine."""
-    line = (str(error).strip().splitlines() or [""])[0]
-    return clip(f"{type(error).__name__}: {re.sub(r'(/[^/ ]+){2,}', '…', line)}", 160)
 
 
 def _write_demo() -> None:

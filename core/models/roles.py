@@ -1,4 +1,4 @@
-"""What a module does inside its component, and its place in a stack of layers, with the reason in words.
+"""What a module does inside its component, with the reason in words.
 
 The nearest class around a module that says attention, MLP or embedding decides; names decide where no class does.
 
@@ -9,7 +9,6 @@ What it does not do: say which component a module belongs to (`components.py`), 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any
 
 from core.models.evidence import is_stack
@@ -114,15 +113,6 @@ def is_router(around: Chain) -> bool:
     return leaf in _ROUTER_NAMES and bool({"experts", "shared_expert", "shared_experts"} & siblings)
 
 
-def layer_of(around: Chain) -> int | None:
-    """The index in the outermost numbered stack of layers; the parts of a Sequential are no layers."""
-    index = None
-    for (name, _), (_, outer) in pairwise(around):
-        if type(outer).__name__ == "ModuleList":
-            index = int(name.rpartition(".")[2])
-    return index
-
-
 def _by_class(around: Chain) -> tuple[Role, str] | None:
     """By the nearest class, or by the usual name of a container whose class is a plain Sequential or ModuleDict."""
     for name, module in around:
@@ -132,11 +122,14 @@ def _by_class(around: Chain) -> tuple[Role, str] | None:
         if _WHOLE_LAYER.search(kind) and not _MLP_BLOCK.search(kind) and not kind.endswith("LMHead"):
             continue
         for role, words in _CLASSES:
-            if role == "embedding" and (_holds_more(around, module) or "mlp" in around[0][0].rpartition(".")[2]):
-                continue
-            if words.search(kind):
+            if words.search(kind) and not (role == "embedding" and _is_more(around, module)):
                 return role, f"it {'is' if module is around[0][1] else 'lies in'} {a(kind)}"
     return None
+
+
+def _is_more(around: Chain, embedding: Any) -> bool:
+    """Whether a class says embedding, and the first module of the chain is something else for all that."""
+    return "mlp" in around[0][0].rpartition(".")[2] or _holds_more(around, embedding)
 
 
 def _holds_more(around: Chain, embedding: Any) -> bool:

@@ -17,16 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.models.classes import MAPPINGS
 from core.models.source import Resolved
 from core.spec import Source
 
-MAPPINGS = (
-    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
-    "MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES",
-    "MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES",
-    "MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING_NAMES",
-)
-"""Of `transformers.models.auto.modeling_auto`; the first that names a type decides its usual class."""
 MORE = (
     ("aimv2", "Aimv2Model"),
     ("blip", "BlipForImageTextRetrieval"),

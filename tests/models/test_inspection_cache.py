@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.models import inspection
+from core.models import build, inspection
 from core.models.inspection import cached_inspection, inspect_source
 from core.models.source import DEMO_MODEL, parse_source, resolve
 from core.spec import to_dict
@@ -104,7 +104,7 @@ def test_72_b_is_inspected_within_a_second(tmp_path):
 
 
 def test_inspection_gives_up_on_a_model_that_grows_without_end(source, monkeypatch):
-    monkeypatch.setattr(inspection, "MAX_MODULES", 5)
+    monkeypatch.setattr(build, "MAX_MODULES", 5)
     with pytest.raises(inspection.InspectionError, match="more modules or time"):
         inspect_source(source)
     monkeypatch.undo()

@@ -1,0 +1,72 @@
+"""The rows of an inspection: each module of a model that holds parameters, with all that is known of it.
+
+What it does not do: build the model (`build.py`), or keep the rows (`inspection.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.models.components import component_labels
+from core.models.evidence import output_embedding
+from core.models.layers import Layers
+from core.models.reach import reached_by_name, unreachable
+from core.models.roles import Chain, chain, role_of
+from core.spec import Component, Module, Parameter, Role
+
+
+def module_rows(model: Any) -> Iterator[Module]:
+    """Every module that holds parameters of its own, in the order of the model."""
+    labels = component_labels(model)
+    modules = dict(model.named_modules())
+    head = output_embedding(model)
+    layers = Layers(modules, {name: label.component for name, label in labels.items()})
+    holders: dict[int, str] = {}
+    for name, module in modules.items():
+        own = dict(module.named_parameters(recurse=False))
+        if not own:
+            continue
+        around = chain(name, modules)
+        twin = next((holders[id(parameter)] for parameter in own.values() if id(parameter) in holders), None)
+        params = sum(parameter.numel() for parameter in own.values() if id(parameter) not in holders)
+        holders.update((id(parameter), name) for parameter in own.values() if id(parameter) not in holders)
+        label = labels[name]
+        role, role_why = role_of(around, label.component, module is head)
+        parameters = _parameters(own, around, label.component, role)
+        reached = any(parameter.adaptable for parameter in parameters)
+        blocked = None if reached else unreachable(around, role, module is head, twin)
+        yield Module(
+            name=name,
+            kind=type(module).__name__,
+            shape=_shape(module, own),
+            component=label.component,
+            role=role,
+            layer=layers.of(name),
+            params=params,
+            adaptable=blocked is None,
+            reason=f"{label.reason(name)}. {role}: {role_why}." + (f" Not adaptable: {blocked}." if blocked else ""),
+            confidence=label.confidence,
+            root=label.root,
+            parameters=parameters,
+        )
+
+
+def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:
+    transposed = bool(getattr(around[0][1], "is_transposed", False))
+    return tuple(
+        Parameter(
+            name,
+            tuple(map(int, parameter.shape)),
+            reached_by_name(around, name, parameter, component, role),
+            transposed and parameter.dim() == 3,
+        )
+        for name, parameter in own.items()
+    )
+
+
+def _shape(module: Any, own: dict[str, Any]) -> tuple[int, ...]:
+    """Of the weight, outputs first; of the first parameter where none has that name."""
+    weight = own.get("weight")
+    shape = tuple(int(size) for size in (next(iter(own.values())) if weight is None else weight).shape)
+    return shape[::-1] if type(module).__name__ == "Conv1D" else shape  # GPT-2's layer stores inputs first
