@@ -2,6 +2,7 @@
 
 /studio/preset      the usual choice for a task, as it falls on the model
 /studio/priority    which layers come first, as it falls on the model
+/studio/advice      what cannot be, and what deserves a thought
 
 What it does not do: look at who asks, since nothing here is anybody's; or count, which the browser does by itself.
 """
@@ -23,6 +24,7 @@ from core.lora.presets import find_preset, preset_choice
 from core.lora.priorities import priorities
 from core.spec import to_dict
 from ui.choice import read_choice
+from ui.counsel import counsel
 from ui.panels.train import form_of
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -37,7 +39,8 @@ Answer = Callable[[Studio, dict[str, Any]], dict[str, Any]]
 
 def question_routes(studio: Studio) -> list[Route]:
     """The routes, to be given to the server before Gradio's own."""
-    return [_route(studio, path, answer) for path, answer in (("preset", preset), ("priority", priority))]
+    answers = (("preset", preset), ("priority", priority), ("advice", counsel))
+    return [_route(studio, path, answer) for path, answer in answers]
 
 
 def preset(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:

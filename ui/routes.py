@@ -38,6 +38,7 @@ from core.models.inspection import cached_inspection
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
 from ui import views
+from ui.panels.train import first_form
 from ui.plainly import sentence
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
@@ -133,6 +134,7 @@ def _home(studio: Studio, request: Request) -> Response:
             "running": running,
             "model_key": key_of(model),
             "defaults": views.DEFAULTS,
+            "form": first_form(),
         }
     )
     if fresh:

@@ -1,12 +1,86 @@
-// What the server says of the choice: what cannot be together, and what is worth another thought.
+// What the server says of the choice: what cannot be together, beside the control that makes it so, and what is worth
+// another thought, beside the budget. It is asked a moment after the last change, and never waited for.
 
-import { state } from "./store.js";
-import { html } from "./html.js";
+import { state, subscribe, update } from "./store.js";
+import { draw, html } from "./html.js";
+import { postJson } from "./api.js";
+import { choiceForServer, current, propose, undo } from "./choice.js";
+import { setForm } from "./form.js";
+import { FIXES } from "./words.js";
 
-// The refusals that belong beside these controls; a choice that cannot be is said where it was made.
-export function refusalsAt(...controls) {
-  const found = (state.advice?.refused ?? []).filter((each) => controls.includes(each.control));
-  return found.map(({ sentence }) => html`<div class="note bad" role="alert" style="margin-top:12px">${sentence}</div>`);
+const PATIENCE = 250; // milliseconds after the last change
+
+let asking = null;
+let timer = null;
+let asked = null;
+
+async function ask() {
+  const budget = current()?.budget;
+  if (!budget || !state.home) return;
+  if (!budget.trainable) return void update({ advice: null });
+  const question = { ...choiceForServer(), form: state.form, task: state.task?.name };
+  const text = JSON.stringify(question);
+  if (text === asked && state.advice) return;
+  asked = text;
+  asking?.abort();
+  asking = new AbortController();
+  try {
+    update({ advice: await postJson("advice", question, asking.signal) });
+  } catch (error) {
+    if (error.name !== "AbortError") update({ advice: error.status ? { refused: [], advice: [], error: error.message } : null });
+  }
 }
 
+// The refusals that belong beside these controls.
+export function refusalsAt(...controls) {
+  const found = (state.advice?.refused ?? []).filter((each) => controls.includes(each.control));
+  return found.map((each) => html`<div class="note bad refusal" role="alert">${each.sentence} ${fixButton(each, "fix")}</div>`);
+}
+
+const fixButton = (each, key) => each.change && html`<button data-fix="${state.advice.refused.indexOf(each)}" data-key="${key}-${each.control}">${FIXES[each.control]}</button>`;
+
+// The first refusal, for beside Start, which it blocks.
+export const refusalAtStart = () => refused() && html`<div class="note bad" role="alert"><b>This cannot be trained</b>${refused()} ${fixButton(state.advice.refused[0], "start-fix")}</div>`;
+
 export const refused = () => state.advice?.refused?.[0]?.sentence ?? null;
+
+// A click on what the page proposes, wherever it stands: the change is made, and can be taken back.
+document.addEventListener("click", (event) => {
+  const { fix, advice: place } = event.target.closest?.("[data-fix],[data-advice]")?.dataset ?? {};
+  if (fix) take(FIXES[state.advice.refused[fix].control], state.advice.refused[fix].change);
+  if (place) take(state.advice.advice[place].title, state.advice.advice[place].change);
+});
+
+export function take(title, { selection, recipe, form }, more = {}) {
+  const before = state.form;
+  propose(title, { selection: { ...state.selection, ...selection }, recipe: { ...state.recipe, ...recipe }, ...more });
+  if (form) {
+    state.undo.form = Object.fromEntries(Object.keys(form).map((name) => [name, before[name]]));
+    setForm(form);
+  }
+}
+
+const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
+
+function item(each, i) {
+  const [icon, word] = each.severity === "warning" ? ["!", "warning"] : ["i", "note"];
+  return html`<details class="advice ${each.severity === "warning" && "warning"}" ${i === 0 ? html`open` : ""}><summary data-key="advice-${each.key}"><i aria-hidden="true">${icon}</i><span><span class="visually-hidden">${word}: </span>${each.title}</span></summary>
+    <p>${sentence(each.reason)}</p><p>${sentence(each.remedy)}</p>${each.change && html`<button data-advice="${i}" data-key="take-${each.key}" aria-label="Do it: ${each.title}">Do it</button>`}</details>`;
+}
+
+function card() {
+  const { advice, error } = state.advice ?? {};
+  const bar = state.undo && html`<p class="undo" role="status"><span>Done: ${state.undo.title}</span><button data-undo data-key="undo">Undo</button></p>`;
+  const some = state.step !== "model" && state.step !== "result" && advice?.length;
+  if (!bar && !some && !error) return "";
+  return html`<section class="card advices" aria-label="Advice">${bar}${error && html`<p class="small soft">${error}</p>`}${some && html`<div class="cap"><strong>Worth a thought</strong></div>${advice.map(item)}`}</section>`;
+}
+
+export function mountAdvice(element) {
+  element.addEventListener("click", (event) => event.target.closest("[data-undo]") && undo());
+  subscribe(() => draw(element, card()), "advice", "undo", "step");
+  subscribe(() => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, PATIENCE);
+  }, "model", "selection", "recipe", "form", "dataset", "task", "home");
+}

@@ -3,7 +3,7 @@
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { confirmation, currentBudget, guessesTrained, isConfirmed } from "./choice.js";
-import { refused } from "./advice.js";
+import { mountAdvice, refusalAtStart, refused } from "./advice.js";
 import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
 import { bytes, count, percent } from "./format.js";
 import { goTo } from "./steps.js";
@@ -27,7 +27,7 @@ function actions(budget) {
 function message(budget) {
   if (state.startError) return html`<div class="note bad" role="alert"><b>Not started</b>${state.startError}</div>`;
   if (budget && !budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
-  if (refused()) return html`<div class="note bad" role="alert"><b>This cannot be trained</b>${refused()}</div>`;
+  if (refused()) return refusalAtStart();
   return confirming();
 }
 
@@ -61,8 +61,9 @@ export function mountBudget(element) {
     if (event.target.closest("#start")) document.querySelector("#start-event").click();
   });
   // One live region that stays: a reader hears the new count, however the card is drawn.
-  element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p>';
-  const [card, spoken] = element.children;
+  element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p><div></div>';
+  const [card, spoken, advice] = element.children;
+  mountAdvice(advice);
   subscribe(() => {
     const budget = currentBudget();
     draw(card, body(budget));

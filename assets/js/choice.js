@@ -2,6 +2,7 @@
 
 import { NOTHING_SELECTED, state, update } from "./store.js";
 import { budget, FROZEN, FULL, outcome } from "./count.js";
+import { setForm } from "./form.js";
 import { guesses, labelled, partOf } from "./model.js";
 
 let cached = { model: null };
@@ -40,8 +41,9 @@ export function propose(title, { selection = state.selection, recipe = state.rec
 }
 
 export function undo() {
-  const { title, ...before } = state.undo;
+  const { title, form, ...before } = state.undo;
   update({ ...before, undo: null, model: modelFor(before.selection) });
+  if (form) setForm(form);
 }
 
 const modelFor = (selection) => (selection.relabels === state.selection.relabels ? state.model : labelled(state.inspected, selection.relabels));

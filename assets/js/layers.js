@@ -7,11 +7,19 @@ import { partOf } from "./model.js";
 import { COMPONENT_NAME, layersInWords } from "./words.js";
 
 const GAP = 0.12; // of a layer's width
+const CROWDED = 80; // from so many layers on a gap would be thinner than a pixel: neighbours that fare alike are one shape
 
-// One shape for all layers of a kind, however many there are.
+// One path for all layers of a kind, however many there are.
 function shapes(kinds, wanted, top, height) {
-  const wide = 1 - GAP;
-  return kinds.map((kind, i) => (kind === wanted ? `M${i + GAP / 2} ${top}h${wide}v${height}h-${wide}z` : "")).join("");
+  const gap = kinds.length < CROWDED ? GAP : 0;
+  let path = "";
+  for (let i = 0; i < kinds.length; i += 1) {
+    const from = i;
+    if (kinds[i] !== wanted) continue;
+    while (!gap && kinds[i + 1] === wanted) i += 1;
+    path += `M${from + gap / 2} ${top}h${i + 1 - from - gap}v${height}H${from + gap / 2}z`;
+  }
+  return path;
 }
 
 export function strip(part, interactive) {

@@ -109,14 +109,16 @@ async function begin() {
   update(kept);
   const home = await getJson("home");
   const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
-  state.formKey = home.model_key; // the form begins with what suits the demo
-  update({ home, dataset, recipe: kept.recipe ?? home.defaults });
+  // The form begins with what suits the demo, or as the person left it.
+  state.formKey = kept.form ? kept.modelKey : home.model_key;
+  update({ home, dataset, recipe: kept.recipe ?? home.defaults, form: kept.form ?? home.form });
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
   if (job) watch(job);
   if (home.running && !kept.step) update({ step: "train" });
   if (state.modelKey && state.modelKey !== home.model_key) {
     await openModel(state.modelKey).catch(() => openModel(home.model_key));
   } else await openModel(home.model_key);
+  if (kept.form && state.formKey === kept.modelKey) document.querySelector("#form-event").click();
 }
 
 begin().catch((error) => update({ modelError: error.message }));

@@ -12,7 +12,7 @@ function chips() {
   const missing = presets.filter((preset) => !preset.cells.length).map((preset) => preset.title);
   return html`<div class="chips" role="group" aria-label="Presets">${presets.map((preset) => html`
     <button data-preset="${preset.name}" data-key="preset-${preset.name}" title="${preset.cells.length ? preset.why : NO_SUCH_PART}" aria-pressed="${String(preset === active)}" ${preset.cells.length ? "" : html`disabled`}>${preset.title}</button>`)}</div>
-    ${missing.length > 0 && html`<p class="small soft">${missing.join(", ")}: ${NO_SUCH_PART}</p>`}`;
+    ${missing.length > 0 && html`<p class="small soft preset-why">${missing.join(", ")}: ${NO_SUCH_PART}</p>`}`;
 }
 
 const option = (each, chosen) => html`<option value="${each.name}" ${each.name === chosen ? html`selected` : ""} ${each.missing ? html`disabled` : ""}>${each.title}</option>`;

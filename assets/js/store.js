@@ -27,6 +27,7 @@ export const state = {
   startError: null,
   runError: null, // why the job in view cannot be shown
   knobError: null,
+  advice: null, // what the server says of the choice, see advice.js
   undo: null, // what was chosen before a change that the page made
 };
 

@@ -2,10 +2,10 @@
 
 import { state, update } from "./store.js";
 import { postJson } from "./api.js";
+import { take } from "./advice.js";
 import { choiceForServer, propose } from "./choice.js";
-import { setForm } from "./form.js";
 
-async function take(path, name, apply) {
+async function ask(path, name, apply) {
   try {
     apply(await postJson(path, { ...choiceForServer(), name }));
   } catch (error) {
@@ -15,13 +15,12 @@ async function take(path, name, apply) {
 
 export function takeTask(name) {
   if (!name) return update({ task: null });
-  return take("preset", name, ({ selection, recipe, settings, notes, title }) => {
-    propose(title, { selection, recipe, task: { name, notes } });
-    setForm(settings);
+  return ask("preset", name, ({ selection, recipe, settings, notes, title }) => {
+    take(title, { selection, recipe, form: settings }, { task: { name, notes } });
   });
 }
 
 export function takePriority(name) {
   if (!name) return update({ priority: null });
-  return take("priority", name, ({ selection, recipe, title }) => propose(title, { selection, recipe, priority: name, task: state.task }));
+  return ask("priority", name, ({ selection, recipe, title }) => propose(title, { selection, recipe, priority: name, task: state.task }));
 }

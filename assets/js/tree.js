@@ -76,12 +76,11 @@ function row({ node, depth, isOpen, place, siblings }) {
   const open = view.about === node.id;
   return html`<div class="tree-row ${!reachable && on === "none" && "fixed"} ${open && "asked"}" role="treeitem" tabindex="${view.focus === node.id ? 0 : -1}" data-id="${node.id}" data-key="row-${node.id}"
     data-component="${node.component}" aria-level="${depth + 1}" aria-posinset="${place + 1}" aria-setsize="${siblings}" aria-checked="${CHECKED[on]}" ${node.children.length ? html`aria-expanded="${String(isOpen)}"` : ""}
-    aria-label="${node.label}${node.times > 1 ? `, ${node.times} times` : ""}, ${COMPONENT_SHORT[node.component]}${sure === "low" ? ` (${CONFIDENCE.low[1]})` : ""}, ${how}" style="--depth:${depth}">
+    aria-label="${node.label}${node.times > 1 ? `, ${node.times} times` : ""}, ${COMPONENT_SHORT[node.component]}${sure === "low" ? ` (${CONFIDENCE.low[1]})` : ""}, ${how}" style="--depth:${depth}"><div class="line">
     <span class="name" title="${node.label}"><span class="fold" aria-hidden="true">${node.children.length ? (isOpen ? "▾" : "▸") : ""}</span><span class="box" aria-hidden="true"></span><span class="dot" aria-hidden="true"></span><b>${node.label}</b>${node.times > 1 && html`<span class="times">×${node.times}</span>`}${sure === "low" && html`<span class="unsure" title="${CONFIDENCE.low[1]}" aria-hidden="true">${CONFIDENCE.low[0]}</span>`}</span>
     <span class="cell" title="${what}">${what}</span><span class="cell">${short(params)}</span>
     <span class="cell ${sum && "plus"}">${sum ? `${full ? "full " : "+"}${count(sum)}` : reachable ? "frozen" : "–"}</span>
-    <span class="ask" title="Why this label? And more" aria-hidden="true">?</span></div>
-    ${open && html`<div class="tree-about" data-component="${node.component}" style="--depth:${depth}">${about(node, shown)}</div>`}`;
+    <span class="ask" title="Why this label? And more" aria-hidden="true">?</span></div>${open && html`<div class="tree-about">${about(node, shown)}</div>`}</div>`;
 }
 
 function tools() {
@@ -95,12 +94,20 @@ function tools() {
 
 const SHELL = '<div class="card"><div class="tools"></div><div class="tree" role="tree" aria-label="Module tree" aria-multiselectable="true"><div class="above"></div><div class="rows"></div><div class="below"></div></div></div>';
 
+let opened = 0; // counts how often a row was opened or closed
+
+// What decides which rows there are; a toggle changes it only while the tree shows what learns.
+const lookedAt = () => [opened, view.adopted, view.search, view.component, view.onlyLearning && JSON.stringify(state.selection)].join("|");
+
 // Works out the rows anew, after a change of what is chosen or of what is looked at.
 function redraw(element) {
   if (state.step !== "targets" || !current()) return;
   if (view.model !== state.model) adopt(state.model);
-  view.matching = narrowedTo(current());
-  view.rows = visibleRows(view.matching);
+  if (lookedAt() !== view.lookedAt) {
+    view.matching = narrowedTo(current());
+    view.rows = visibleRows(view.matching);
+    view.lookedAt = lookedAt();
+  }
   if (!view.rows.some(({ node }) => node.id === view.focus)) view.focus = view.rows[0]?.node.id ?? null;
   if (!element.querySelector(".tree")) {
     element.innerHTML = SHELL;
@@ -120,7 +127,7 @@ function adopt(model) {
   };
   walk(root);
   const same = view.model?.key === model.key;
-  Object.assign(view, { model, root, byId, open: same ? view.open : openAtFirst(root) }, same ? {} : { focus: null, about: null });
+  Object.assign(view, { model, root, byId, adopted: (view.adopted ?? 0) + 1, open: same ? view.open : openAtFirst(root) }, same ? {} : { focus: null, about: null });
 }
 
 // Draws the rows in sight; those before and after are only as much space as they take.
@@ -153,6 +160,7 @@ function focusOn(element, id) {
 }
 
 function open(id, yes) {
+  opened += 1;
   if (yes) view.open.add(id);
   else view.open.delete(id);
 }
@@ -180,7 +188,7 @@ function onClick(element, event) {
 // Keys as in the WAI-ARIA tree pattern; the space bar takes in or out, Enter says why.
 function onKey(element, event) {
   const target = event.target.closest(".tree-row");
-  if (!target) return;
+  if (!target || event.target.closest(".tree-about")) return;
   const { rows } = view;
   const at = rows.findIndex(({ node }) => node.id === target.dataset.id);
   const { node, isOpen, parent } = rows[at];

@@ -37,7 +37,7 @@ export function about(node, shown) {
   const [icon, words] = CONFIDENCE[sure];
   const own = names.some((name) => name in state.selection.relabels);
   return html`<p class="mono path">${names.length > 1 ? `${names[0]} … ${names.at(-1)}` : names[0]}</p>
-    <p class="tree-why"><span class="sure ${sure}"><span aria-hidden="true">${icon}</span> ${words}</span></p><div class="tree-why">${reasons(shown)}</div>
+    <p class="sure ${sure}"><span aria-hidden="true">${icon}</span> ${words}</p>${reasons(shown)}
     <p class="tree-do" data-names="${JSON.stringify(names)}"><label>This is <select data-relabel data-key="about-relabel" aria-label="Component of ${names[0]}">${componentOptions(node.component)}</select></label>
     ${own && html`<button data-put-back data-key="about-back">Put the label back</button>`}${fullness(node, names)}</p>`;
 }

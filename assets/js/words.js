@@ -110,6 +110,15 @@ export function layersInWords(from, upTo, all) {
   return `layers ${from + 1} to ${upTo} of ${all}`;
 }
 
+export const FIXES = {
+  start: "Take the default start",
+  lora_bias: "Switch the LoRA bias off",
+  dropout: "Take no dropout",
+  components: "One rank and alpha for all",
+  method: "Take LoRA",
+  full: "Train nothing in full",
+};
+
 export const NO_TASK = "none in particular";
 
 export const NO_PRIORITY = "all layers alike";

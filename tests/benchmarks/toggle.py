@@ -13,6 +13,8 @@ from tests.browser.conftest import Tab
 
 TOGGLES = 120
 LIMIT = 100.0
+DEEP = 500
+"""Layers of the language model."""
 TOGGLE = """async (times) => {
   const text = () => document.querySelector("#trainable").textContent;
   const painted = () => new Promise((resolve) => requestAnimationFrame(() => {
@@ -38,19 +40,44 @@ TOGGLE = """async (times) => {
 
 
 def measure() -> Iterator[Figure]:
-    """Milliseconds, on the demo and on a 72 B model."""
+    """Milliseconds, on the demo, on a 72 B model, and on one of 5,000 modules, also with a row open for each."""
     with serving() as server, page_of(server) as tab, tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
         wait_for_rest(server)
         yield _toggle(tab, "toggle to count, demo")
-        _open(tab, write_big_config(Path(folder)))
+        _open(tab, write_big_config(Path(folder) / "big"))
         yield _toggle(tab, "toggle to count, 72 B")
+        _open(tab, _write_deep_config(Path(folder) / "deep"))
+        yield _toggle(tab, "toggle to count, 5,000 modules")
+        _open_every_row(tab)
+        yield _toggle(tab, "toggle to count, 5,000 open rows")
+
+
+def _write_deep_config(folder: Path) -> Path:
+    """A model of 432 billion parameters in 5,056 modules, into this folder."""
+    from transformers import Qwen2_5_VLConfig
+
+    config = Qwen2_5_VLConfig(architectures=["Qwen2_5_VLForConditionalGeneration"])
+    config.text_config.num_hidden_layers = DEEP
+    config.text_config.layer_types = ["full_attention"] * DEEP
+    config.vision_config.depth = 64
+    config.save_pretrained(folder)
+    return folder
+
+
+def _open_every_row(tab: Tab) -> None:
+    """Opens each layer by itself, and narrows the tree to all that learns, so that each of it has a row."""
+    tab.step("targets")
+    for row in (f"0-{DEEP - 1}]", f"0-{DEEP - 1}]/each"):
+        tab.page.locator(f"#tree [data-id$='[{row}']").click()
+    tab.page.fill("#tree input[type=search]", "proj")
+    tab.page.wait_for_function("() => document.querySelector('#tree .tree').scrollHeight > 100_000")
 
 
 def _open(tab: Tab, folder: Path) -> None:
     tab.step("model")
     tab.page.fill("#model-source textarea, #model-source input", str(folder))
     tab.page.click("#model-open")
-    tab.wait("studio.state.model.total > 7e10")
+    tab.wait(f"studio.state.model.label === '{folder.name}'")
 
 
 def _toggle(tab: Tab, name: str) -> Figure:

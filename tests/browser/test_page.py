@@ -33,7 +33,7 @@ def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
     page.keyboard.press("Space")
     assert tab.trainable < before
     page.keyboard.press("Enter")
-    assert "attention" in page.inner_text("#tree .tree-why")
+    assert "attention" in page.inner_text("#tree .tree-about")
     page.keyboard.press("Space")
     assert tab.trainable == before
     page.fill("#tree input[type=search]", "no such module")

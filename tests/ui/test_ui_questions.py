@@ -59,6 +59,45 @@ def test_a_priority_s_choice_can_be_planned_and_leaves_the_recipe(studio: Studio
     assert make_plan(DEMO, from_dict(Selection, found["selection"]), recipe).target_modules
 
 
+def advice_on(client: TestClient, studio: Studio, recipe: dict[str, Any], **selection: Any) -> dict[str, Any]:
+    choice = good_choice(studio)
+    choice = {**choice, "recipe": {**choice["recipe"], **recipe}, "selection": {**choice["selection"], **selection}}
+    return ask(client, "advice", choice)
+
+
+@pytest.mark.parametrize(
+    ("control", "recipe", "selection"),
+    [
+        ("start", {"method": "adalora", "start": "pissa"}, {}),
+        ("lora_bias", {"method": "dora", "lora_bias": True}, {}),
+        ("components", {"method": "adalora", "components": {"language": {"rank": 3}}}, {}),
+        ("full", {}, {"full": ["lm_head"]}),
+    ],
+)
+def test_what_cannot_be_stands_beside_its_control_with_a_way_out(studio: Studio, client, control, recipe, selection):
+    (refused,) = advice_on(client, studio, recipe, **selection)["refused"]
+    assert refused["control"] == control
+    assert_plain(refused["sentence"])
+    change = refused["change"]
+    after = advice_on(client, studio, {**recipe, **change.get("recipe", {})}, **change.get("selection", selection))
+    assert after["refused"] == []
+
+
+def test_advice_comes_with_reason_and_remedy_and_its_change_helps(studio: Studio, client: TestClient):
+    found = {each["key"]: each for each in advice_on(client, studio, {"rank": 8, "alpha": 0.5})["advice"]}
+    (key,) = [key for key in found if "alpha" in key]
+    assert found[key]["reason"]
+    assert found[key]["remedy"]
+    change = found[key]["change"]["recipe"]
+    again = advice_on(client, studio, {"rank": 8, "alpha": 0.5, **change})["advice"]
+    assert key not in {each["key"] for each in again}
+
+
+def test_a_form_that_is_half_typed_does_not_keep_advice_away(studio: Studio, client: TestClient):
+    for form in (None, {}, [], {"learning_rate": "3e-"}, {"learning_rate": 7}, "x"):
+        assert "advice" in ask(client, "advice", {**good_choice(studio), "form": form})
+
+
 MADE_UP: tuple[Any, ...] = ("no such name", "", None, 3, [], {}, "x" * 5000)
 
 

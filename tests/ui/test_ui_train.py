@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,33 @@ def test_a_count_that_the_server_does_not_share_names_both(studio: Studio, tmp_p
     said = assert_refused(studio, tmp_path, {**choice, "shown": choice["shown"] + 1}, good_form())
     assert f"{choice['shown'] + 1:,}" in said
     assert f"{choice['shown']:,}" in said
+
+
+@pytest.fixture
+def guessed(studio: Studio, tmp_path: Path, monkeypatch) -> dict[str, Any]:
+    """A choice on a model of which it is a guess what its language is."""
+    made = studio.open(DEMO_MODEL)
+    unsure = [replace(m, confidence="low", root="model.text_model") for m in made.modules if m.component == "language"]
+    labels = {module.name: module for module in unsure}
+    other = replace(made, modules=tuple(labels.get(module.name, module) for module in made.modules))
+    monkeypatch.setattr(studio, "inspection", lambda key: other)
+    return good_choice(studio)
+
+
+@pytest.mark.parametrize("said", [False, None, "yes", 1, []])
+def test_guessed_parts_are_trained_only_when_that_is_confirmed(studio: Studio, tmp_path: Path, guessed, said):
+    refused = assert_refused(studio, tmp_path, {**guessed, "confirmed": said}, good_form())
+    assert "model.text_model" in refused
+    unsaid = {name: value for name, value in guessed.items() if name != "confirmed"}
+    assert assert_refused(studio, tmp_path, unsaid, good_form()) == refused
+    assert make_spec(studio, {**guessed, "confirmed": True}, good_form()).trainable == guessed["shown"]
+    agreed = {**guessed["selection"], "relabels": {"model.text_model": "language"}}
+    assert make_spec(studio, {**guessed, "selection": agreed}, good_form()).selection.relabels
+
+
+def test_what_cannot_be_together_starts_nothing(studio: Studio, tmp_path: Path):
+    choice = {**good_choice(studio), "recipe": {"rank": 8, "alpha": 16, "method": "adalora", "start": "pissa"}}
+    assert "AdaLoRA" in assert_refused(studio, tmp_path, choice, good_form())
 
 
 def test_start_starts_a_job_and_a_second_press_is_refused(shared: Studio, tmp_path: Path):

@@ -14,9 +14,10 @@ from core.adapters.compare import release_comparison
 from core.data.source import load_dataset
 from core.errors import SpecError
 from core.lora.budget import budget
+from core.lora.limits import refuse_impossible
 from core.models.repository import clip
 from core.models.source import check_trainable
-from core.spec import Settings, Source, Spec, from_dict
+from core.spec import Settings, Source, Spec, from_dict, to_dict
 from ui import words
 from ui.choice import read_choice, refuse_unconfirmed
 from ui.handlers import with_request
@@ -92,6 +93,11 @@ def form_of(settings: dict[str, Any]) -> dict[str, Any]:
     return form
 
 
+def first_form() -> dict[str, Any]:
+    """What the widgets hold to begin with."""
+    return {"name": "", **form_of(to_dict(Settings()))}
+
+
 def _number(text: Any) -> float:
     try:
         return float(str(text).strip().replace(",", "."))
@@ -110,6 +116,8 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
     chosen = read_choice(studio, choice)
     check_trainable(chosen.inspection.source)
     refuse_unconfirmed(chosen, choice.get("confirmed"))
+    settings = settings_of(form)
+    refuse_impossible(chosen.plan, chosen.labelled, settings)
     trainable = budget(chosen.labelled, chosen.plan).trainable
     if trainable != choice["shown"]:
         raise SpecError(
@@ -124,7 +132,7 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
         data=Source("demo", data.name),
         selection=chosen.selection,
         plan=chosen.plan,
-        settings=settings_of(form),
+        settings=settings,
         trainable=trainable,
     )
 

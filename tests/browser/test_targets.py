@@ -1,0 +1,251 @@
+"""Aiming: layer ranges, numbers per component, methods, tasks, labels put right, guesses confirmed, refusals said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.models.inspection import inspect_source
+from core.models.relabel import relabelled
+from core.models.source import DEMO_MODEL
+from core.spec import Inspection, Plan, Recipe, Selection, Source, from_dict
+from tests.browser.conftest import Tab
+
+pytestmark = pytest.mark.browser
+DEMO = inspect_source(DEMO_MODEL)
+
+
+@pytest.fixture
+def aim(tab: Tab) -> Tab:
+    """A page with the switchboard in sight."""
+    tab.step("targets")
+    return tab
+
+
+def advanced(tab: Tab) -> None:
+    tab.page.click("#switchboard .advanced summary")
+
+
+def planned(tab: Tab, made: Inspection = DEMO) -> Plan:
+    """The plan of what the page would send, whose count by the server stands on the page."""
+    choice: Any = json.loads(str(tab.ask("studio.choice()")))
+    selection, recipe = from_dict(Selection, choice["selection"]), from_dict(Recipe, choice["recipe"])
+    plan = make_plan(made, selection, recipe)
+    found = budget(relabelled(made, selection.relabels), plan)
+    assert tab.trainable == found.trainable == choice["shown"]
+    assert tab.page.get_attribute("#aside td[title$=bytes]", "title") == f"{found.adapter_bytes:,} bytes"
+    return plan
+
+
+def layers(plan: Plan, component: str) -> set[int | None]:
+    labels = {module.name: module for module in DEMO.modules}
+    return {labels[n].layer for n in plan.target_modules if labels[n].component == component}
+
+
+def test_layers_are_narrowed_by_two_handles_and_the_keyboard(aim: Tab) -> None:
+    page = aim.page
+    first = page.get_by_label("Vision encoder: first layer that may learn")
+    first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(first).to_be_focused()
+    assert first.get_attribute("aria-valuetext") == "layer 3"
+    assert aim.ask("studio.state.selection.layers") == {"vision": [-2, None]}
+    assert "last 2 of 5 layers" in page.inner_text("#switchboard [data-component=vision] .strip-cap")
+    assert layers(planned(aim), "vision") == {3, 4}
+    page.get_by_label("Vision encoder: last layer that may learn").focus()
+    page.keyboard.press("Home")  # no further than one layer behind the first
+    assert aim.ask("studio.state.selection.layers") == {"vision": [3, 4]}
+    assert layers(planned(aim), "vision") == {3}
+    assert layers(planned(aim), "language") == {0, 1, 2, 3}
+    page.click("#switchboard [data-cell='vision.mlp']")
+    assert page.get_attribute("#switchboard [data-cell='vision.attention']", "aria-pressed") == "true"
+    assert layers(planned(aim), "vision") == {3}
+    aim.page.reload()
+    aim.wait("studio.state.model")
+    assert layers(planned(aim), "vision") == {3}
+    page.click("#switchboard [data-all-layers=vision]")
+    assert layers(planned(aim), "vision") == {0, 1, 2, 3, 4}
+
+
+def test_a_handle_is_dragged_and_the_count_follows_the_hand(aim: Tab) -> None:
+    page, before = aim.page, aim.trainable
+    box = page.get_by_label("Language model: first layer that may learn").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 12, steps=6)
+    during = aim.trainable
+    assert during < before
+    assert "last 1 of 4" in page.inner_text("#switchboard [data-component=language] .strip-cap")
+    page.mouse.up()
+    assert aim.trainable == during
+    assert layers(planned(aim), "language") == {3}
+
+
+def test_a_click_on_the_strip_switches_one_layer(aim: Tab) -> None:
+    strip = aim.page.locator("#switchboard [data-strip=vision]")
+    size = strip.bounding_box()
+    assert size
+    strip.click(position={"x": size["width"] * 0.5, "y": 6})
+    assert layers(planned(aim), "vision") == {0, 1, 3, 4}
+
+
+def test_a_component_has_numbers_of_its_own(aim: Tab) -> None:
+    page = aim.page
+    advanced(aim)
+    page.fill("[data-knob=rank][data-component=vision]", "4")
+    page.press("[data-knob=rank][data-component=vision]", "Tab")
+    expect(page.locator("[data-knob=alpha][data-component=vision]")).to_have_attribute("placeholder", "8")
+    page.fill("[data-knob=learning_rate][data-component=language]", "1e-4")
+    page.press("[data-knob=learning_rate][data-component=language]", "Tab")
+    own = {each.component: each for each in planned(aim).overrides}
+    assert (own["vision"].rank, own["vision"].alpha) == (4, 8)
+    assert (own["language"].rank, own["language"].learning_rate) == (8, 1e-4)
+    assert "vision rank 4" in page.inner_text("#switchboard .advanced summary")
+    for wrong in ("0", "2.5", "many"):
+        page.fill("[data-knob=rank][data-component=vision]", wrong)
+        page.press("[data-knob=rank][data-component=vision]", "Tab")
+        assert "rank is a whole number" in page.inner_text("#switchboard [role=alert]")
+        expect(page.locator("[data-knob=rank][data-component=vision]")).to_have_value("4")
+    page.fill("[data-knob=rank][data-component=vision]", "")
+    page.press("[data-knob=rank][data-component=vision]", "Tab")
+    assert {each.component for each in planned(aim).overrides} == {"language"}
+
+
+@pytest.mark.parametrize("method", ["rslora", "dora", "adalora"])
+def test_a_method_is_chosen_and_counted(aim: Tab, method: str) -> None:
+    before = aim.trainable
+    aim.page.check(f"input[name=method][value={method}]")
+    assert planned(aim).method == method
+    assert (aim.trainable > before) == (method != "rslora")
+    expect(aim.page.locator(f"input[name=method][value={method}]")).to_be_focused()
+
+
+def test_what_cannot_be_is_said_beside_its_control_and_blocks_start_until_it_is_undone(aim: Tab) -> None:
+    page = aim.page
+    advanced(aim)
+    page.check("input[name=method][value=dora]")
+    page.select_option("#start-from", "pissa")
+    expect(page.locator("#switchboard .advanced .refusal")).to_contain_text("DoRA with PiSSA")
+    expect(page.locator("#start")).to_be_disabled()
+    assert "DoRA with PiSSA" in page.inner_text("#aside")
+    page.click("#switchboard [data-fix]")
+    assert aim.ask("studio.state.recipe.start") == "default"
+    expect(page.locator("#start")).to_be_enabled()
+    page.click("#aside [data-undo]")
+    assert aim.ask("studio.state.recipe.start") == "pissa"
+
+
+def test_a_task_brings_its_choice_and_its_settings_and_says_why(aim: Tab) -> None:
+    page = aim.page
+    page.select_option("#task", "few_shot")
+    aim.wait("studio.state.task")
+    plan = planned(aim)
+    assert {name.rpartition(".")[2] for name in plan.target_modules} == {"q_proj", "v_proj"}
+    assert (plan.rank, plan.alpha, plan.dropout) == (8, 16, 0)
+    assert "So few rows" in page.inner_text("#switchboard .presets")
+    assert "Few examples" in page.inner_text("nav.steps [data-step=targets]")
+    aim.step("train")
+    expect(page.get_by_label("How long")).to_have_value("100")
+    page.click("#aside [data-undo]")
+    expect(page.get_by_label("How long")).to_have_value("120")
+    assert aim.ask("studio.state.task") is None
+    aim.step("targets")
+    page.select_option("#priority", "last_layers_first")
+    aim.wait("studio.state.priority")
+    assert layers(planned(aim), "language") == {3}
+
+
+def test_a_part_is_trained_in_full_from_the_table_and_from_the_tree(aim: Tab) -> None:
+    page = aim.page
+    advanced(aim)
+    page.check("[data-full=projector]")
+    assert planned(aim).full_modules == ("model.connector.modality_projection.proj",)
+    assert "learns in full" in page.inner_text("#switchboard .part[data-component=projector]")
+    page.fill("#full-rate", "1e-5")
+    page.press("#full-rate", "Tab")
+    assert planned(aim).full_learning_rate == 1e-5
+    page.click("#switchboard [data-not-full]")
+    assert planned(aim).full_modules == ()
+    row = page.locator("#tree [data-id='.model.connector.modality_projection.proj']")
+    row.locator(".ask").click()
+    row.get_by_role("button", name="Train in full").click()
+    assert len(planned(aim).full_modules) == 1
+    row.get_by_role("button", name="No longer in full").click()
+    assert planned(aim).full_modules == ()
+
+
+def test_a_subtree_is_called_something_else_and_put_back(aim: Tab) -> None:
+    page, before = aim.page, aim.trainable
+    row = page.locator("#tree [data-id='.model.connector.modality_projection.proj']")
+    row.locator(".ask").click()
+    assert "projector" in row.locator(".tree-about").inner_text()
+    assert row.locator(".sure").inner_text()
+    row.get_by_label("Component of").select_option("audio")
+    assert page.is_visible("#switchboard .part[data-component=audio]")
+    assert page.locator("#switchboard .part[data-component=projector]").count() == 0
+    assert "audio: you said so (before: projector" in row.inner_text()
+    assert planned(aim)
+    assert aim.trainable < before, "no cell of audio is on"
+    page.click("#switchboard [data-cell='audio.mlp']")
+    assert aim.trainable == before
+    row.get_by_role("button", name="Put the label back").click()
+    assert aim.ask("studio.state.selection.relabels") == {}
+    assert page.is_visible("#switchboard .part[data-component=projector]")
+
+
+def guessed_config(folder: Path) -> Path:
+    """A model of which nothing says what its pooler and its head belong to."""
+    from transformers import ViltConfig
+
+    config = ViltConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, vocab_size=99)
+    config.architectures = ["ViltForQuestionAnswering"]
+    config.save_pretrained(folder)
+    return folder
+
+
+def test_guessed_parts_are_named_and_trained_only_when_that_is_confirmed(tab: Tab, tmp_path: Path) -> None:
+    source = Source("folder", str(guessed_config(tmp_path / "guessed")))
+    made = inspect_source(source)
+    guessed = [module.name for module in made.modules if module.confidence == "low" and module.adaptable]
+    assert guessed, "the test needs a model with guesses"
+    page = tab.page
+    tab.step("model")
+    page.fill("#model-source textarea, #model-source input", source.name)
+    page.click("#model-open")
+    tab.wait("studio.state.model.label === 'guessed'")
+    assert guessed[0] in page.inner_text("#model-picture .guesses")
+    tab.step("targets")
+    expect(page.locator("#start")).to_be_enabled()
+    page.fill("#tree input[type=search]", guessed[0])
+    leaf = page.locator("#tree [role=treeitem]:not([aria-expanded])").first
+    assert "a guess" in str(leaf.get_attribute("aria-label"))
+    leaf.focus()
+    page.keyboard.press("Space")
+    assert guessed[0] in planned(tab, made).target_modules
+    expect(page.locator("#start")).to_be_disabled()
+    assert json.loads(str(tab.ask("studio.choice()")))["confirmed"] is False
+    page.check("#confirm")
+    expect(page.locator("#start")).to_be_enabled()
+    assert json.loads(str(tab.ask("studio.choice()")))["confirmed"] is True
+    page.uncheck("#confirm")
+    page.locator("#switchboard [data-agree]").first.click()  # the person knows that it is right
+    expect(page.locator("#start")).to_be_enabled()
+    assert page.locator("#confirm").count() == 0
+    assert planned(tab, made)
+
+
+def test_the_open_fold_and_an_open_row_have_no_serious_accessibility_finding(aim: Tab) -> None:
+    advanced(aim)
+    aim.page.locator("#tree .ask").first.click()
+    aim.page.wait_for_timeout(600)
+    found = Axe().run(aim.page).response["violations"]
+    assert not [(one["id"], one["nodes"][0]["target"]) for one in found if one["impact"] in ("serious", "critical")]
