@@ -14,6 +14,7 @@ from math import prod
 from typing import get_args
 
 from core.errors import PlanError
+from core.lora.portable import listed, rewrites
 from core.lora.tensors import CHANGES_WEIGHTS, Shape, also_hit, by_name, is_table, overrides_of, unknown, wraps
 from core.models.repository import clip
 from core.spec import Inspection, Module, Plan, Settings, Start
@@ -76,6 +77,8 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
         yield from _ranks(plan, modules)
     if plan.target_parameters:
         yield from _by_name(plan)
+    if plan.target_modules and (plan.method == "dora" or plan.lora_bias):
+        yield from _not_loaded_again(plan, inspection.model_type)
     quantized = settings is not None and settings.quantization != "none"
     if quantized and plan.start in CHANGES_WEIGHTS:
         yield _never(
@@ -196,6 +199,15 @@ def _ranks(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
                 f"Take a rank of at most {most:,}, leave it out, or take the default start",
             )
             return
+
+
+def _not_loaded_again(plan: Plan, model_type: str) -> Iterator[PlanError]:
+    """What PEFT would train and then take for something else when it loads the adapter."""
+    try:
+        if rewrites(model_type):
+            listed(plan, model_type)
+    except PlanError as problem:
+        yield problem
 
 
 def _by_name(plan: Plan) -> Iterator[PlanError]:
