@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
+from core.cli_choice import guess_note, say
 from core.data.source import load_dataset
 from core.errors import AdapterError
 from core.jobs.home import LOCAL_OWNER
 from core.jobs.local import LocalBackend
 from core.lora.budget import budget
+from core.lora.limits import refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
+from core.models.relabel import relabelled
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Plan, Recipe, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
 
@@ -62,6 +65,7 @@ def run_train(options: argparse.Namespace) -> int:
         spec = replace(spec, settings=replace(spec.settings, steps=options.steps, epochs=None))
     if options.out:
         _refuse_unwritable(options.out.absolute())
+    _look_over(spec)
     backend = LocalBackend()
     job = backend.submit(spec, LOCAL_OWNER)
     status = _follow(backend, job)
@@ -70,6 +74,17 @@ def run_train(options: argparse.Namespace) -> int:
         print(status.error, file=sys.stderr)
     print(_result_line(job, status, adapter) if options.json else _result_words(status, adapter), flush=True)
     return 0 if status.state in ("finished", "stopped") else 1
+
+
+def _look_over(spec: Spec) -> None:
+    """Says which trained parts are no more than a guess.
+
+    Raises:
+        PlanError: what cannot be, before a worker is started for it.
+    """
+    labelled = relabelled(inspect_source(spec.model), spec.selection.relabels)
+    refuse_impossible(spec.plan, labelled, spec.settings)
+    say(guess_note(labelled, spec.plan))
 
 
 def run_jobs(options: argparse.Namespace) -> int:

@@ -1,15 +1,16 @@
-"""`python -m core.cli inspect` and `budget`."""
+"""`python -m core.cli inspect`."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from core import cli
+from core import cli, cli_inspect
+from core.models.inspection import inspect_source
+from core.models.source import DEMO_MODEL
 from tests.models.families import CONFIGS, write_config
 
 FIELDS = {"name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason"}
@@ -46,43 +47,22 @@ def test_inspect_for_reading(capsys):
     assert "targets: vision.attention" in shown
 
 
+def test_what_is_guessed_is_said_in_the_table(monkeypatch, capsys):
+    made = inspect_source(DEMO_MODEL)
+    root = "model.connector"
+    unsure = tuple(replace(m, confidence="low", root=root) if m.name.startswith(root) else m for m in made.modules)
+    monkeypatch.setattr(cli_inspect, "inspect_source", lambda *_: replace(made, modules=unsure))
+    assert cli.main(["inspect", "demo"]) == 0
+    assert "guessed: model.connector as projector (1 modules); --relabel" in capsys.readouterr().out
+    monkeypatch.setattr(cli_inspect, "inspect_source", lambda *_: made)
+    assert cli.main(["inspect", "demo"]) == 0
+    assert "guessed" not in capsys.readouterr().out
+
+
 def test_inspect_keeps_inspections_where_told(tmp_path, capsys):
     good = str(write_config(tmp_path / "good", CONFIGS["llava"]))
     assert cli.main(["inspect", good, "--jsonl", "--cache", str(tmp_path / "cache")]) == 0
     assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def test_budget_is_one_object(capsys):
-    assert cli.main(["budget", "demo", "--targets", "vision.attention,language.mlp", "--rank", "16", "--json"]) == 0
-    (cost,) = lines(capsys)
-    assert set(cost) == {"trainable", "total", "percent", "adapter_bytes", "by_component", "target_modules"}
-    assert cost["trainable"] == sum(cost["by_component"].values()) > 0
-    assert cost["percent"] == pytest.approx(100 * cost["trainable"] / cost["total"])
-    assert all("attn" in name or "mlp" in name for name in cost["target_modules"])
-
-
-def test_budget_for_reading(capsys):
-    assert cli.main(["budget", "demo", "--targets", "language"]) == 0
-    assert "parameters learn" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--targets", "language", "--rank", "0"], "rank"),
-        (["--targets", "language", "--rank", "1000000"], "rank"),
-        (["--targets", ""], "nothing is selected"),
-        (["--targets", "cross_attention"], "matches nothing"),
-        (["--targets", "everything.else"], "a component and a role"),
-        (["--targets", "language", "--alpha", "nan"], "alpha"),
-    ],
-)
-def test_budget_refuses_with_a_sentence(arguments, sentence, capsys):
-    assert cli.main(["budget", "demo", *arguments, "--json"]) == 1
-    shown = capsys.readouterr()
-    assert not shown.out
-    assert sentence in shown.err
-    assert "Traceback" not in shown.err
 
 
 def test_the_command_line_runs_as_a_program(tmp_path):

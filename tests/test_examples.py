@@ -21,7 +21,7 @@ MODULES = [
 ]
 COMMANDS = {
     "inspect": ["inspect", "demo", "--jsonl"],
-    "budget": ["budget", "demo", "--targets", "vision.attention,language.mlp", "--rank", "16", "--json"],
+    "budget": ["budget", "demo", "--targets", "vision.attention,language.mlp", "--rank", "16", "--no-memory", "--json"],
     "jobs": ["jobs", "--json"],
 }
 
@@ -58,6 +58,30 @@ def test_a_command_prints_the_keys_that_the_readme_names(command: str, capsys: p
         keys = {"name", "kind", "shape", "component", "role", "layer", "params", "adaptable", "reason"}
         keys |= {"confidence", "root", "parameters"}
         assert all(set(module) == keys for module in made["modules"])
+
+
+@pytest.mark.slow
+def test_the_memory_has_the_keys_that_the_readme_names(capsys: pytest.CaptureFixture[str]):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"`memory` \(null where there is no estimate; else (.*?)\)", readme)
+    (advice,) = re.findall(r"`advice` \(a list of (.*?)\)", readme)
+    arguments = [word for word in COMMANDS["budget"] if word != "--no-memory"]
+    assert cli.main([*arguments, "--learning-rate", "0.9"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert set(made["memory"]) == set(re.findall(r"`(\w+)`", named))
+    assert set(made["advice"][0]) == set(re.findall(r"`(\w+)`", advice))
+
+
+def test_the_commands_of_the_readme_mean_something(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\.venv/bin/python -m core\.cli ((?:budget|export) .*)$", readme, re.MULTILINE)
+    assert len(commands) == 2
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        words = [*command.split(), "--no-memory"] if command.startswith("budget") else command.split()
+        assert cli.main(words) == 0
+    assert (tmp_path / "train.py").is_file()
+    assert "parameters learn" in capsys.readouterr().out
 
 
 def test_the_spec_that_the_readme_starts_from_is_one(capsys: pytest.CaptureFixture[str]):

@@ -19,6 +19,7 @@ LAYERS = (
     {"adapters"},
     {"serving", "jobs", "training"},
     {"cli_choice"},
+    {"cli_memory"},
     {"cli_budget", "cli_export", "cli_inspect", "cli_jobs", "cli_zoo"},
     {"cli", "ui"},
     {"app"},

@@ -13,12 +13,12 @@ from typing import Any
 from core.export import script_parts as parts
 from core.export.context import Context, Exported
 from core.lora.budget import budget
+from core.lora.limits import NAMES
 from core.lora.plan import peft_config, target_regex
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.models.relabel import relabelled
 from core.spec import Inspection, Plan
 
-METHODS = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "adalora": "AdaLoRA"}
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """The settings' words in transformers' words."""
 PACKAGES = "torch torchvision transformers peft trl datasets accelerate pillow"
@@ -55,7 +55,7 @@ def _is_adalora(plan: Plan) -> bool:
 def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) -> str:
     packed = context.settings.quantization != "none"
     name = re.sub(r"[^\w./@ -]", "_", context.model)  # it stands in a docstring
-    title = f"Train {trainable:,} parameters of {name} with {METHODS[plan.method]}, rank {plan.rank}."
+    title = f"Train {trainable:,} parameters of {name} with {NAMES[plan.method]}, rank {plan.rank}."
     config = type(peft_config(plan, context.total_steps or 1)).__name__
     classes = sorted({"AutoProcessor", inspection.model_class, "set_seed"}, key=str.lower)
     classes += ["BitsAndBytesConfig"] * packed + ["TrainerCallback"] * _is_adalora(plan)

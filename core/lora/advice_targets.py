@@ -182,12 +182,16 @@ def _of_usual(case: Case, component: str) -> list[str]:
 
 
 def _plain_lora(case: Case) -> dict[str, object]:
-    """What has to change in the recipe where LoRA reaches parameters by their names: neither DoRA nor dropout."""
+    """What has to change in the recipe where LoRA reaches parameters by their names: plain LoRA alone (`limits.py`)."""
     change: dict[str, object] = {}
     if case.recipe.method not in ("lora", "rslora"):
         change["method"] = "lora"
     if case.recipe.dropout:
         change["dropout"] = 0.0
+    if case.recipe.lora_bias:
+        change["lora_bias"] = False
+    if case.recipe.start not in ("default", "gaussian"):
+        change["start"] = "default"
     return change
 
 

@@ -1,0 +1,72 @@
+"""`export`: a choice in the words of other tools.
+
+What it does not do: run what it writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from core.cli_choice import Chosen, add_choice_flags, chosen, say
+from core.data.source import DEMO_DATA, load_dataset
+from core.errors import AdapterError
+from core.export.plan_export import FORMATS, Context, export
+from core.files import taking_the_place_of
+from core.models.source import ASSETS
+from core.spec import Source
+
+NO_DATA = "The script looks for its rows in ./my-data; --data names another folder."
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `export` to the parsers of the command line."""
+    parser = commands.add_parser("export", help="a choice for PEFT, for a plain script, for Unsloth, or as YAML")
+    add_choice_flags(parser)
+    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
+    parser.add_argument("--data", metavar="FOLDER", help="rows and pictures in the plain format, or a demo's name")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of to stdout")
+    parser.set_defaults(run=run_export)
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """The export on stdout or in a file; what it cannot say, on stderr."""
+    choice = chosen(options)
+    made = export(choice.plan, choice.inspection, context(choice), options.format)
+    say((*choice.notes, *made.notes, *([NO_DATA] if options.format == "script" and choice.data is None else [])))
+    if options.out is None:
+        print(made.text, end="")
+        return 0
+    try:
+        with taking_the_place_of(options.out) as staged:
+            staged.write_text(made.text, encoding="utf-8")
+    except OSError as error:
+        asked, why = f"{options.out} was to be written", error.strerror or "it cannot be"
+        raise AdapterError(asked, why, "Name a file that you may write") from None
+    return 0
+
+
+def context(choice: Chosen) -> Context:
+    """What an export says beside the plan.
+
+    Raises:
+        StudioError: the data were named and cannot be read.
+    """
+    source = choice.inspection.source
+    data = choice.data or "my-data"
+    folder = DEMO_DATA / data
+    rows = None
+    if choice.data is not None:
+        is_demo = folder.is_dir() and "/" not in data
+        rows = len(load_dataset(Source("demo" if is_demo else "folder", data)).train)
+        data = str(folder) if is_demo else data
+    return Context(
+        model=str(ASSETS / "model") if source.kind == "demo" else source.name,
+        selection=choice.selection,
+        recipe=choice.recipe,
+        settings=choice.settings,
+        revision=source.revision,
+        data=data,
+        rows=rows,
+    )

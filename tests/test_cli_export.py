@@ -1,0 +1,64 @@
+"""`python -m core.cli export`: each form on stdout or in a file, with what it cannot say on stderr."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core import cli
+from core.export.choice_file import parse_choice
+from core.export.plan_export import FORMATS
+from core.spec import Recipe
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_is_printed(form: str, capsys):
+    assert cli.main(["export", "demo", "--preset", "vqa", "--format", form, "--data", "digits"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip()
+    assert "Note: " in shown.err
+    if form == "script":
+        compile(shown.out, "train.py", "exec")
+    if form == "peft":
+        assert json.loads(shown.out)["r"] == 16
+
+
+def test_an_export_goes_into_a_file(tmp_path, capsys):
+    out = tmp_path / "plan.yaml"
+    arguments = ["export", "demo", "--targets", "language", "--rank", "4", "--format", "yaml", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == ""
+    made = parse_choice(out.read_bytes())
+    assert made.recipe == Recipe(4, 8)
+    assert made.selection.cells == ("language.attention", "language.mlp")
+    assert made.settings.learning_rate == 3e-3
+
+
+def test_adalora_in_epochs_needs_the_data_to_count_its_steps(capsys):
+    arguments = ["export", "demo", "--targets", "language", "--method", "adalora", "--epochs", "2", "--format", "peft"]
+    assert cli.main(arguments) == 1
+    assert "number of steps" in capsys.readouterr().err
+    assert cli.main([*arguments, "--data", "digits"]) == 0
+    rows = 700  # of the digits to learn from
+    assert json.loads(capsys.readouterr().out)["total_step"] == -(-rows // 16) * 2
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--targets", "language", "--data", "no/such/folder"], "no such folder"),
+        (["--targets", "language", "--out", "/no/such/folder/train.py"], "Name a file that you may write"),
+        (["--targets", "audio"], "matches nothing"),
+    ],
+)
+def test_a_refusal_is_a_sentence(more: list[str], sentence: str, capsys):
+    assert cli.main(["export", "demo", "--format", "script", *more]) == 1
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.out == ""
+
+
+def test_a_script_without_data_says_where_it_looks(capsys):
+    assert cli.main(["export", "demo", "--targets", "language", "--format", "script"]) == 0
+    assert "./my-data" in capsys.readouterr().err
