@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from core.models.roles import Chain, is_router
-from core.models.usage import own_matrices
+from core.models.usage import own_matrices, weights_read
+from core.models.words import a
 from core.spec import Component, Role
 
 _QUANTIZER = re.compile(r"VQ|VectorQuant")
@@ -31,7 +32,7 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
     from transformers.pytorch_utils import Conv1D
 
     _, module = around[0]
-    layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+    layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Embedding)
     if is_head:
         return "training multiplies by its weight directly, so LoRA on it would never learn"
     if is_router(around):
@@ -39,9 +40,13 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
     if not isinstance(module, layers):
         return _no_layer(module, role)
     if twin is not None:
-        return f"it shares its weight with {twin}, which two adapters would change against each other"
+        return (
+            f"it shares its weight with {twin}: two adapters would work against each other, and one be merged into both"
+        )
     if getattr(module, "groups", 1) > 1:
         return "a convolution in groups takes only ranks that the groups divide, and cannot be merged"
+    if isinstance(module, torch.nn.Embedding) and not _looks_up(module):
+        return f"as {a(type(module).__name__)} it does more than look up, which LoRA's copy of it leaves out"
     return _bypassed(around)
 
 
@@ -69,7 +74,18 @@ def _bypassed(around: Chain) -> str | None:
             return "it belongs to an image tokenizer, through which no gradient passes"
     if "Mamba" in type(around[1][1]).__name__ and name.endswith("out_proj"):
         return "Mamba's fused kernel reads its weight directly, so LoRA on it would never learn"
+    for outer_name, outer in around[1:4]:
+        path, kind = name[len(outer_name) + 1 if outer_name else 0 :], outer.__class__
+        if path in weights_read(kind):
+            return f"{kind.__name__} reads its weight directly, past what LoRA adds"
     return None
+
+
+def _looks_up(table: Any) -> bool:
+    """Whether an embedding does nothing but look up, and at most scale, as PEFT's copy of it does."""
+    import torch
+
+    return type(table).forward is torch.nn.Embedding.forward or hasattr(table, "embed_scale")
 
 
 def _no_layer(module: Any, role: Role) -> str:
@@ -77,8 +93,6 @@ def _no_layer(module: Any, role: Role) -> str:
     import torch
 
     own = [parameter for _, parameter in module.named_parameters(recurse=False)]
-    if isinstance(module, torch.nn.Embedding):
-        return "it is a table, which is read past LoRA or would be saved whole beside the adapter"
     if isinstance(module, torch.nn.MultiheadAttention):
         return "PyTorch's attention keeps query, key and value in one bare tensor"
     if any(parameter.dim() == 3 for parameter in own) and role == "mlp":

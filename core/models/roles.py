@@ -107,7 +107,7 @@ def is_router(around: Chain) -> bool:
     """Whether the module weighs experts against each other."""
     (name, module), outer = around[0], around[min(1, len(around) - 1)][1]
     leaf = name.rpartition(".")[2]
-    if any(_ROUTER_CLASS.search(type(part).__name__) for part in (module, outer)) or leaf == "router":
+    if any(_ROUTER_CLASS.search(type(part).__name__) for part in (module, outer)) or leaf.endswith("router"):
         return True
     siblings = {key for key, _ in outer.named_children()}
     return leaf in _ROUTER_NAMES and bool({"experts", "shared_expert", "shared_experts"} & siblings)

@@ -22,15 +22,14 @@ def module_rows(model: Any) -> Iterator[Module]:
     modules = dict(model.named_modules())
     head = output_embedding(model)
     layers = Layers(modules, {name: label.component for name, label in labels.items()})
-    holders: dict[int, str] = {}
+    holders = _holders(modules)
     for name, module in modules.items():
         own = dict(module.named_parameters(recurse=False))
         if not own:
             continue
         around = chain(name, modules)
-        twin = next((holders[id(parameter)] for parameter in own.values() if id(parameter) in holders), None)
-        params = sum(parameter.numel() for parameter in own.values() if id(parameter) not in holders)
-        holders.update((id(parameter), name) for parameter in own.values() if id(parameter) not in holders)
+        twin = _twin(name, module, [holders[id(parameter)] for parameter in own.values()])
+        params = sum(parameter.numel() for parameter in own.values() if holders[id(parameter)][0] == name)
         label = labels[name]
         role, role_why = role_of(around, label.component, module is head)
         parameters = _parameters(own, around, label.component, role)
@@ -50,6 +49,30 @@ def module_rows(model: Any) -> Iterator[Module]:
             root=label.root,
             parameters=parameters,
         )
+
+
+def _holders(modules: dict[str, Any]) -> dict[int, list[str]]:
+    """Names of the modules that hold each parameter, the first in the order of the model first."""
+    found: dict[int, list[str]] = {}
+    for name, module in modules.items():
+        for _, parameter in module.named_parameters(recurse=False):
+            found.setdefault(id(parameter), []).append(name)
+    return found
+
+
+def _twin(name: str, module: Any, holders: list[list[str]]) -> str | None:
+    """A module before this one that holds a parameter of its; for a table, one behind it as well.
+
+    LoRA on a tied table would be merged into the head too, which was trained without.
+    """
+    import torch
+
+    for names in holders:
+        if names[0] != name:
+            return names[0]
+        if len(names) > 1 and isinstance(module, torch.nn.Embedding):
+            return names[1]
+    return None
 
 
 def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:

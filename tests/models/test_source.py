@@ -195,7 +195,10 @@ LLAMA = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2, "int
         ({**CONFIGS["llava"], "architectures": ["__import__('os')"]}, "no class"),
         ({**CONFIGS["llava"], "architectures": ["AutoConfig"]}, "no class"),
         ({**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": -3}}, "cannot be built"),
-        ({**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": "many"}}, "text_config.hidden_size is str, not int"),
+        (
+            {**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": "many"}},
+            "text_config.hidden_size is str, not int",
+        ),
         ({**CONFIGS["llava"], "text_config": {**LLAMA, "num_hidden_layers": 10**9}}, "num_hidden_layers"),
         (
             {**CONFIGS["llava"], "vision_config": {"model_type": "clip_vision_model", "hidden_size": 10**15}},
