@@ -21,7 +21,6 @@ from core.spec import Inspection, Module, Plan, Settings, Start
 
 NAMES = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "adalora": "AdaLoRA"}
 START_NAMES = {"gaussian": "a Gaussian start", "pissa": "PiSSA", "olora": "OLoRA", "eva": "EVA"}
-_CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
 _PYTORCH_ATTENTION = "MultiheadAttention"
 
 
@@ -155,7 +154,7 @@ def _layers(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
 def _unknown_to(plan: Plan, module: Module, dropout: float) -> Iterator[tuple[str, str]]:
     """What the plan asks of one layer that it cannot do, and why."""
     table, attention = is_table(module), module.kind == _PYTORCH_ATTENTION
-    special = table or attention or module.kind in _CONVOLUTIONS
+    special = table or attention or len(module.shape) > 2  # a convolution
     if plan.method == "adalora" and special and module.kind != "Conv2d":
         yield f"AdaLoRA on a {module.kind}", "it knows matrices and 2-D convolutions only"
     if plan.start in (*CHANGES_WEIGHTS, "eva") and special:

@@ -94,9 +94,10 @@ def live_modules(model: Any, plan: Plan) -> dict[str, Module]:
     found = {}
     for name in dict.fromkeys(names):
         try:
-            found[name] = _as_module(name, _unwrapped(model, name))
+            module = _unwrapped(model, name)
         except AttributeError:
             raise unknown(name, type(model).__name__) from None
+        found[name] = _as_module(name, module)
     return found
 
 
@@ -139,7 +140,9 @@ def _as_module(name: str, module: Any) -> Module:
 
 def _shape(module: Any, own: Mapping[str, Any]) -> tuple[int, ...]:
     """Of the weight, outputs first; quantized weights are packed and say nothing of it."""
-    if isinstance(getattr(module, "in_features", None), int):
+    import torch
+
+    if isinstance(module, torch.nn.Linear):
         return (module.out_features, module.in_features)
     if not own:
         return ()
