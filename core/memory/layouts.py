@@ -90,23 +90,23 @@ def _grid(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> It
         shapes.append((total, pixels))
     shapes.append((total, facts.channels, facts.patch, facts.patch))
     for shape in shapes:
-        yield Layout("patches with a grid", {"pixel_values": torch.empty(shape), "image_grid_thw": grid, **extra})
+        yield Layout("patches with a grid", {"pixel_values": torch.ones(shape), "image_grid_thw": grid, **extra})
 
 
 def _flat_grid(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
     height, width = (side // facts.patch for side in _any_size(facts, pictures))
     total, grid = pictures.count * height * width, torch.tensor([[height, width]] * pictures.count)
     shape = (total, facts.channels * facts.patch**2)
-    yield Layout("patches with a grid", {"pixel_values": torch.empty(shape), "image_grid_hw": grid})
+    yield Layout("patches with a grid", {"pixel_values": torch.ones(shape), "image_grid_hw": grid})
     shape4 = (pictures.count, facts.channels, height * facts.patch, width * facts.patch)
-    yield Layout("pictures with a grid", {"pixel_values": torch.empty(shape4), "image_grid_hw": grid})
+    yield Layout("pictures with a grid", {"pixel_values": torch.ones(shape4), "image_grid_hw": grid})
 
 
 def _spatial_shapes(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
     """Patches of each picture, [pictures, patches, values], with a mask."""
     step = facts.number("downsample_factor", otherwise=2) * facts.patch
     height, width = (_side(side, step) // facts.patch for side in pictures.size)
-    values = torch.empty(pictures.count, height * width, facts.channels * facts.patch**2)
+    values = torch.ones(pictures.count, height * width, facts.channels * facts.patch**2)
     mask = torch.ones(pictures.count, height * width, dtype=torch.long)
     shapes = torch.tensor([[height, width]] * pictures.count)
     yield Layout(
@@ -123,7 +123,7 @@ def _positions(facts: PictureFacts, pictures: Pictures, names: Collection[str]) 
     height, width = (max(pool, int(side * shrink) // pool * pool) for side in (height, width))
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     places = torch.stack((columns, rows), dim=-1).reshape(1, -1, 2).repeat(pictures.count, 1, 1)
-    values = torch.empty(pictures.count, height * width, facts.channels * facts.patch**2)
+    values = torch.ones(pictures.count, height * width, facts.channels * facts.patch**2)
     yield Layout("patches with places", {"pixel_values": values, "image_position_ids": places})
 
 
@@ -135,7 +135,7 @@ def _aspect(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> 
     yield Layout(
         "tiles with aspect ratios",
         {
-            "pixel_values": torch.empty(shape),
+            "pixel_values": torch.ones(shape),
             "aspect_ratio_ids": torch.ones(shape[:2], dtype=torch.long),
             "aspect_ratio_mask": torch.ones(shape[:3], dtype=torch.long),
         },
@@ -147,7 +147,7 @@ def _masked_tiles(facts: PictureFacts, pictures: Pictures, names: Collection[str
     height, width = facts.fixed_size or _any_size(facts, pictures)
     tiles, guess = _tiles(pictures, (height, width))
     shape = (pictures.rows, pictures.each * tiles, facts.channels, height, width)
-    values, mask = torch.empty(shape), torch.ones(*shape[:2], height, width, dtype=torch.bool)
+    values, mask = torch.ones(shape), torch.ones(*shape[:2], height, width, dtype=torch.bool)
     yield Layout("tiles with a mask", {"pixel_values": values, "pixel_attention_mask": mask}, guess)
     yield Layout("tiles", {"pixel_values": values}, guess)
 
@@ -155,7 +155,7 @@ def _masked_tiles(facts: PictureFacts, pictures: Pictures, names: Collection[str
 def _pixel_mask(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
     """Pictures with a mask of pixels."""
     height, width = facts.fixed_size or _any_size(facts, pictures)
-    values = torch.empty(pictures.count, facts.channels, height, width)
+    values = torch.ones(pictures.count, facts.channels, height, width)
     mask = torch.ones(pictures.count, height, width, dtype=torch.bool)
     yield Layout("pictures with a mask", {"pixel_values": values, "pixel_mask": mask})
 
@@ -168,12 +168,12 @@ def _sized(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> I
         side = facts.fixed_size[0]
         tiles = 1 + _best_grid(pictures.size, points, side)
         shape = (pictures.count, tiles, facts.channels, side, side)
-        yield Layout("tiles with sizes", {"pixel_values": torch.empty(shape), "image_sizes": sizes})
+        yield Layout("tiles with sizes", {"pixel_values": torch.ones(shape), "image_sizes": sizes})
     height, width = _any_size(facts, pictures)
     shape4 = (pictures.count, facts.channels, height, width)
     sizes = torch.tensor([[height, width]] * pictures.count)
     if facts.find("vision_feature_select_strategy") is None:
-        yield Layout("pictures with sizes", {"pixel_values": torch.empty(shape4), "image_sizes": sizes})
+        yield Layout("pictures with sizes", {"pixel_values": torch.ones(shape4), "image_sizes": sizes})
 
 
 def _best_grid(size: tuple[int, int], points: list[list[int]], side: int) -> int:
@@ -188,7 +188,7 @@ def _flattened(facts: PictureFacts, pictures: Pictures, names: Collection[str]) 
     """Patches with their row and column in front, [pictures, patches, 2 + values]."""
     height, width = (side // facts.patch for side in _any_size(facts, pictures))
     shape = (pictures.count, height * width, 2 + facts.channels * facts.patch**2)
-    yield Layout("flattened patches", {"flattened_patches": torch.empty(shape)})
+    yield Layout("flattened patches", {"flattened_patches": torch.ones(shape)})
 
 
 def _plain(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
@@ -196,10 +196,10 @@ def _plain(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> I
     fixed = facts.fixed_size
     height, width = fixed or _any_size(facts, pictures)
     shape = (pictures.count, facts.channels, height, width)
-    yield Layout("pictures", {"pixel_values": torch.empty(shape)})
+    yield Layout("pictures", {"pixel_values": torch.ones(shape)})
     nested = (pictures.rows, pictures.each, facts.channels, height, width)
-    yield Layout("pictures of each row", {"pixel_values": torch.empty(nested)})
-    yield Layout("tiles of each picture", {"pixel_values": torch.empty(pictures.count, 1, *shape[1:])})
+    yield Layout("pictures of each row", {"pixel_values": torch.ones(nested)})
+    yield Layout("tiles of each picture", {"pixel_values": torch.ones(pictures.count, 1, *shape[1:])})
 
 
 def _tiles(pictures: Pictures, tile: tuple[int, int]) -> tuple[int, tuple[str, ...]]:
