@@ -76,7 +76,7 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
         yield from _ranks(plan, modules)
     if plan.target_parameters:
         yield from _by_name(plan)
-    if plan.target_modules and (plan.method == "dora" or plan.lora_bias):
+    if (plan.method == "dora" or plan.lora_bias) and any(map(_fused, inspection.modules)):
         yield from _not_loaded_again(plan, inspection.model_type)
     quantized = settings is not None and settings.quantization != "none"
     if quantized and plan.start in CHANGES_WEIGHTS:
@@ -140,15 +140,15 @@ def _together(plan: Plan) -> Iterator[PlanError]:
 
 def _layers(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
     """Kinds of layers that a method or a start does not know; the first layer of each kind is named."""
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     own = overrides_of(plan)
     for name in plan.target_modules:
         module = modules[name]
         dropout = own[name].dropout if name in own else plan.dropout
         for what, reason in _unknown_to(plan, module, dropout):
-            if what not in seen:
-                seen.add(what)
-                yield _never(f"{what} on “{name}”", reason, "Leave such layers out, or switch it off")
+            if (what, module.kind) not in seen:
+                seen.add((what, module.kind))
+                yield _never(f"{what} on “{name}” ({module.kind})", reason, "Leave such layers out, or switch it off")
 
 
 def _unknown_to(plan: Plan, module: Module, dropout: float) -> Iterator[tuple[str, str]]:
@@ -156,17 +156,17 @@ def _unknown_to(plan: Plan, module: Module, dropout: float) -> Iterator[tuple[st
     table, attention = is_table(module), module.kind == _PYTORCH_ATTENTION
     special = table or attention or len(module.shape) > 2  # a convolution
     if plan.method == "adalora" and special and module.kind != "Conv2d":
-        yield f"AdaLoRA on a {module.kind}", "it knows matrices and 2-D convolutions only"
+        yield "AdaLoRA", "it knows matrices and 2-D convolutions only"
     if plan.start in (*CHANGES_WEIGHTS, "eva") and special:
-        yield f"{START_NAMES[plan.start]} on a {module.kind}", "it knows matrices only"
+        yield START_NAMES[plan.start], "it knows matrices only"
     if plan.start == "olora" and module.kind == "Conv1D":
-        yield "OLoRA on a Conv1D", "PEFT's takes its weight, which is stored inputs first, for its transpose"
+        yield "OLoRA", "PEFT's takes its weight, which is stored inputs first, for its transpose"
     if plan.lora_bias and (table or attention):
-        yield f"A LoRA bias on a {module.kind}", "its update has no place for one"
+        yield "A LoRA bias", "its update has no place for one"
     if plan.method == "dora" and attention:
-        yield f"DoRA on a {module.kind}", "PEFT has none for it"
+        yield "DoRA", "PEFT has none for it"
     if dropout > 0 and (table or attention):
-        yield f"Dropout on a {module.kind}", "PEFT leaves it out there without a word"
+        yield "Dropout", "PEFT leaves it out there without a word"
 
 
 def _ranks(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
@@ -198,6 +198,10 @@ def _ranks(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
                 f"Take a rank of at most {most:,}, leave it out, or take the default start",
             )
             return
+
+
+def _fused(module: Module) -> bool:
+    return any(parameter.adaptable and len(parameter.shape) == 3 for parameter in module.parameters)
 
 
 def _not_loaded_again(plan: Plan, model_type: str) -> Iterator[PlanError]:

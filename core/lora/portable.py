@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +41,7 @@ def portable_config(plan: Plan, model_type: str, total_steps: int | None = None)
     return config
 
 
+@cache
 def rewrites(model_type: str) -> bool:
     """Whether PEFT makes other targets out of those that it is told on a model of this type."""
     return _converted("any", model_type).target_parameters is not None
@@ -86,6 +88,7 @@ def names_as_they_are() -> Iterator[None]:
         conversion.convert_peft_config_for_transformers = before
 
 
+@cache
 def _kept(name: str, model_type: str) -> bool:
     """Whether PEFT leaves a target of this name alone."""
     try:

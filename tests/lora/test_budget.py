@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 
 import pytest
 
@@ -111,6 +112,17 @@ def test_adapter_bytes_of_each_family(family, tmp_path):
 
 def module(name: str, shape: tuple[int, ...]) -> Module:
     return Module(name, "Linear", shape, "language", "mlp", 0, 0, True, "")
+
+
+def test_five_thousand_modules_are_recounted_in_five_milliseconds():
+    shapes = {"q": (4096, 4096), "k": (1024, 4096), "gate": (14336, 4096), "up": (14336, 4096), "down": (4096, 14336)}
+    modules = [module(f"model.layers.{i}.{name}", shape) for i in range(1000) for name, shape in shapes.items()]
+    times = []
+    for rank in range(1, 31):
+        started = time.process_time()
+        recount(modules, rank)
+        times.append(time.process_time() - started)
+    assert min(times) < 0.005
 
 
 def test_parameters_follow_the_paper():
