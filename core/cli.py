@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from core import cli_budget, cli_export, cli_inspect, cli_jobs
+from core import cli_budget, cli_export, cli_inspect, cli_jobs, cli_zoo
 from core.errors import StudioError
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core.cli", description="VLM LoRA Studio without its page.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (cli_inspect, cli_budget, cli_export, cli_jobs):
+    for part in (cli_inspect, cli_budget, cli_export, cli_jobs, cli_zoo):
         part.add_commands(commands)
     return parser
 
