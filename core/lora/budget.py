@@ -118,3 +118,10 @@ def _refuse_unreachable(inspection: Inspection, modules: dict[str, Module], plan
     for name in plan.target_modules:
         if name not in modules or not modules[name].adaptable:
             raise unknown(name, inspection.model_class)
+    for target in plan.target_parameters:
+        name, _, parameter = target.rpartition(".")
+        if name not in modules or not any(p.adaptable and p.name == parameter for p in modules[name].parameters):
+            raise unknown(target, inspection.model_class)
+    for name in plan.full_modules:
+        if name not in modules:
+            raise unknown(name, inspection.model_class)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 
 import pytest
@@ -148,8 +149,13 @@ def test_a_plan_for_another_model_is_refused():
     made = inspect_model(tiny_model("llava"), Source("folder", "llava"))
     with pytest.raises(PlanError, match="no_such"):
         budget(made, Plan(("no_such",)))
-    with pytest.raises(PlanError, match="lm_head"):
-        budget(made, Plan(("lm_head",)))
+    norm = next(m.name for m in made.modules if m.role == "norm")
+    with pytest.raises(PlanError, match=re.escape(norm)):
+        budget(made, Plan((norm,)))
+    with pytest.raises(PlanError, match=r"linear_1\.weight"):
+        budget(made, Plan(target_parameters=("model.multi_modal_projector.linear_1.weight",)))
+    with pytest.raises(PlanError, match="no_such"):
+        budget(made, Plan(full_modules=("no_such",)))
 
 
 def test_a_recount_is_the_sum_over_its_modules(tmp_path):
