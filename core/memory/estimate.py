@@ -20,6 +20,8 @@ from core.spec import Inspection, Plan, Source
 
 CUDA_CONTEXT = 700 * 2**20
 """Bytes, an assumption: what CUDA, its kernels and cuBLAS' workspaces take of a card before the first tensor."""
+CPU_PROCESS = 600 * 2**20
+"""Bytes, an assumption: what Python takes with its libraries loaded, before the first tensor."""
 CUDA_RESERVE = 0.05
 """Share, an assumption: what CUDA's allocator holds beyond the tensors that come and go, by fragmentation."""
 KEPT = 256
@@ -80,7 +82,7 @@ def combined(step: Simulation, work: Workload) -> Memory:
     moment, when = _largest(step, work)
     cuda = work.device == "cuda"
     terms = [
-        Term("weights", step.weight_bytes, _weights_why(work)),
+        Term("weights", step.weight_bytes[work.quantization], _weights_why(work)),
         Term(
             "adapter", moment["adapter"], "what is trained" + (", in bf16 as with all packed weights" * _packed(work))
         ),
@@ -98,6 +100,8 @@ def combined(step: Simulation, work: Workload) -> Memory:
             Term("CUDA context", CUDA_CONTEXT, "assumed: the driver, kernels and cuBLAS' workspaces"),
             Term("allocator reserve", int(CUDA_RESERVE * passing), reserve),
         ]
+    else:
+        terms.append(Term("Python and its libraries", CPU_PROCESS, "assumed: before the first tensor"))
     return Memory(
         terms=tuple(terms),
         peak_bytes=sum(term.bytes for term in terms),
@@ -106,6 +110,16 @@ def combined(step: Simulation, work: Workload) -> Memory:
         when=when,
         image_tokens=step.image_tokens,
     )
+
+
+def constant_bytes(step: Simulation, work: Workload) -> int:
+    """What is there all the time, with this workload's packing and optimizer: less than the peak of any such step.
+
+    The adapter's precision is left out of account, so that this is never too much.
+    """
+    trained = sum(part.numbers * part.times for part in step.trained)
+    device = CUDA_CONTEXT if work.device == "cuda" else CPU_PROCESS
+    return step.weight_bytes[work.quantization] + 2 * trained + device
 
 
 def simulated(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool = False) -> Simulation:

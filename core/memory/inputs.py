@@ -26,6 +26,16 @@ _SAID = re.compile(r"tokens:? *(\d+).*?features:? *(?:torch\.Size\(\[)?(\d+)", r
 """How models say that the number of image tokens is wrong."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a model from an earlier attempt with pictures of the same size."""
+
+    choice: int
+    """Which of the forms it accepts."""
+    image_tokens: int
+    """Of one row."""
+
+
 class NoLayout(Exception):
     """No known form of pictures is accepted; says what the last one met."""
 
@@ -38,6 +48,8 @@ class Batch:
     image_tokens: int
     """Of one row; 0 where pictures take no place among the tokens."""
     layout: Layout
+    choice: int
+    """Which of the possible forms it is."""
 
 
 class BatchMaker:
@@ -54,37 +66,41 @@ class BatchMaker:
         self._facts = PictureFacts(self._model.config)
         self._names = frozenset(inspect.signature(self._model.forward).parameters)
 
-    def make(self) -> Batch:
-        """The batch.
+    def make(self, known: Known | None = None) -> Batch:
+        """The batch; nothing is tried where it is known what the model accepts.
 
         Raises:
             NoLayout: the model accepts none of the known forms.
         """
         pictures = Pictures(self._workload.batch, self._workload.images, self._workload.image_size)
         if not pictures.count:
-            return self._batch(Layout("no pictures", {}), 0)
+            return self._batch(Layout("no pictures", {}), 0, 0)
         reasons: list[str] = []
-        for layout in layouts(self._facts, pictures, self._names):
+        for choice, layout in enumerate(layouts(self._facts, pictures, self._names)):
+            if known is not None:
+                if choice == known.choice:
+                    return self._batch(layout, known.image_tokens, choice)
+                continue
             try:
-                return self._accepted(layout)
+                return self._accepted(layout, choice)
             except NotRepeatable:
                 raise
             except Exception as error:  # whatever a model raises at inputs that are not its own
                 reasons.append(f"as {layout.name}: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
         raise NoLayout(reasons[0] if reasons else "its forward takes no pictures in a form that is known here")
 
-    def _accepted(self, layout: Layout) -> Batch:
+    def _accepted(self, layout: Layout, choice: int) -> Batch:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
         features = self._features(layout)
         if features is not None:
-            return self._batch(layout, features // self._workload.batch)
-        batch = self._batch(layout, 0 if self._facts.image_token is None else 1)
+            return self._batch(layout, features // self._workload.batch, choice)
+        batch = self._batch(layout, 0 if self._facts.image_token is None else 1, choice)
         try:
             self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
         except (ValueError, RuntimeError) as error:
             if (said := _SAID.search(str(error))) is None:
                 raise
-            batch = self._batch(layout, int(said[2]) // self._workload.batch)
+            batch = self._batch(layout, int(said[2]) // self._workload.batch, choice)
             self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
         return batch
 
@@ -105,7 +121,7 @@ class BatchMaker:
         tensors = [leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)]
         return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors)
 
-    def _batch(self, layout: Layout, image_tokens: int) -> Batch:
+    def _batch(self, layout: Layout, image_tokens: int, choice: int) -> Batch:
         """Rows of a first token, the pictures' tokens and text, with everything that goes by token."""
         work, facts = self._workload, self._facts
         plain = next(token for token in range(3, facts.vocabulary) if token not in facts.special_tokens())
@@ -118,7 +134,7 @@ class BatchMaker:
         labels[:, -work.supervised_tokens :] = plain
         inputs: dict[str, Any] = {"input_ids": ids, "labels": labels, **layout.inputs}
         inputs.update(self._by_token(ids, stands.expand(work.batch, -1).contiguous(), layout))
-        return Batch(inputs, image_tokens, layout)
+        return Batch(inputs, image_tokens, layout, choice)
 
     def _by_token(self, ids: torch.Tensor, stands: torch.Tensor, layout: Layout) -> Iterator[tuple[str, Any]]:
         """What goes by token beside the ids and labels, as far as the model takes it."""

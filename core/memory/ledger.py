@@ -18,6 +18,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+_DEVICE = torch.ops.prim.device.default
 Run = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 """How an operation is run: function, positional and keyword arguments -> result."""
 
@@ -74,7 +75,13 @@ class Ledger(TorchDispatchMode):
         self.place = Place(0, "input")
         self.when = When(False, 0)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; asking for it at every operation takes longer than the operation
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _DEVICE and hasattr(args[0], "fake_device"):  # asked by autograd for every tensor
+            return args[0].fake_device
         result = self._run(func, args, kwargs or {})
         for value in result if type(result) in (list, tuple) else (result,):
             if isinstance(value, torch.Tensor):

@@ -8,14 +8,17 @@ What it does not do: count bytes (see `ledger`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
-from torch.utils._pytree import tree_leaves
 
 SMALL = 1 << 16
 """Elements: a floating-point tensor that depends on no weight and no pixel stays real up to this size."""
+LARGE = 1 << 24
+"""Elements: nothing larger is made for real, such as the masks of long rows; whole numbers in it are not known then."""
 _aten = torch.ops.aten
 _READS = (_aten._local_scalar_dense.default,)
 _BY_MASK = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
@@ -35,9 +38,11 @@ class Pretence:
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of one operation."""
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if function is _aten._unsafe_view.default:
+            function = _aten.view.default  # the same bytes, and torch remembers its result
+        tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
         if not any(isinstance(tensor, FakeTensor) for tensor in tensors):
-            if tensors or _makes_small(function, args, kwargs):
+            if _is_small(tensors) if tensors else _makes_small(function, args, kwargs):
                 return self._really(function, args, kwargs)
         elif function in _READS:
             self.guesses += 1
@@ -82,6 +87,15 @@ class Pretence:
         return plain
 
 
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """The tensors among an operation's arguments, also those in lists."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif type(value) in (list, tuple):
+            yield from _tensors(value)
+
+
 def _grouped(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     """The result of a product by groups, whose fake version knows bfloat16 only, unlike the kernels."""
     if left.ndim == 2 and right.ndim == 2:
@@ -93,15 +107,23 @@ def _grouped(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor) -> tor
 
 def _makes_small(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an operation without tensors makes whole numbers, or a small tensor of any kind."""
-    dtype = kwargs.get("dtype") or torch.get_default_dtype()
-    if not dtype.is_floating_point and not dtype.is_complex:
-        return True
     sizes = args[0] if args and isinstance(args[0], (list, tuple)) else args
     count = 1
     for size in sizes:
         if isinstance(size, int):
             count *= max(1, abs(size))
-    return count <= SMALL
+    dtype = kwargs.get("dtype") or torch.get_default_dtype()
+    return count <= (SMALL if dtype.is_floating_point or dtype.is_complex else LARGE)
+
+
+def _is_small(tensors: list[torch.Tensor]) -> bool:
+    """Whether an operation on these real tensors makes one that may be real: as large as all of them broadcast."""
+    if max(tensor.numel() for tensor in tensors) > LARGE:
+        return False
+    try:
+        return math.prod(torch.broadcast_shapes(*(tensor.shape for tensor in tensors))) <= LARGE
+    except RuntimeError:  # shapes that are not broadcast, as in indexing
+        return True
 
 
 def put_fakes(model: Any, mode: FakeTensorMode, dtype: torch.dtype, skip: frozenset[int] = frozenset()) -> None:

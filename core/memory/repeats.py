@@ -16,8 +16,6 @@ import torch
 
 FEW = 3
 """Shorter stacks are run whole."""
-_ALIKE = 2
-"""Layers of a kind that are run: the second shows what each further one adds."""
 _LAYER = re.compile(r"layer|block|stage", re.IGNORECASE)
 
 
@@ -31,19 +29,16 @@ class Stack:
     """Of each layer: equal numbers mean equal structure, equal targets and an equal place in the backward pass."""
 
     def kept(self) -> frozenset[int]:
-        """The layers that a short run keeps: the first two of each kind, and the last."""
-        seen: dict[int, int] = {}
-        chosen = {len(self.layers) - 1}
-        for index, kind in enumerate(self.kinds):
-            seen[kind] = seen.get(kind, 0) + 1
-            if seen[kind] <= _ALIKE:
-                chosen.add(index)
-        return frozenset(chosen)
+        """The layers that a short run keeps: the first, one of each kind after it, and the last."""
+        references = (self.reference(index) for index in range(1, len(self.layers)))
+        return frozenset((0, *references, len(self.layers) - 1))
 
     def reference(self, index: int) -> int:
-        """The layer that stands for this one: the second of its kind."""
-        alike = [other for other, kind in enumerate(self.kinds) if kind == self.kinds[index]]
-        return alike[min(_ALIKE, len(alike)) - 1]
+        """The layer that stands for this one: the first of its kind that is not the stack's first.
+
+        What the stack's first layer is given is held by others as well, so it is not like the rest.
+        """
+        return self.kinds.index(self.kinds[index], 1)
 
 
 def find_stacks(model: Any, targets: Collection[str]) -> list[Stack]:

@@ -18,7 +18,7 @@ from core.errors import InspectionError
 from core.memory.adapter import put_on, restricted
 from core.memory.extrapolation import NotAlike, Peak
 from core.memory.extrapolation import whole as whole_model
-from core.memory.inputs import Batch, BatchMaker, NoLayout
+from core.memory.inputs import Batch, BatchMaker, Known, NoLayout
 from core.memory.ledger import Ledger, Place
 from core.memory.optimizers import Trained
 from core.memory.pretend import Pretence, put_fakes
@@ -26,14 +26,18 @@ from core.memory.repeats import NotRepeatable, Stack, find_stacks, refined
 from core.memory.step import Observer, run_step
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
+from core.models.build import MAX_LAYERS, build_on_meta
 from core.models.components import component_labels
-from core.models.inspection import build_on_meta
 from core.models.source import Resolved
-from core.spec import Plan
+from core.spec import Plan, Quantization
 
 SEEING = ("vision", "projector", "audio")
 ALLOCATION = 512
 """Bytes: CUDA's caching allocator rounds every tensor up to a multiple (`kMinBlockSize` in torch)."""
+
+MAX_KNOWN = 1000
+_known: dict[tuple[bytes, tuple[int, int], int], Known] = {}
+"""What models accept, by config, size and number of pictures."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Simulation:
 
     moments: tuple[Peak, ...]
     """Every maximum of the step."""
-    weight_bytes: int
+    weight_bytes: dict[Quantization, int]
+    """Of the weights as they are, and as they would be in every other packing."""
     trained: tuple[Trained, ...]
     """What is trained, in the whole model."""
     image_tokens: int
@@ -99,14 +104,15 @@ class _Run:
     """One attempt, with some stacks run whole."""
 
     def __init__(self, resolved: Resolved, plan: Plan, work: Workload, way: _Way) -> None:
-        self._resolved, self._plan, self._work = resolved, plan, work
+        self._resolved, self._plan, self._work, self._way = resolved, plan, work, way
         model = build_on_meta(resolved)
         _choose_attention(model, work.attention)
         self._dtype = torch.bfloat16 if work.precision == "bf16" else torch.float32
         labels = component_labels(model)
         self._vision = _outermost(model, {name for name, label in labels.items() if label.component in SEEING})
         self._whole_names = tuple(self._vision) if not work.quantize_vision else ()
-        self._weights = stored_bytes(model, self._dtype, work.quantization, self._whole_names)
+        kinds: tuple[Quantization, ...] = ("none", "8bit", "4bit")
+        self._weights = {kind: stored_bytes(model, self._dtype, kind, self._whole_names) for kind in kinds}
         stacks = find_stacks(model, (*plan.target_modules, *plan.target_parameters, *plan.full_modules))
         self._stacks = [refined(stack, way.graded.get(stack.name, {})) for stack in stacks]
         self._kept = {stack.name: way.kept(stack) for stack in self._stacks}
@@ -122,7 +128,7 @@ class _Run:
         with mode:
             batch = self._batch(model, mode)
             ledger = Ledger(pretence.run, ALLOCATION if self._work.device == "cuda" else 1)
-            observer = self._observer(ledger, head)
+            observer = self._observer(ledger, head, self._kept)
             ledger.ignore((*model.parameters(), *model.buffers()))
             _count_inputs(ledger, batch)
             if self._work.accumulation > 1:
@@ -176,16 +182,16 @@ class _Run:
         }
         put_fakes(model, mode, self._dtype, frozenset(skip))
 
-    def _observer(self, ledger: Ledger, head: Any) -> Observer:
+    def _observer(self, ledger: Ledger, head: Any, kept: dict[str, frozenset[int]]) -> Observer:
         vision = [self._model.get_submodule(name) for name in self._vision]
-        return Observer(ledger, self._stacks, self._kept, vision, head)
+        return Observer(ledger, self._stacks, kept, vision, head)
 
     def _batch(self, model: Any, mode: FakeTensorMode) -> Batch:
-        """Raises NotRepeatable and InspectionError."""
+        """Raises NotRepeatable and InspectionError. A first layer of each stack is enough to see what is accepted."""
 
         def attempt(call: Callable[[], Any]) -> Any:
             aside = Ledger(Pretence(mode).run)
-            observer = self._observer(aside, None)
+            observer = self._observer(aside, None, {name: kept & first for name, kept in self._kept.items()})
             cast = torch.autocast("cpu", dtype=torch.bfloat16) if self._mixed else nullcontext()
             try:
                 with torch.no_grad(), aside, cast:
@@ -193,11 +199,17 @@ class _Run:
             finally:
                 observer.close()
 
+        first = frozenset([0]) if not self._way.whole and not self._way.every_layer else frozenset(range(MAX_LAYERS))
+        key = (self._resolved.config_bytes, self._work.image_size, self._work.images)
         try:
             with Ledger(Pretence(mode).run):
-                return BatchMaker(model, self._work, attempt).make()
+                batch = BatchMaker(model, self._work, attempt).make(_known.get(key))
         except NoLayout as error:
             raise _refusal(self._resolved, str(error)) from error
+        if len(_known) > MAX_KNOWN:
+            _known.clear()
+        _known[key] = Known(batch.choice, batch.image_tokens)
+        return batch
 
     def _ran(self, model: Any, batch: Batch, observer: Observer) -> Any:
         """Raises NotRepeatable and InspectionError."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from core.memory.workload import Quantization
+from core.spec import Quantization
 
 BLOCK = 64
 """Weights that share one scale in 4-bit (`blocksize` of `bitsandbytes.functional.quantize_4bit`)."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.errors import SpecError
+from core.spec import Quantization
 
 Precision = Literal["fp32", "bf16"]
-Quantization = Literal["none", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "sgd"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Device = Literal["cpu", "cuda"]
