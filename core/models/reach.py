@@ -19,13 +19,12 @@ _QUANTIZER = re.compile(r"VQ|VectorQuant")
 _CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
 
 
-def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> str | None:
+def unreachable(around: Chain, role: Role, twin: str | None) -> str | None:
     """Why LoRA cannot reach the first module of the chain; None when it can.
 
     Args:
         around: the module and all that it lies in.
         role: what the module does.
-        is_head: it is the model's output embedding.
         twin: another module that holds the same weight.
     """
     import torch
@@ -33,8 +32,6 @@ def unreachable(around: Chain, role: Role, is_head: bool, twin: str | None) -> s
 
     _, module = around[0]
     layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Embedding)
-    if is_head:
-        return "training multiplies by its weight directly, so LoRA on it would never learn"
     if is_router(around):
         return "a router's choice of experts must stay as it was trained"
     if not isinstance(module, layers):

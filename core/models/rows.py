@@ -34,7 +34,7 @@ def module_rows(model: Any) -> Iterator[Module]:
         role, role_why = role_of(around, label.component, module is head)
         parameters = _parameters(own, around, label.component, role)
         reached = any(parameter.adaptable for parameter in parameters)
-        blocked = None if reached else unreachable(around, role, module is head, twin)
+        blocked = None if reached else unreachable(around, role, twin)
         yield Module(
             name=name,
             kind=type(module).__name__,

@@ -19,7 +19,7 @@ from core.data.collate import Encoder
 from core.data.conversations import check_processor, stop_ids
 from core.data.source import Dataset, check_pictures, load_dataset
 from core.data.wording import majority_share
-from core.errors import CountMismatch, TrainingError
+from core.errors import CountMismatch
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
 from core.lora.starts import remember_start
@@ -159,7 +159,6 @@ def _prepare(desk: Desk) -> Prepared:
     desk.stop.check()
     if device == "cpu":
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
-    _refuse_head(model, spec)
     counted = budget(inspection, spec.plan).by_component
     wrapped = wrap(model, spec, len(data.train))
     encoder = Encoder(processor, stop_ids(model, processor))
@@ -169,14 +168,6 @@ def _prepare(desk: Desk) -> Prepared:
         start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
     status.enter("asking the base model", trainable=spec.trainable)
     return Prepared(data, wrapped, encoder, counted, device, dtype, remember_start(wrapped, spec.plan))
-
-
-def _refuse_head(model: Any, spec: Spec) -> None:
-    """Says in words what TRL would say in code: its trainer takes no adapter on the output head."""
-    head = model.get_output_embeddings()
-    names = [name for name, module in model.named_modules() if module is head]
-    if set(names) & set(spec.plan.target_modules):
-        raise TrainingError("Training the output head was asked for", "the trainer cannot", "Switch the head off")
 
 
 def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:

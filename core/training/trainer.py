@@ -9,6 +9,7 @@ What it does not do: look at held-out rows (see `looks`), or save.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,31 @@ def make_trainer(
     def collate(items: Sequence[dict[str, Any]]) -> Batch:
         return encoder.training([rows[item["row"]] for item in items])
 
-    trainer = StudioTrainer(
-        model=model,
-        args=_arguments(settings, folder, device, bf16),
-        data_collator=collate,
-        train_dataset=table,
-        processing_class=encoder.processor,
-    )
+    with _any_head(model):
+        trainer = StudioTrainer(
+            model=model,
+            args=_arguments(settings, folder, device, bf16),
+            data_collator=collate,
+            train_dataset=table,
+            processing_class=encoder.processor,
+        )
     for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return trainer
+
+
+@contextmanager
+def _any_head(model: Any) -> Iterator[None]:
+    """Lets TRL take a model with an adapter on its output embedding.
+
+    It refuses one, since its own loss multiplies by the head's weight directly; ours goes through the head.
+    """
+    model.get_output_embeddings = lambda: None
+    try:
+        yield
+    finally:
+        del model.get_output_embeddings
 
 
 def planned_steps(settings: Settings, rows: int) -> int:

@@ -53,3 +53,28 @@ def test_a_folder_becomes_an_adapter_that_plain_peft_repeats(name: str, colours:
     rows = choose_rows(load_dataset(colours).heldout, settings).rows
     outcomes = [outcome for part in (rows[:4], rows[4:]) for outcome in look_at(model, encoder, part, 4)]
     assert score(outcomes) == status_of(job).after
+
+
+def test_head_and_token_table_learn_where_they_are_not_one(colours: Source, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    base, job = tmp_path / "llava", tmp_path / "job"
+    family = llava()
+    family.model.save_pretrained(base)
+    family.processor.save_pretrained(base)
+    job.mkdir()
+    source, selection = Source("folder", str(base)), Selection(("language.head", "language.embedding"))
+    inspection = inspect_source(source)
+    plan = make_plan(inspection, selection, Recipe(rank=2, alpha=4.0))
+    settings = Settings(**SHORT | {"steps": 4, "learning_rate": 1e-2})
+    write(
+        Spec("ends", source, colours, selection, plan, settings, budget(inspection, plan).trainable), job / "spec.json"
+    )
+    assert run(job) == 0, status_of(job).error
+    weights = job / "adapter" / "adapter_model.safetensors"
+    assert weights.stat().st_size == budget(inspection, plan).adapter_bytes
+    began_at_zero = {
+        name: value for name, value in load_file(weights).items() if "lora_B" in name or "embedding_A" in name
+    }
+    assert len(began_at_zero) == 2
+    assert all(value.abs().sum() > 0 for value in began_at_zero.values())
