@@ -26,7 +26,7 @@ MOST_REFUSALS = 3
 def counsel(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     """`refused`: what cannot be; `advice`: what is worth saying, which is nothing while something is refused."""
     chosen = read_choice(studio, asked)
-    settings = _settings(asked.get("form"))
+    settings = settings_so_far(asked.get("form"))
     try:
         refused = list(_refusals(chosen, settings))
     except PlanError as error:
@@ -35,7 +35,7 @@ def counsel(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     return {"refused": refused[:MOST_REFUSALS], "advice": advice}
 
 
-def _settings(form: Any) -> Settings:
+def settings_so_far(form: Any) -> Settings:
     """The form as it stands; what is half typed or wrong there is refused at Start, not here."""
     try:
         return settings_of(form)
@@ -86,7 +86,7 @@ def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterat
         chosen.recipe,
         chosen.plan,
         settings,
-        _rows(dataset),
+        rows_of(dataset),
         preset=asked.get("task") or None,
         data=str(dataset) if dataset else None,
         trainable=budget(chosen.labelled, chosen.plan).trainable,
@@ -95,7 +95,8 @@ def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterat
     return map(to_dict, found)
 
 
-def _rows(dataset: Any) -> int | None:
+def rows_of(dataset: Any) -> int | None:
+    """Rows to learn from of a demo data set; None where none is chosen."""
     try:
         return len(load_dataset(Source("demo", str(dataset))).train) if dataset else None
     except DataError:

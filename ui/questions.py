@@ -3,14 +3,21 @@
 /studio/preset      the usual choice for a task, as it falls on the model
 /studio/priority    which layers come first, as it falls on the model
 /studio/advice      what cannot be, and what deserves a thought
+/studio/export      the plan in the words of another tool
+/studio/memory      whether a step fits a card; one at a time, and none for a page that has gone on
 
 What it does not do: look at who asks, since nothing here is anybody's; or count, which the browser does by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +32,8 @@ from core.lora.priorities import priorities
 from core.spec import to_dict
 from ui.choice import read_choice
 from ui.counsel import counsel
+from ui.exports import exported
+from ui.memory import memory
 from ui.panels.train import form_of
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -32,6 +41,8 @@ from ui.studio import Studio
 MAX_BODY = 2 * 1024 * 1024
 """Bytes; 5,000 modules taken in one by one are half a megabyte."""
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+LOOK = 0.1
+"""Seconds between two looks whether somebody still waits for the answer."""
 ASKED = "Something was asked about a choice"
 
 Answer = Callable[[Studio, dict[str, Any]], dict[str, Any]]
@@ -39,8 +50,11 @@ Answer = Callable[[Studio, dict[str, Any]], dict[str, Any]]
 
 def question_routes(studio: Studio) -> list[Route]:
     """The routes, to be given to the server before Gradio's own."""
-    answers = (("preset", preset), ("priority", priority), ("advice", counsel))
-    return [_route(studio, path, answer) for path, answer in answers]
+    answers = (("preset", preset), ("priority", priority), ("advice", counsel), ("export", exported))
+    return [
+        *(_route(studio, path, answer) for path, answer in answers),
+        _route(studio, "memory", memory, _one_at_a_time()),
+    ]
 
 
 def preset(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
@@ -68,17 +82,40 @@ def priority(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     raise PlanError("A priority was asked for", "there is none of this name", "Reload the page")
 
 
-def _route(studio: Studio, path: str, answer: Answer) -> Route:
+def _route(studio: Studio, path: str, answer: Answer, alone: Executor | None = None) -> Route:
+    """A route; with an executor of its own, its questions wait there for each other."""
+
     async def answered(request: Request) -> Response:
         try:
             asked = await _body(request)
-            return JSONResponse(await run_in_threadpool(answer, studio, asked), headers=HEADERS)
+            if alone is None:
+                return JSONResponse(await run_in_threadpool(answer, studio, asked), headers=HEADERS)
+            return await _in_turn(request, alone.submit(answer, studio, asked))
         except (KeyError, TypeError, ValueError) as error:
             return _refused(_unreadable(error), 422)
         except Exception as error:
             return _refused(error, 422 if isinstance(error, StudioError) else 500)
 
     return Route(f"/studio/{path}", answered, methods=["POST"])
+
+
+async def _in_turn(request: Request, answer: Future[dict[str, Any]]) -> Response:
+    """The answer when it is there; a question whose page has gone on to another one is not begun any more."""
+    while not answer.done():
+        await asyncio.wait([asyncio.wrap_future(answer)], timeout=LOOK)
+        if await request.is_disconnected() and answer.cancel():
+            return Response(status_code=204, headers=HEADERS)
+    return JSONResponse(answer.result(), headers=HEADERS)
+
+
+def _one_at_a_time() -> Executor:
+    """One thread, which gives way to everything else that the server has to do."""
+    return ThreadPoolExecutor(1, thread_name_prefix="memory", initializer=_give_way)
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":  # elsewhere this is of the process, not of the thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from starlette.staticfiles import StaticFiles
 from core.data.source import Dataset, load_dataset
 from core.errors import AdapterError, JobError, SourceError, StudioError
 from core.jobs.backend import JobRow
+from core.memory.cards import CARDS
 from core.models.inspection import cached_inspection
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
@@ -135,6 +136,7 @@ def _home(studio: Studio, request: Request) -> Response:
             "model_key": key_of(model),
             "defaults": views.DEFAULTS,
             "form": first_form(),
+            "cards": [card.name for card in CARDS],
         }
     )
     if fresh:

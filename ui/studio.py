@@ -24,6 +24,19 @@ OWNER_COOKIE = "studio-owner"
 OWNER_LENGTH = 43
 """Characters of what `new_owner` makes."""
 log = logging.getLogger("studio")
+_IMPORTING = threading.Lock()
+
+
+def import_what_is_slow() -> None:
+    """Imports what inspecting another model, estimating memory and comparing answers need.
+
+    By one thread at a time: transformers puts another module into its own place while it is imported, and a second
+    thread may be left with the first one, in which nothing is.
+    """
+    with _IMPORTING:
+        import peft  # noqa: F401
+        import torch  # noqa: F401
+        from transformers import AutoConfig  # noqa: F401
 
 
 @dataclass
@@ -44,6 +57,7 @@ class Studio:
         """The inspection of a source, from the cache where it can be. Raises like `inspect_source`."""
         inspection = cached_inspection(source, self.cache)
         if inspection is None:
+            import_what_is_slow()
             with self.lock:
                 inspection = inspect_source(source, self.cache, token=not self.shared)
         self.inspections[key_of(inspection)] = inspection

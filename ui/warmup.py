@@ -7,7 +7,7 @@ import threading
 import time
 
 from core.errors import StudioError
-from ui.studio import Studio
+from ui.studio import Studio, import_what_is_slow
 
 WORKER_FIRST = 8.0
 """Seconds between the warm worker's start and the server's own imports, so that they do not share the cores."""
@@ -20,10 +20,7 @@ def _warm_up(studio: Studio) -> None:
     except StudioError as error:
         log.warning("%s", error)  # the next job starts cold, a few seconds later
     time.sleep(WORKER_FIRST)
-    # What inspecting another model and comparing answers need.
-    import peft  # noqa: F401
-    import torch  # noqa: F401
-    from transformers import AutoConfig  # noqa: F401
+    import_what_is_slow()
 
 
 def warm_up_soon(studio: Studio) -> None:

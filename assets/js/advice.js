@@ -71,7 +71,7 @@ function item(each, i) {
 function card() {
   const { advice, error } = state.advice ?? {};
   const bar = state.undo && html`<p class="undo" role="status"><span>Done: ${state.undo.title}</span><button data-undo data-key="undo">Undo</button></p>`;
-  const some = state.step !== "model" && state.step !== "result" && advice?.length;
+  const some = state.step !== "model" && state.step !== "result" && advice?.length > 0;
   if (!bar && !some && !error) return "";
   return html`<section class="card advices" aria-label="Advice">${bar}${error && html`<p class="small soft">${error}</p>`}${some && html`<div class="cap"><strong>Worth a thought</strong></div>${advice.map(item)}`}</section>`;
 }

@@ -5,7 +5,8 @@ import { draw, html } from "./html.js";
 import { confirmation, currentBudget, guessesTrained, isConfirmed } from "./choice.js";
 import { mountAdvice, refusalAtStart, refused } from "./advice.js";
 import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
-import { bytes, count, percent } from "./format.js";
+import { bytes, count, gib, percent } from "./format.js";
+import { currentMemory, showMemory, verdict } from "./memory.js";
 import { goTo } from "./steps.js";
 import { isRunning } from "./run.js";
 
@@ -39,6 +40,11 @@ function confirming() {
     <label class="confirm"><input type="checkbox" id="confirm" data-key="confirm" ${isConfirmed() ? html`checked` : ""}> ${CONFIRM_GUESSES}</label></div>`;
 }
 
+function memoryRow() {
+  const found = currentMemory();
+  return found?.answer && html`<tr><th scope="row">memory</th><td><button class="plain" data-memory data-key="memory" title="Peak on ${found.card.name}">${gib(found.peak)}</button> ${verdict(found)}</td></tr>`;
+}
+
 function body(budget) {
   if (!budget) return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div><div class="big soft">–</div>${actions(null)}</div>`;
   const parts = Object.entries(budget.byComponent);
@@ -49,7 +55,7 @@ function body(budget) {
     <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
       ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}
       <tr><th scope="row">modules</th><td>${count(budget.modules)}</td></tr>
-      <tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
+      ${memoryRow()}<tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
     <div class="messages">${message(budget)}</div>${actions(budget)}</div>`;
 }
 
@@ -57,6 +63,7 @@ export function mountBudget(element) {
   element.addEventListener("click", (event) => {
     const go = event.target.closest("[data-go]");
     if (go) return goTo(go.dataset.go);
+    if (event.target.closest("[data-memory]")) return showMemory();
     if (event.target.id === "confirm") return update({ confirmed: event.target.checked ? confirmation() : null });
     if (event.target.closest("#start")) document.querySelector("#start-event").click();
   });

@@ -18,6 +18,9 @@ export function bytes(n) {
   }
 }
 
+// Memory of a device.
+export const gib = (n) => (n >= 2 ** 30 / 10 ? `${(n / 2 ** 30).toFixed(1)} GiB` : `${Math.max(1, Math.round(n / 2 ** 20))} MiB`);
+
 export function percent(share, digits = 1) {
   if (share === null || share === undefined) return "–";
   const value = share * 100;

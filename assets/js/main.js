@@ -10,6 +10,9 @@ import { goTo, mountSteps } from "./steps.js";
 import { mountModelPicture, mountSwitchboard } from "./switchboard.js";
 import { mountTree } from "./tree.js";
 import { mountBudget } from "./budget.js";
+import { mountCompare } from "./compare.js";
+import { mountExport } from "./export.js";
+import { mountMemory } from "./memory.js";
 import { mountData } from "./data.js";
 import { mountAnswers, mountLog, mountProgress } from "./progress.js";
 import { mountPlots } from "./plots.js";
@@ -32,7 +35,7 @@ function mountTop(element) {
 }
 
 const PLACES = {
-  top: mountTop, nav: mountSteps, "model-picture": mountModelPicture, switchboard: mountSwitchboard, tree: mountTree, aside: mountBudget,
+  top: mountTop, nav: mountSteps, "model-picture": mountModelPicture, switchboard: mountSwitchboard, tree: mountTree, memory: mountMemory, compare: mountCompare, export: mountExport, aside: mountBudget,
   sets: mountData, progress: mountProgress, plots: mountPlots, answers: mountAnswers, log: mountLog, hero: mountHero, tries: mountTries, jobs: mountJobs,
 };
 

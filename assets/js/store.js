@@ -28,6 +28,9 @@ export const state = {
   runError: null, // why the job in view cannot be shown
   knobError: null,
   advice: null, // what the server says of the choice, see advice.js
+  memory: { card: "", side: null, tokens: null, open: false }, // what the estimate assumes beside the settings
+  memoryKnown: 0, // how many estimates there are, see memory.js
+  memoryError: null,
   undo: null, // what was chosen before a change that the page made
 };
 

@@ -119,6 +119,28 @@ export const FIXES = {
   full: "Train nothing in full",
 };
 
+export const FIT = { fits: ["✓", "fits"], tight: ["≈", "tight"], "does not fit": ["✕", "does not fit"] };
+
+export const OWN_CARD = "this machine’s own";
+
+export const MEMORY_UNKNOWN = "cannot be told for this model";
+
+export const QUANTIZATION = { none: "none", "8bit": "8 bits", "4bit": "4 bits (nf4)" };
+
+// Terms of the memory -> colour.
+export const TERMS = {
+  weights: "weights", adapter: "adapter", gradients: "adapter-2", optimizer: "adapter-3", "vision activations": "vision",
+  "language activations": "language", logits: "logits", workspace: "work", "CUDA context": "cuda", "allocator reserve": "cuda-2",
+};
+
+export const EXPORTS = [
+  ["script", "Python script", "Plain transformers, PEFT and TRL; runs without the studio and learns the same."],
+  ["peft", "PEFT config (JSON)", "adapter_config.json, as PEFT reads it."],
+  ["regex", "Regex", "Matches the full names of exactly these modules."],
+  ["unsloth", "Unsloth call", "The closest get_peft_model call, with what it would miss."],
+  ["yaml", "YAML", "For the command line of the studio."],
+];
+
 export const NO_TASK = "none in particular";
 
 export const NO_PRIORITY = "all layers alike";

@@ -249,3 +249,65 @@ def test_the_open_fold_and_an_open_row_have_no_serious_accessibility_finding(aim
     aim.page.wait_for_timeout(600)
     found = Axe().run(aim.page).response["violations"]
     assert not [(one["id"], one["nodes"][0]["target"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_choices_stand_side_by_side_and_a_row_is_taken(aim: Tab) -> None:
+    page = aim.page
+    page.click("#compare-fold summary")
+    shown = {
+        row.locator("button").inner_text(): int(row.locator("td").first.inner_text().replace(",", ""))
+        for row in page.locator("#compare tbody tr").all()
+    }
+    assert len(shown) == 5
+    for title in ("Vision only", "Language only"):
+        page.click(f"#compare [data-take] >> text={title}")
+        assert aim.trainable == shown[title]
+        assert page.inner_text("#compare tr.on button") == title
+
+
+def test_a_plan_is_exported_and_downloaded(aim: Tab) -> None:
+    page = aim.page
+    page.click("#export-fold summary")
+    code = page.locator("#export pre")
+    expect(code).to_contain_text("get_peft_model")
+    compile(code.inner_text(), "train.py", "exec")
+    page.select_option("#export-format", "peft")
+    expect(code).to_contain_text('"r": 8')
+    page.click("#switchboard [data-rank='16']")
+    expect(code).to_contain_text('"r": 16')
+    with page.expect_download() as downloading:
+        page.click("#export [data-download]")
+    values = json.loads(Path(downloading.value.path()).read_text())
+    assert (values["r"], values["lora_alpha"]) == (16, 16)
+    for form in ("regex", "unsloth", "yaml", "script"):
+        page.select_option("#export-format", form)
+        expect(page.locator("#export [data-download]")).to_be_visible()
+        assert code.inner_text().strip()
+
+
+@pytest.mark.slow
+def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) -> None:
+    page = aim.page
+    aim.wait("document.querySelector('#aside .fit')", 120)
+    assert "fits" in page.inner_text("#aside [data-memory] ~ .fit")
+    page.click("#aside [data-memory]")
+    page.select_option("#memory-card", "NVIDIA RTX 4060, 8 GB")
+    page.fill("#memory-side", "96")
+    page.fill("#memory-batch", "4096")
+    page.press("#memory-batch", "Tab")
+    before = aim.trainable
+    page.click("#switchboard [data-cell='vision.mlp']")
+    assert aim.trainable < before, "no toggle waits for it"
+    page.wait_for_selector("#memory [data-fit]", timeout=120_000)
+    assert "does not fit" in page.inner_text("#memory summary")
+    assert page.locator("#memory table.terms tr").count() > 4
+    page.click("#memory [data-fit]")
+    aim.wait("document.querySelector('#memory .fit.fits')", 120)
+    aim.step("train")
+    batch = int(page.get_by_label("Batch", exact=True).input_value())
+    assert batch < 4096
+    assert aim.ask("studio.state.form.batch_size") == batch
+    page.get_by_label("Batch", exact=True).fill("7")
+    aim.wait("studio.state.form.batch_size === 7")
+    aim.step("targets")
+    expect(page.locator("#memory-batch")).to_have_value("7")

@@ -10,11 +10,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from core.export.context import FORMATS, Context
+from core.export.plan_export import export
 from core.lora.plan import make_plan
 from core.lora.presets import TASKS
 from core.lora.priorities import priorities
-from core.spec import Recipe, Selection, from_dict
-from tests.ui.parts import DEMO, assert_nothing_private, assert_plain, good_choice
+from core.spec import Recipe, Selection, Settings, from_dict
+from tests.ui.parts import CHOSEN, DEMO, assert_nothing_private, assert_plain, good_choice, good_form
 from ui.panels.train import SettingsForm, settings_of
 from ui.questions import MAX_BODY, question_routes
 from ui.studio import Studio
@@ -96,6 +98,47 @@ def test_advice_comes_with_reason_and_remedy_and_its_change_helps(studio: Studio
 def test_a_form_that_is_half_typed_does_not_keep_advice_away(studio: Studio, client: TestClient):
     for form in (None, {}, [], {"learning_rate": "3e-"}, {"learning_rate": 7}, "x"):
         assert "advice" in ask(client, "advice", {**good_choice(studio), "form": form})
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_plan_is_exported_as_core_does_it(studio: Studio, client: TestClient, form: str):
+    found = ask(client, "export", {**good_choice(studio), "format": form})
+    context = Context("path/to/demo", CHOSEN, Recipe(8, 16.0), Settings(), rows=None)
+    expected = export(make_plan(DEMO, CHOSEN, Recipe(8, 16.0)), DEMO, context, form)  # type: ignore[arg-type]
+    assert found["file_name"] == expected.file_name
+    if form in ("peft", "regex"):
+        assert found["text"] == expected.text
+    assert found["text"].strip()
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_step_comes_with_its_terms_and_with_a_change_that_fits(studio: Studio, client: TestClient):
+    large = {"batch_size": 4096, "accumulation": 1, "quantization": "none", "checkpointing": False}
+    form = {**good_form(), **large}
+    asked = {**good_choice(studio), "form": form, "card": "NVIDIA RTX 4060, 8 GB", "image_side": 96}
+    found = ask(client, "memory", asked)
+    assert found["answer"] == "does not fit"
+    assert sum(term["bytes"] for term in found["terms"]) == found["peak"] > found["card"]["bytes"]
+    assert all(term["why"] for term in found["terms"])
+    assert found["change"] is None, "that takes longer, and is asked for by itself"
+    change = ask(client, "memory", {**asked, "change": True})["change"]
+    again = {**asked, "form": {**form, **change["form"]}}
+    again["recipe"] = {**asked["recipe"], **change["recipe"]}
+    after = ask(client, "memory", again)
+    assert (after["answer"], after["peak"]) == ("fits", change["peak"])
+    assert ask(client, "memory", {**good_choice(studio), "form": good_form()})["answer"] == "fits"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"card": "no such card"}, {"card": 3}, {"image_side": 0}, {"image_side": "x"}, {"text_tokens": -1}]
+)
+def test_a_memory_question_that_makes_no_sense_gets_a_sentence(studio: Studio, client: TestClient, wrong):
+    assert_plain(ask(client, "memory", {**good_choice(studio), **wrong}, 422)["error"])
+
+
+def test_no_export_of_another_name(studio: Studio, client: TestClient):
+    for form in MADE_UP:
+        assert_plain(ask(client, "export", {**good_choice(studio), "format": form}, 422)["error"])
 
 
 MADE_UP: tuple[Any, ...] = ("no such name", "", None, 3, [], {}, "x" * 5000)

@@ -9,8 +9,8 @@ from ui.islands import heading, island
 
 
 def build_targets() -> None:
-    """Builds the step: the picture of the model as the switchboard, and the module tree."""
+    """Builds the step: the picture of the model as the switchboard, what it costs, the module tree, and exports."""
     with gr.Column(elem_id="step-targets", elem_classes=["step"]):
         heading(words.TARGETS_HEAD, words.TARGETS_LEAD)
-        island("switchboard")
-        island("tree")
+        for place in ("switchboard", "memory", "compare", "tree", "export"):
+            island(place)

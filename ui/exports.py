@@ -1,0 +1,41 @@
+"""The plan in the words of other tools, to be copied or downloaded.
+
+What it does not do: write a file on this machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.adapters.published import published_source
+from core.errors import SpecError
+from core.export.context import FORMATS, Context
+from core.export.plan_export import export
+from ui.choice import read_choice
+from ui.counsel import rows_of, settings_so_far
+from ui.studio import Studio
+
+
+def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+    """`text`, `file_name` and `notes` of one format.
+
+    Raises:
+        SpecError: there is no such format.
+        PlanError: the plan cannot be said in it.
+    """
+    form = asked["format"]
+    if form not in FORMATS:
+        raise SpecError("An export was asked for", "there is no such format", f"Take one of {', '.join(FORMATS)}")
+    chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
+    source = chosen.inspection.source
+    published = published_source(source)
+    context = Context(
+        model=published.name if source.kind == "hub" else f"path/to/{published.name}",
+        selection=chosen.selection,
+        recipe=chosen.recipe,
+        settings=settings,
+        revision=source.revision,
+        rows=rows_of(asked.get("dataset")),
+    )
+    found = export(chosen.plan, chosen.inspection, context, form)
+    return {"text": found.text, "file_name": found.file_name, "notes": list(found.notes)}

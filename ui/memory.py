@@ -1,0 +1,142 @@
+"""What a step will take of a device's memory, whether it fits, and the cheapest change that would make it fit.
+
+What it does not do: measure; `core.memory` runs the step without data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Any
+
+from PIL import Image
+
+from core.data.source import load_dataset
+from core.errors import DataError, InspectionError, SourceError, SpecError
+from core.memory.cards import CARDS, Card, found
+from core.memory.estimate import estimate
+from core.memory.verdict import Change, Setup, answer_of, cheapest
+from core.memory.workload import Workload
+from core.models.source import resolve
+from core.spec import Knobs, Plan, Recipe, Settings, Source, to_dict
+from ui.choice import Chosen, read_choice
+from ui.counsel import settings_so_far
+from ui.panels.train import form_of
+from ui.studio import Studio, import_what_is_slow
+
+KINDS = frozenset({"checkpointing", "batch", "8bit", "4bit", "rank"})
+"""The changes that a person can make on the page."""
+USUAL_SIDE = 448
+"""Pixels, where no data are chosen."""
+
+
+@cache
+def own_card() -> Card:
+    """The device of this machine, asked once."""
+    return found()
+
+
+def memory(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+    """Whether a step fits, with its terms; where there can be no estimate, `unknown` says why.
+
+    With `change` the cheapest change that makes it fit comes too, if there is one: it takes several estimates.
+    """
+    chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
+    card = _card(asked.get("card"))
+    import_what_is_slow()
+    setup = Setup(chosen.plan, _workload(asked, settings, card))
+    try:
+        model = resolve(chosen.inspection.source, offline=True)
+        seen = estimate(model, setup.plan, setup.work)
+        better = cheapest(model, setup, seen, card, KINDS) if asked.get("change") else None
+    except (InspectionError, SourceError) as error:
+        return {"unknown": str(error), "card": asdict(card)}
+    return {
+        "answer": answer_of(seen.peak_bytes, card),
+        "card": asdict(card),
+        "peak": seen.peak_bytes,
+        "terms": [asdict(term) for term in seen.terms if term.bytes],
+        "how": f"{seen.how} The peak is {seen.when}.",
+        "image_tokens": seen.image_tokens,
+        "side": setup.work.image_size[0],
+        "change": _change(better, chosen, settings) if better else None,
+    }
+
+
+def _card(name: Any) -> Card:
+    """By its name; this machine's own where none is given.
+
+    Raises:
+        SpecError: there is none of this name.
+    """
+    if not name:
+        return own_card()
+    for card in CARDS:
+        if card.name == name:
+            return card
+    raise SpecError("A memory estimate was asked for", "there is no such card in the list", "Reload the page")
+
+
+def _workload(asked: dict[str, Any], settings: Settings, card: Card) -> Workload:
+    """Raises SpecError for numbers out of range."""
+    tokens, side = _whole(asked, "text_tokens"), _whole(asked, "image_side")
+    tokens = Workload.text_tokens if tokens is None else tokens
+    side = _side(asked.get("dataset")) if side is None else side
+    return Workload(
+        batch=settings.batch_size,
+        image_size=(side, side),
+        text_tokens=tokens,
+        supervised_tokens=max(1, min(settings.max_new_tokens, tokens)),
+        precision="bf16" if card.bf16 else "fp32",
+        quantization=settings.quantization,
+        checkpointing=settings.checkpointing,
+        device=card.device,
+        accumulation=settings.accumulation,
+    )
+
+
+def _whole(asked: dict[str, Any], name: str) -> int | None:
+    value = asked.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise SpecError("A memory estimate was asked for", f"{name.replace('_', ' ')} is no whole number", "Correct it")
+
+
+@cache
+def _side(dataset: Any) -> int:
+    """Pixels of the longer side of the first picture to learn from."""
+    try:
+        rows = load_dataset(Source("demo", str(dataset))).train if dataset else ()
+        with Image.open(rows[0].picture) as picture:
+            return max(picture.size)
+    except (DataError, OSError, IndexError):
+        return USUAL_SIDE
+
+
+def _change(change: Change, chosen: Chosen, settings: Settings) -> dict[str, Any]:
+    """The change as one of the form and of the recipe."""
+    work = change.setup.work
+    values = {
+        "batch_size": work.batch,
+        "accumulation": work.accumulation,
+        "checkpointing": work.checkpointing,
+        "quantization": work.quantization,
+    }
+    now = to_dict(settings)
+    form = form_of({name: value for name, value in values.items() if value != now[name]})
+    recipe = _with_ranks(chosen.recipe, change.setup.plan)
+    other = {} if recipe == chosen.recipe else {name: to_dict(recipe)[name] for name in ("rank", "alpha", "components")}
+    return {"what": change.what, "cost": change.cost, "peak": change.memory.peak_bytes, "form": form, "recipe": other}
+
+
+def _with_ranks(recipe: Recipe, plan: Plan) -> Recipe:
+    """The recipe with the plan's ranks; alpha / rank stays."""
+    own = {override.component: override for override in plan.overrides}
+
+    def scaled(name: Any, knobs: Knobs) -> Knobs:
+        if name not in own or knobs.rank is None:
+            return knobs
+        return replace(knobs, rank=own[name].rank, alpha=None if knobs.alpha is None else own[name].alpha)
+
+    components = {name: scaled(name, knobs) for name, knobs in recipe.components.items()}
+    return replace(recipe, rank=plan.rank, alpha=plan.alpha, components=components)
