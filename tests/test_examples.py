@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": ["inspect", "demo", "--jsonl"],
     "budget": ["budget", "demo", "--targets", "vision.attention,language.mlp", "--rank", "16", "--no-memory", "--json"],
     "jobs": ["jobs", "--json"],
+    "zoo": ["zoo", "llava", "--jsonl"],
 }
 
 
@@ -49,7 +50,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_HOME", str(tmp_path))
 
 
-@pytest.mark.parametrize("command", ["inspect", "budget"])
+@pytest.mark.parametrize("command", ["inspect", "budget", "zoo"])
 def test_a_command_prints_the_keys_that_the_readme_names(command: str, capsys: pytest.CaptureFixture[str]):
     assert cli.main(COMMANDS[command]) == 0
     made = json.loads(capsys.readouterr().out)

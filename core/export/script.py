@@ -140,14 +140,13 @@ def _dropouts(plan: Plan) -> list[tuple[str, float]]:
 
 def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) -> str:
     settings = context.settings
-    changes_weights = plan.start in CHANGES_WEIGHTS
     wrapped = ["set_dropout(model)"] * dropouts + ["keep_precise(model)"] * bool(plan.full_modules)
     length = f"max_steps={settings.steps}" if settings.steps else f"num_train_epochs={settings.epochs}"
     before = ["trainer.add_callback(RankAllocation(model))"] if _is_adalora(plan) else []
     if settings.quantization != "none":
         wrapped_float = "for parameter in model.parameters():  # TRL makes them bfloat16, where small steps get lost"
         before += [wrapped_float, "    if parameter.requires_grad:", "        parameter.data = parameter.data.float()"]
-    if changes_weights:
+    if plan.start in CHANGES_WEIGHTS:
         before += [
             'model.peft_config["default"].init_lora_weights = True',
             'model.save_pretrained(options.out / "start")  # what it begins with was taken out of the weights',
@@ -170,7 +169,7 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         if settings.checkpointing
         else "",
         before=_indented(before, "\n"),
-        save=_save(changes_weights),
+        save=_save(plan),
     )
 
 
@@ -178,8 +177,11 @@ def _eva(plan: Plan) -> bool:
     return plan.start == "eva"
 
 
-def _save(changes_weights: bool) -> str:
-    if not changes_weights:
+def _save(plan: Plan) -> str:
+    if _is_adalora(plan):
+        whole = 'model.peft_config["default"].rank_pattern = None  # matrices stay whole, as when training began'
+        return f"{whole}\n    model.save_pretrained(options.out, save_embedding_layers=False)"
+    if plan.start not in CHANGES_WEIGHTS:
         return "model.save_pretrained(options.out, save_embedding_layers=False)"
     return """model.save_pretrained(
         options.out,

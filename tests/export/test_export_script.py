@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from core.export.plan_export import Context, export
 from core.lora.budget import budget
@@ -92,6 +93,10 @@ def test_the_script_learns_what_the_worker_learns(name: str, tmp_path: Path):
     of_job = json.loads((tmp_path / "worker" / "adapter" / "adapter_config.json").read_text())
     assert saved["target_modules"] == of_job["target_modules"]
     assert saved["r"] == of_job["r"]
+    mine, theirs = (load_file(tmp_path / at / "adapter" / "adapter_model.safetensors") for at in ("script", "worker"))
+    assert mine.keys() == theirs.keys()
+    furthest = max(float((mine[key] - theirs[key]).abs().max()) for key in mine)
+    assert furthest < 1e-3, "what was learned, not only what was lost"
 
 
 @pytest.mark.slow
