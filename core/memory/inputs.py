@@ -127,8 +127,8 @@ class BatchMaker:
         plain = next(token for token in range(3, facts.vocabulary) if token not in facts.special_tokens())
         row = torch.full((work.text_tokens + image_tokens,), plain)
         stands = torch.zeros_like(row)
-        if image_tokens:
-            row[1 : 1 + image_tokens], stands[1 : 1 + image_tokens] = facts.image_token or 0, 1
+        for places in _places(image_tokens, work.images, len(row)):
+            row[places], stands[places] = facts.image_token or 0, 1
         ids = row.expand(work.batch, -1).contiguous()
         labels = torch.full_like(ids, IGNORED)
         labels[:, -work.supervised_tokens :] = plain
@@ -148,6 +148,20 @@ class BatchMaker:
             yield "cross_attention_mask", torch.ones(*ids.shape, *shape[1:], dtype=torch.long)
         if "decoder_input_ids" in self._names:
             yield "decoder_input_ids", ids
+
+
+def _places(image_tokens: int, images: int, length: int) -> Iterator[slice]:
+    """Where the pictures' tokens stand in a row: after its first token, one apart if there is room."""
+    if not image_tokens:
+        return
+    each = image_tokens // images
+    gap = int(image_tokens + images + 1 <= length and each * images == image_tokens)
+    if not gap:
+        yield slice(1, 1 + image_tokens)
+        return
+    for picture in range(images):
+        start = 1 + picture * (each + 1)
+        yield slice(start, start + each)
 
 
 def _without_labels(inputs: dict[str, Any]) -> dict[str, Any]:
