@@ -11,6 +11,7 @@ import pytest
 from core.lora.advice import MOST, RULES, Advice, advise, changed, guessed
 from core.lora.advice_case import Case
 from core.lora.budget import budget
+from core.lora.limits import problems
 from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, preset_choice
 from core.lora.unused import feature_layer, unused_layers
@@ -160,6 +161,27 @@ def test_one_click_takes_the_cause_away(key: str):
     else:
         after = advice_on(**case | dict(zip(("selection", "recipe", "settings"), choice, strict=True)))
         assert key not in after
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_one_click_leads_to_nothing_that_is_refused(key: str):
+    case = given(CASES[key][0])
+    made, selection, recipe = case["made"], case["selection"], case.get("recipe", Recipe(16, 32))
+    assert list(problems(make_plan(made, selection, recipe), made)) == []
+    change = advice_on(**case)[key].change or {}
+    selection, recipe, settings = changed(change, selection, recipe, case.get("settings", CALM))
+    labelled = relabelled(made, selection.relabels)
+    assert list(problems(make_plan(made, selection, recipe), labelled, settings)) == []
+
+
+def test_experts_that_join_a_choice_bring_plain_lora_with_them():
+    made = model(EXPERTS)
+    for recipe in (Recipe(16, 32, 0.1, "dora"), Recipe(16, 32, start="pissa"), Recipe(16, 32, lora_bias=True)):
+        change = advice_on(made, Selection(cells=BOTH), recipe)["experts_left_out"].change or {}
+        selection, after, _ = changed(change, Selection(cells=BOTH), recipe, CALM)
+        plan = make_plan(made, selection, after)
+        assert plan.target_parameters
+        assert list(problems(plan, made)) == []
 
 
 def test_parameters_are_cut_by_the_mlps_first_and_then_by_the_rank():
