@@ -15,15 +15,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from core.errors import PlanError, StudioError
+from core.errors import PlanError
 from core.lora.budget import budget
 from core.lora.limits import problems
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells, layers_of
 from core.lora.wrap import wrap
-from core.models.inspection import build_on_meta, inspect_model
-from core.models.zoo import Architecture, architectures, as_source
-from core.spec import COMPONENTS, Inspection, Module, Plan, Recipe, Selection, Source
+from core.spec import COMPONENTS, Inspection, Module, Plan, Recipe, Selection
+from tests.zoo.conftest import Built
 
 pytestmark = pytest.mark.slow
 BOTH = ("attention", "mlp")
@@ -55,17 +54,14 @@ class Found:
 
 
 @pytest.fixture(scope="module")
-def zoo() -> dict[str, Found]:
-    found = {}
-    gc.disable()  # hundreds of thousands of modules come and go; once for each architecture is enough
+def zoo(built_zoo: dict[str, Built]) -> dict[str, Found]:
+    gc.freeze()  # the zoo stays; only what wrapping adds is looked through, once for each architecture
+    gc.disable()
     try:
-        for architecture in architectures():
-            if (result := check(architecture)) is not None:
-                found[architecture.name] = result
-            gc.collect()
+        return {name: checked(built) for name, built in built_zoo.items() if built.made is not None}
     finally:
         gc.enable()
-    return found
+        gc.unfreeze()
 
 
 def test_the_zoo_is_there(zoo):
@@ -90,15 +86,10 @@ def test_what_plain_lora_cannot_reach_is_the_exception(zoo):
         assert sum(method in found.checked for found in zoo.values()) >= 125, method
 
 
-def check(architecture: Architecture) -> Found | None:
-    """None for what cannot be built or sees no pictures, which other tests say."""
-    found = Found()
-    with as_source(architecture.name, architecture.config) as source:
-        try:
-            model = build_on_meta(source)
-            made = inspect_model(model, Source("folder", architecture.name))
-        except StudioError:
-            return None
+def checked(built: Built) -> Found:
+    """What comes out of every selection and method."""
+    found, model, made = Found(), built.model, built.made
+    assert made is not None
     every = tuple(available_cells(made))
     compare(found, "everything", model, made, plan_of(made, every, LORA))
     shallow = {c: (0, 2) for c in COMPONENTS if layers_of(made, c)}
@@ -112,6 +103,7 @@ def check(architecture: Architecture) -> Found | None:
             compare(found, name, model, made, plan)
     for name, recipe in RECIPES.items():
         compare(found, name, model, made, sample(made, plan_of(made, every, recipe, name.endswith("in full"))))
+    gc.collect()
     return found
 
 
@@ -138,7 +130,8 @@ def by_parameter(plan: Plan) -> tuple[str, ...]:
 def refused(plan: Plan, module: Module, made: Inspection) -> bool:
     """Whether the plan cannot be for this layer alone."""
     alone = replace(plan, target_modules=(module.name,), target_parameters=(), full_modules=())
-    return any(problems(alone, replace(made, modules=(module,))))
+    experts = (m for m in made.modules if m is not module and any(len(p.shape) == 3 for p in m.parameters))
+    return any(problems(alone, replace(made, modules=(module, *experts))))
 
 
 def compare(found: Found, name: str, model, made: Inspection, plan: Plan) -> None:
@@ -163,9 +156,12 @@ def compare(found: Found, name: str, model, made: Inspection, plan: Plan) -> Non
 def put_back(model) -> Iterator[None]:
     """Takes away again all that wrapping puts into a model, so that it need not be built anew."""
     before = [(m, dict(m._modules), dict(m._parameters), dict(m.__dict__)) for m in model.modules()]
+    learning = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
         yield
     finally:
+        for parameter, learned in learning:
+            parameter.requires_grad_(learned)
         for module, modules, parameters, rest in before:
             module.__dict__.clear()
             module.__dict__.update(rest)
