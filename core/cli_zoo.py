@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from core.errors import StudioError
+from core.errors import InspectionError, StudioError
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells
 from core.lora.wrap import wrap
 from core.models.build import build_on_meta
 from core.models.inspection import inspect_model
+from core.models.repository import asked_for
 from core.spec import COMPONENTS, Inspection, Recipe, Selection
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 RECIPE = Recipe(rank=16, alpha=32.0)
 """With which all that LoRA reaches is counted."""
+_REMEDY = "Leave the names out to see all of them"
 
 
 def add_commands(commands: Any) -> None:
@@ -38,7 +40,11 @@ def add_commands(commands: Any) -> None:
 
 
 def run_zoo(options: argparse.Namespace) -> int:
-    """One line an architecture; the status is 1 when PEFT counts anything else, or when none of the names is known."""
+    """One line an architecture; the status is 1 when PEFT counts anything else.
+
+    Raises:
+        InspectionError: none of the names is known.
+    """
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # default configs have remarks about themselves
@@ -47,7 +53,11 @@ def run_zoo(options: argparse.Namespace) -> int:
         seen += 1
         disagreeing += row.get("agrees") is False
         print(json.dumps(row) if options.jsonl else _line(row), flush=True)
-    return 1 if disagreeing or not seen else 0
+    if not seen:
+        raise InspectionError(
+            asked_for(" ".join(options.names)), "transformers has no such type of model for pictures and text", _REMEDY
+        )
+    return 1 if disagreeing else 0
 
 
 def rows(names: list[str]) -> Iterator[dict[str, Any]]:
@@ -97,7 +107,7 @@ def _counted(made: Inspection, model: Any) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     if "error" in row:
-        return f"{row['name']}: not used, for {row['error']}"
+        return f"{row['name']}: not for this studio: {row['error']}"
     parts = ", ".join(f"{name} {reached}/{present}" for name, (reached, present) in row["components"].items())
     verdict = {True: "PEFT agrees", False: f"PEFT counts {row['peft']}", None: row.get("reason")}[row["agrees"]]
     guesses = f", {row['guesses']} by guess" if row["guesses"] else ""
