@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from core.data.source import DEMO_DATA
 from core.errors import PlanError
 from core.export.choice_file import read_choice
 from core.lora.advice import guessed
@@ -40,6 +41,7 @@ from core.spec import (
     Recipe,
     Selection,
     Settings,
+    Source,
     from_dict,
     to_dict,
 )
@@ -133,6 +135,16 @@ def chosen(options: argparse.Namespace) -> Chosen:
     refuse_impossible(plan, labelled, settings)
     data = getattr(options, "data", None) or data
     return Chosen(made, labelled, selection, recipe, settings, plan, data, (*notes, *guess_note(labelled, plan)))
+
+
+def data_source(text: str) -> Source:
+    """Data as a person names them: a demo data set by its name, else a folder.
+
+    >>> data_source("digits").kind, data_source("./digits").kind
+    ('demo', 'folder')
+    """
+    is_demo = text.isprintable() and "/" not in text and (DEMO_DATA / text / "dataset.json").is_file()
+    return Source("demo" if is_demo else "folder", text)
 
 
 def guess_note(labelled: Inspection, plan: Plan) -> tuple[str, ...]:

@@ -6,13 +6,14 @@ What it does not do: run what it writes.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli_choice import Chosen, add_choice_flags, chosen, say
+from core.cli_choice import Chosen, add_choice_flags, chosen, data_source, say
 from core.data.source import DEMO_DATA, load_dataset
 from core.errors import AdapterError
-from core.export.plan_export import FORMATS, Context, export
+from core.export.plan_export import FORMATS, Context, Format, export
 from core.files import taking_the_place_of
 from core.models.source import ASSETS
 from core.spec import Source
@@ -33,7 +34,7 @@ def add_commands(commands: Any) -> None:
 def run_export(options: argparse.Namespace) -> int:
     """The export on stdout or in a file; what it cannot say, on stderr."""
     choice = chosen(options)
-    made = export(choice.plan, choice.inspection, context(choice), options.format)
+    made = export(choice.plan, choice.inspection, context(choice, options.format), options.format)
     say((*choice.notes, *made.notes, *([NO_DATA] if options.format == "script" and choice.data is None else [])))
     if options.out is None:
         print(made.text, end="")
@@ -47,26 +48,31 @@ def run_export(options: argparse.Namespace) -> int:
     return 0
 
 
-def context(choice: Chosen) -> Context:
-    """What an export says beside the plan.
+def context(choice: Chosen, form: Format) -> Context:
+    """What an export says beside the plan; YAML names model and data as the command line does, all others by folder.
 
     Raises:
         StudioError: the data were named and cannot be read.
     """
-    source = choice.inspection.source
-    data = choice.data or "my-data"
-    folder = DEMO_DATA / data
-    rows = None
-    if choice.data is not None:
-        is_demo = folder.is_dir() and "/" not in data
-        rows = len(load_dataset(Source("demo" if is_demo else "folder", data)).train)
-        data = str(folder) if is_demo else data
-    return Context(
-        model=str(ASSETS / "model") if source.kind == "demo" else source.name,
+    source, data = choice.inspection.source, choice.data
+    by_name = form == "yaml"
+    made = Context(
+        model=_model(source, by_name),
         selection=choice.selection,
         recipe=choice.recipe,
         settings=choice.settings,
         revision=source.revision,
         data=data,
-        rows=rows,
     )
+    if data is None:
+        return made
+    of_rows = data_source(data)
+    rows = len(load_dataset(of_rows).train)
+    is_demo = of_rows.kind == "demo" and not by_name
+    return replace(made, rows=rows, data=str(DEMO_DATA / data) if is_demo else data)
+
+
+def _model(source: Source, by_name: bool) -> str:
+    if source.kind != "demo":
+        return source.name
+    return "demo" if by_name else str(ASSETS / "model")

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
-from core.cli_choice import guess_note, say
+from core.cli_choice import data_source, guess_note, say
 from core.data.source import load_dataset
-from core.errors import AdapterError
+from core.errors import AdapterError, SpecError
+from core.export.choice_file import read_choice
 from core.jobs.home import LOCAL_OWNER
 from core.jobs.local import LocalBackend
 from core.lora.budget import budget
@@ -27,7 +28,7 @@ from core.lora.plan import make_plan
 from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
 from core.models.relabel import relabelled
-from core.models.source import DEMO_MODEL
+from core.models.source import DEMO_MODEL, parse_source
 from core.spec import ENDED, Plan, Recipe, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
 
 LOOK_EVERY = 0.25
@@ -36,8 +37,10 @@ LOOK_EVERY = 0.25
 
 def add_commands(commands: Any) -> None:
     """Adds `spec`, `train` and `jobs` to the parsers of the command line."""
-    spec = commands.add_parser("spec", help="the spec of a demo, to start from")
-    spec.add_argument("--demo", required=True, metavar="NAME", help="name of a demo data set, such as digits")
+    spec = commands.add_parser("spec", help="a spec, of a demo to start from or of a choice in a file")
+    of = spec.add_mutually_exclusive_group(required=True)
+    of.add_argument("--demo", metavar="NAME", help="name of a demo data set, such as digits")
+    of.add_argument("--config", type=Path, metavar="FILE", help="what `export --format yaml --data ...` prints")
     spec.set_defaults(run=run_spec)
     train = commands.add_parser("train", help="run a job and wait for it; Ctrl-C stops and saves")
     what = train.add_mutually_exclusive_group(required=True)
@@ -54,7 +57,8 @@ def add_commands(commands: Any) -> None:
 
 def run_spec(options: argparse.Namespace) -> int:
     """`spec`: a spec on stdout."""
-    print(to_json(demo_spec(options.demo), indent=2))
+    spec = demo_spec(options.demo) if options.demo else spec_of_file(options.config)
+    print(to_json(spec, indent=2))
     return 0
 
 
@@ -112,6 +116,26 @@ def demo_spec(name: str) -> Spec:
     selection = Selection(cells=usual_cells(made))
     plan = make_plan(made, selection, Recipe(Plan.rank, Plan.alpha))
     return Spec(title, made.source, data, selection, plan, Settings(), budget(made, plan).trainable)
+
+
+def spec_of_file(path: Path) -> Spec:
+    """The spec of a choice in a file, which names its model and its data.
+
+    Raises:
+        StudioError: the file, the model or the data cannot be read, or what was chosen cannot be.
+    """
+    choice = read_choice(path)
+    if choice.model is None or choice.data is None:
+        missing = "model" if choice.model is None else "data"
+        raise SpecError(f"A spec of {path.name} was asked for", f"it names no {missing}", f"Add “{missing}: ...”")
+    source = data_source(choice.data)
+    title = load_dataset(source).title
+    made = inspect_source(parse_source(choice.model))
+    labelled = relabelled(made, choice.selection.relabels)
+    plan = make_plan(made, choice.selection, choice.recipe)
+    refuse_impossible(plan, labelled, choice.settings)
+    trainable = budget(labelled, plan).trainable
+    return Spec(title, made.source, source, choice.selection, plan, choice.settings, trainable)
 
 
 def _follow(backend: LocalBackend, job: str) -> Status:

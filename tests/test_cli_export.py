@@ -9,7 +9,8 @@ import pytest
 from core import cli
 from core.export.choice_file import parse_choice
 from core.export.plan_export import FORMATS
-from core.spec import Recipe
+from core.models.source import DEMO_MODEL
+from core.spec import Recipe, Source, Spec, from_json
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -62,3 +63,23 @@ def test_a_refusal_is_a_sentence(more: list[str], sentence: str, capsys):
 def test_a_script_without_data_says_where_it_looks(capsys):
     assert cli.main(["export", "demo", "--targets", "language", "--format", "script"]) == 0
     assert "./my-data" in capsys.readouterr().err
+
+
+def test_a_choice_goes_from_yaml_to_a_spec(tmp_path, capsys):
+    choice = ["--targets", "language", "--rank", "4", "--full", "projector", "--epochs", "2"]
+    file = tmp_path / "plan.yaml"
+    assert cli.main(["export", "demo", *choice, "--data", "digits", "--format", "yaml", "--out", str(file)]) == 0
+    assert cli.main(["spec", "--config", str(file)]) == 0
+    spec = from_json(Spec, capsys.readouterr().out)
+    assert (spec.model, spec.data) == (DEMO_MODEL, Source("demo", "digits"))
+    assert spec.plan.full_modules
+    assert (spec.plan.rank, spec.settings.epochs, spec.settings.steps) == (4, 2, None)
+    assert cli.main(["budget", "demo", *choice, "--no-memory", "--json"]) == 0
+    assert spec.trainable == json.loads(capsys.readouterr().out)["trainable"]
+
+
+def test_a_file_without_data_is_no_spec(tmp_path, capsys):
+    file = tmp_path / "plan.yaml"
+    assert cli.main(["export", "demo", "--targets", "language", "--format", "yaml", "--out", str(file)]) == 0
+    assert cli.main(["spec", "--config", str(file)]) == 1
+    assert "it names no data" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def test_the_memory_has_the_keys_that_the_readme_names(capsys: pytest.CaptureFix
 def test_the_commands_of_the_readme_mean_something(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^\.venv/bin/python -m core\.cli ((?:budget|export) .*)$", readme, re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 3
     monkeypatch.chdir(tmp_path)
     for command in commands:
         words = [*command.split(), "--no-memory"] if command.startswith("budget") else command.split()

@@ -4,7 +4,7 @@
     recipe: {rank: 16, alpha: 32, components: {vision: {rank: 8}}}
     settings: {learning_rate: 0.0001, steps: 200}
 
-`model` and `data` may stand beside them, for whoever reads the file.
+`model` and `data` may stand beside them, as the command line names them; `spec --config` needs both.
 What it does not do: keep what has its usual value.
 """
 
@@ -42,7 +42,7 @@ def export_yaml(context: Context) -> Exported:
     recipe = {"rank": context.recipe.rank, "alpha": context.recipe.alpha}
     values = {
         "model": f"{context.model}@{context.revision}" if context.revision else context.model,
-        "data": context.data,
+        **({"data": context.data} if context.data else {}),
         "selection": _unusual(context.selection, Selection()),
         "recipe": recipe | _unusual(context.recipe, Recipe()),
         "settings": _unusual(context.settings, Settings()),

@@ -26,8 +26,8 @@ class Context:
     settings: Settings = field(default_factory=Settings)
     revision: str | None = None
     """Of a Hub id."""
-    data: str = "data"
-    """A folder in the plain format."""
+    data: str | None = None
+    """A folder in the plain format; None where none was chosen."""
     rows: int | None = None
     """To learn from, where that is known: AdaLoRA's ranks fall over all steps, and epochs alone do not say how many."""
 

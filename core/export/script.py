@@ -21,6 +21,8 @@ from core.spec import Inspection, Plan
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """The settings' words in transformers' words."""
+NO_DATA = "my-data"
+"""Where the script looks for rows when none were chosen."""
 PACKAGES = "torch torchvision transformers peft trl datasets accelerate pillow"
 
 
@@ -83,7 +85,7 @@ def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tupl
     lines = [
         f"MODEL = {json.dumps(context.model)}",
         *([f"REVISION = {json.dumps(context.revision)}"] if context.revision else []),
-        f"DATA = {json.dumps(context.data)}",
+        f"DATA = {json.dumps(context.data or NO_DATA)}",
         f"SEED = {settings.seed}",
         f"LEARNING_RATE = {settings.learning_rate!r}",
         f"TRAINABLE = {trainable}  # parameters; anything else is refused",
