@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.jobs.local import ROOT, LocalBackend
 from core.lora.budget import budget
 from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
-from core.spec import Settings, Spec, from_json
+from core.spec import Settings, Spec, from_json, write
 
 FAKE = Path(__file__).parent / "jobs" / "fake_worker.py"
 PATCHED = """
@@ -98,6 +99,31 @@ def test_train_takes_a_file_and_fails_with_the_reason(worker, tmp_path: Path, ca
     assert json.loads(told.out)["state"] == "lost"
     assert json.loads(told.out)["adapter"] is None
     assert "an error (ValueError)" in told.err
+
+
+def test_what_cannot_be_is_refused_before_a_worker_starts(worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    worker("quick")
+    spec = cli_jobs.demo_spec("digits")
+    impossible = replace(spec, plan=replace(spec.plan, method="dora", lora_bias=True))
+    write(impossible, tmp_path / "spec.json")
+    assert cli.main(["train", str(tmp_path / "spec.json"), "--json"]) == 1
+    told = capsys.readouterr()
+    assert "DoRA with a LoRA bias was asked for" in told.err
+    assert told.out == ""
+    assert cli.main(["jobs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [], "nothing was started"
+
+
+def test_guessed_parts_are_said_before_training(worker, tmp_path: Path, monkeypatch, capsys):
+    worker("quick")
+    made = inspect_source(cli_jobs.demo_spec("digits").model)
+    unsure = tuple(replace(module, confidence="low") for module in made.modules)
+    monkeypatch.setattr(cli_jobs, "inspect_source", lambda *_: replace(made, modules=unsure))
+    assert cli.main(["train", "--demo", "digits", "--steps", "5", "--json"]) == 0
+    assert "Guessed, please look: 59 of the modules that learn" in capsys.readouterr().err
+    monkeypatch.setattr(cli_jobs, "inspect_source", lambda *_: made)
+    assert cli.main(["train", "--demo", "digits", "--steps", "5", "--json"]) == 0
+    assert "Guessed" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
