@@ -19,7 +19,7 @@ from core.models.evidence import Evidence, holds, holds_stack, is_stack
 from core.models.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
 from core.spec import Component, Confidence
 
-LABELS_VERSION = 3
+LABELS_VERSION = 4
 """Raised whenever a label or a reason changes, so that cached inspections are made anew."""
 
 _INSIDE = (
@@ -163,7 +163,7 @@ class _Labelling:
         """Whether a layer beside the language model takes what that gives out, and turns it into something else."""
         import torch
 
-        if not isinstance(module, torch.nn.Linear) or spoken_of(leaf(name)) not in (None, "language"):
+        if not isinstance(module, torch.nn.Linear) or spoken_of(leaf(name)) is not None:
             return False
         if leaf(name).endswith("head"):  # of whatever joins pictures and text
             return False
