@@ -11,8 +11,8 @@ from math import ceil, sqrt
 from typing import Any, Literal
 
 from core.lora.conventions import Preset
-from core.lora.selection import available_cells, cell
-from core.spec import Component, Inspection, Module, Plan, Recipe, Selection, Settings, to_dict
+from core.lora.selection import cell
+from core.spec import CELL_ROLES, COMPONENTS, Component, Inspection, Module, Plan, Recipe, Selection, Settings, to_dict
 
 Severity = Literal["note", "warning"]
 Change = dict[str, dict[str, Any]]
@@ -93,14 +93,21 @@ class Case:
         return frozenset(module.component for module in (*self.adapted, *self.full))
 
     @cached_property
-    def cells(self) -> frozenset[str]:
-        """Cells of which something gets LoRA."""
-        return frozenset(cell(module) for module in self.adapted)
+    def places(self) -> dict[str, str]:
+        """The cell of each adaptable module, by its name; looked up once, since there may be thousands."""
+        return {module.name: cell(module) for module in self.inspection.modules if module.adaptable}
 
     @cached_property
-    def available(self) -> dict[str, int]:
-        """Adaptable modules of each cell."""
-        return available_cells(self.inspection)
+    def cells(self) -> frozenset[str]:
+        """Cells of which something gets LoRA."""
+        return frozenset(self.places[module.name] for module in self.adapted)
+
+    @cached_property
+    def available(self) -> tuple[str, ...]:
+        """Cells that have adaptable modules, in the order of the grid."""
+        there = set(self.places.values())
+        grid = (f"{component}.{role}" for component in COMPONENTS for role in CELL_ROLES)
+        return tuple(name for name in grid if name in there)
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -151,6 +151,8 @@ def experts_left_out(case: Case) -> Advice | None:
 
 def one_sided_layers(case: Case) -> Advice | None:
     """Some layers of one tower, all layers of the other."""
+    if not case.selection.layers:
+        return None
     towers = [tower for tower in TOWERS if tower in case.learns and len(layers_of(case.inspection, tower)) > 1]
     narrowed = [tower for tower in towers if tower in case.selection.layers]
     wide = [tower for tower in towers if tower not in case.selection.layers]
