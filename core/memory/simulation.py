@@ -28,6 +28,7 @@ from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
 from core.models.build import MAX_LAYERS, build_on_meta
 from core.models.components import component_labels
+from core.models.repository import clip
 from core.models.source import Resolved
 from core.spec import Plan, Quantization
 
@@ -106,6 +107,7 @@ class _Run:
     def __init__(self, resolved: Resolved, plan: Plan, work: Workload, way: _Way) -> None:
         self._resolved, self._plan, self._work, self._way = resolved, plan, work, way
         model = build_on_meta(resolved)
+        _refuse_without_words(resolved, model)
         _choose_attention(model, work.attention)
         self._dtype = torch.bfloat16 if work.precision == "bf16" else torch.float32
         labels = component_labels(model)
@@ -258,6 +260,16 @@ def _choose_attention(model: Any, attention: str) -> None:
         model.set_attn_implementation("eager")
 
 
+def _refuse_without_words(resolved: Resolved, model: Any) -> None:
+    """Refuses a model that writes no text, whose training has another loss."""
+    if model.get_output_embeddings() is None and not type(model).can_generate():
+        raise InspectionError(
+            _asked(resolved),
+            f"there is no estimate for this model: its class {type(model).__name__} writes no text",
+            "Take its chat or instruct version",
+        )
+
+
 def _outermost(model: Any, names: set[str]) -> list[str]:
     """Of these modules those that lie in none of the others."""
     inside: list[str] = []
@@ -291,9 +303,13 @@ def _counted(guesses: int) -> tuple[str, ...]:
 
 
 def _refusal(resolved: Resolved, reason: str) -> InspectionError:
-    reason = " ".join(reason.split())[:200]
+    reason = clip(" ".join(reason.split()), 200)
     return InspectionError(
-        f"The memory for “{resolved.source}” was asked for",
-        f"there is no estimate for this model: its step cannot be run without data ({reason})",
+        _asked(resolved),
+        f"there is no estimate for this model: its step could not be run without data ({reason})",
         "Try a small batch; how much it takes is only known while it runs",
     )
+
+
+def _asked(resolved: Resolved) -> str:
+    return f"The memory for “{clip(str(resolved.source))}” was asked for"

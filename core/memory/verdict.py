@@ -20,6 +20,10 @@ from core.spec import Plan
 Answer = Literal["fits", "tight", "does not fit"]
 ROOM = 0.9
 """Share of a card up to which a step fits; what is above is tight, since no estimate is exact."""
+WORTHWHILE = 0.2
+"""The optimizer is left alone where its numbers are a smaller share of what is missing."""
+ALIKE = 0.8
+"""Share of the activations that any packing of the weights, rank or optimizer surely leaves."""
 SMALLEST_SIDE = 224
 """Pixels: pictures are not made smaller than what the usual towers were trained on."""
 SMALLEST_RANK = 4
@@ -103,13 +107,15 @@ def cheapest(model: Resolved, setup: Setup, memory: Memory, card: Card, kinds: f
 
     As long as the weights leave room for a step they are left alone, then 8 bits are tried, then 4, then smaller ranks.
     """
-    ask = _Asked(model, memory, card)
+    ask = _Asked(model, setup.work, memory, card)
+    if memory.term("optimizer") < WORTHWHILE * (memory.peak_bytes - ROOM * card.bytes):
+        kinds -= {"optimizer"}
     for words, costs, start in _levels(setup, kinds):
-        constant = constant_bytes(simulated(model, setup.plan, setup.work), start.work)
-        if constant > ROOM * card.bytes:
+        least = constant_bytes(simulated(model, setup.plan, setup.work), start.work)
+        if least > ROOM * card.bytes:
             continue
-        ladder = list(_ladder(start, words, costs, kinds))
-        mild = 1 + sum(one.setup.work.batch == setup.work.batch for one in ladder[1:3])
+        ladder = [rung for rung in _ladder(start, words, costs, kinds) if ask.hopeful(rung, least)]
+        mild = sum(rung.setup.work.batch == setup.work.batch for rung in ladder)
         for rung in ladder[:mild]:
             if (change := ask.made(rung)).sufficient:
                 return change
@@ -133,8 +139,7 @@ def _levels(setup: Setup, kinds: frozenset[str]) -> Iterator[tuple[list[str], li
 
 
 def _ladder(start: Setup, words: list[str], costs: list[str], kinds: frozenset[str]) -> Iterator[_Rung]:
-    """Changes added up in the order of their cost; each kind in all its forms, of which a later one replaces the one
-    before."""
+    """Changes added up in the order of their cost; of a kind's forms each takes the place of the one before."""
     if words:
         yield _Rung(listed(words), "; ".join(costs), start)
     for kind in _open(kinds & {"optimizer", "checkpointing", "batch", "pictures"}):
@@ -152,7 +157,7 @@ def changes(
 
     Worked out one after the other as they are asked for, each in a second or so.
     """
-    ask = _Asked(model, memory, card)
+    ask = _Asked(model, setup.work, memory, card)
     for kind in _open(kinds):
         rungs = [_Rung(what, kind.cost, other) for what, other in kind.setups(setup)]
         if rungs and (change := ask.mildest(rungs)).saves > 0:
@@ -173,6 +178,7 @@ class _Asked:
     """What is asked of every change: does the step fit this card with it?"""
 
     model: Resolved
+    work: Workload
     before: Memory
     card: Card
 
@@ -188,6 +194,13 @@ class _Asked:
             else:
                 low = middle + 1
         return best
+
+    def hopeful(self, rung: _Rung, least: int) -> bool:
+        """False for what keeps all activations where these alone are known to be too large: no time is lost on it."""
+        work, old = rung.setup.work, self.work
+        same = (work.batch, work.checkpointing, work.image_size) == (old.batch, old.checkpointing, old.image_size)
+        kept = self.before.term("vision activations") + self.before.term("language activations")
+        return not same or least + ALIKE * kept <= ROOM * self.card.bytes
 
     def made(self, rung: _Rung) -> Change:
         """One change, worked out anew."""
