@@ -21,6 +21,9 @@ LARGE = 1 << 24
 """Elements: nothing larger is made for real, such as the masks of long rows; whole numbers in it are not known then."""
 _aten = torch.ops.aten
 _READS = (_aten._local_scalar_dense.default,)
+_REDUCE = (_aten.sum.default, _aten.sum.dim_IntList, _aten.any.default, _aten.any.dim, _aten.all.default, _aten.all.dim)
+"""What makes little out of much, so that it is done for real at any size."""
+_EQUAL = (_aten.eq.Scalar, _aten.ne.Scalar)
 _BY_MASK = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
 
 
@@ -42,11 +45,13 @@ class Pretence:
             function = _aten.view.default  # the same bytes, and torch remembers its result
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
         if not any(isinstance(tensor, FakeTensor) for tensor in tensors):
-            if _is_small(tensors) if tensors else _makes_small(function, args, kwargs):
+            if function in _REDUCE or (_is_small(tensors) if tensors else _makes_small(function, args, kwargs)):
                 return self._really(function, args, kwargs)
         elif function in _READS:
             self.guesses += 1
             return tensors[0].dtype == torch.bool or 1
+        elif function in _EQUAL and tensors[0].is_floating_point():
+            return self._all(tensors[0].shape, function is _aten.ne.Scalar)
         elif function in _BY_MASK:
             args = (args[0], self._positions(args[1]), *args[2:])
         elif function is _aten.nonzero.default:
@@ -59,6 +64,12 @@ class Pretence:
         elif function is _aten._grouped_mm.default:
             return _grouped(*args[:3])
         return function(*args, **kwargs)
+
+    def _all(self, shape: torch.Size, value: bool) -> torch.Tensor:
+        """Whether numbers that are not known equal a given one: none does, as in a picture that is not empty."""
+        self.guesses += 1
+        with unset_fake_temporarily():
+            return torch.tensor(value).expand(shape)
 
     def _really(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result from real tensors; a large floating-point one becomes fake."""

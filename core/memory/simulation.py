@@ -5,9 +5,10 @@ What it does not do: add up terms (see `estimate`).
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +77,8 @@ def simulate(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool =
     way = _Way(every_layer)
     while True:
         try:
-            return _Run(resolved, plan, work, way).result()
+            with _quiet():
+                return _Run(resolved, plan, work, way).result()
         except NotRepeatable as error:
             way.whole.add(error.stack.name)
         except NotAlike as error:
@@ -258,6 +260,18 @@ def _choose_attention(model: Any, attention: str) -> None:
     """Scores are stored (eager) or not; a model without the other kind keeps its own."""
     if attention == "eager":
         model.set_attn_implementation("eager")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No words in the log of torch for a form of pictures that a model does not accept; it is one of several tried."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _refuse_without_words(resolved: Resolved, model: Any) -> None:
