@@ -1,21 +1,20 @@
 """What a step will take of a device's memory, whether it fits, and the cheapest change that would make it fit.
 
-What it does not do: measure; `core.memory` runs the step without data.
+What it does not do: measure; `core.memory` runs the step without data, and is imported where that is asked for, since
+torch comes with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from core.data.source import load_dataset
 from core.errors import DataError, InspectionError, SourceError, SpecError
 from core.memory.cards import CARDS, Card, found
-from core.memory.estimate import estimate
-from core.memory.verdict import Change, Setup, answer_of, cheapest
 from core.memory.workload import Workload
 from core.models.source import resolve
 from core.spec import Knobs, Plan, Recipe, Settings, Source, to_dict
@@ -23,6 +22,9 @@ from ui.choice import Chosen, read_choice
 from ui.counsel import settings_so_far
 from ui.panels.train import form_of
 from ui.studio import Studio, import_what_is_slow
+
+if TYPE_CHECKING:
+    from core.memory.verdict import Change
 
 KINDS = frozenset({"checkpointing", "batch", "8bit", "4bit", "rank"})
 """The changes that a person can make on the page."""
@@ -44,6 +46,9 @@ def memory(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
     card = _card(asked.get("card"))
     import_what_is_slow()
+    from core.memory.estimate import estimate
+    from core.memory.verdict import Setup, answer_of, cheapest
+
     setup = Setup(chosen.plan, _workload(asked, settings, card))
     try:
         model = resolve(chosen.inspection.source, offline=True)

@@ -101,11 +101,12 @@ def _route(studio: Studio, path: str, answer: Answer, alone: Executor | None = N
 
 async def _in_turn(request: Request, answer: Future[dict[str, Any]]) -> Response:
     """The answer when it is there; a question whose page has gone on to another one is not begun any more."""
-    while not answer.done():
-        await asyncio.wait([asyncio.wrap_future(answer)], timeout=LOOK)
+    waiting = asyncio.wrap_future(answer)
+    while not waiting.done():
+        await asyncio.wait([waiting], timeout=LOOK)
         if await request.is_disconnected() and answer.cancel():
             return Response(status_code=204, headers=HEADERS)
-    return JSONResponse(answer.result(), headers=HEADERS)
+    return JSONResponse(waiting.result(), headers=HEADERS)
 
 
 def _one_at_a_time() -> Executor:

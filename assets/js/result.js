@@ -4,7 +4,7 @@ import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { pictureUrl, url } from "./api.js";
 import { bytes, count, percent, when } from "./format.js";
-import { COMPONENT_SHORT, STATE_NAME } from "./words.js";
+import { COMPONENT_SHORT, METHODS, STARTS, STATE_NAME } from "./words.js";
 import { isRunning, watch } from "./run.js";
 import { answersTable } from "./progress.js";
 
@@ -41,12 +41,22 @@ function unmeasured(run) {
     <p>The adapter was saved; how well it answers was not measured. ${status.error}</p>${download(run)}${made(info, status)}</div>`;
 }
 
+const modulesOf = ({ target_modules: targets, target_parameters: parameters, full_modules: full }) => new Set([...targets, ...parameters.map((name) => name.slice(0, name.lastIndexOf("."))), ...full]).size;
+
+function adapterInWords(plan) {
+  const method = METHODS.find(([name]) => name === plan.method)[1];
+  const start = plan.start !== "default" && `start ${STARTS.find(([name]) => name === plan.start)[1]}`;
+  const own = plan.overrides.map((each) => `${COMPONENT_SHORT[each.component]} rank ${each.rank}, alpha ${each.alpha}`);
+  const full = plan.full_modules.length > 0 && `${count(plan.full_modules.length)} modules in full`;
+  return [`${method}, rank ${plan.rank}, alpha ${plan.alpha}, dropout ${plan.dropout}`, start, plan.lora_bias && "LoRA bias", ...own, full].filter(Boolean).join("; ");
+}
+
 function made(info, status) {
   const { plan, settings } = info.spec;
   const parts = Object.entries(info.by_component ?? {}).filter(([, n]) => n).map(([name, n]) => `${COMPONENT_SHORT[name]} ${count(n)}`).join(", ");
   const rows = [
-    ["trained", `${count(status.trainable ?? info.spec.trainable)} parameters in ${count(plan.target_modules.length)} modules${parts ? ` (${parts})` : ""}`],
-    ["adapter", `LoRA, rank ${plan.rank}, alpha ${plan.alpha}, dropout ${plan.dropout}`],
+    ["trained", `${count(status.trainable ?? info.spec.trainable)} parameters in ${count(modulesOf(plan))} modules${parts ? ` (${parts})` : ""}`],
+    ["adapter", adapterInWords(plan)],
     ["settings", `${count(status.step)} steps of ${settings.batch_size * settings.accumulation} rows, learning rate ${settings.learning_rate}, ${settings.schedule}, seed ${settings.seed}`],
   ];
   return html`<details style="margin-top:12px"><summary>How it was made</summary><table class="jobs-list">${rows.map(([name, text]) => html`<tr><th scope="row">${name}</th><td>${text}</td></tr>`)}</table></details>`;
