@@ -35,15 +35,27 @@ def guessed_parts(case: Case) -> Advice | None:
         return None
     first = modules[0]
     where = first.root or first.name
-    roots = {module.root or module.name: module.component for module in modules}
     return Advice(
         "guessed",
         "warning",
         f"{plural(len(modules), 'module')} that would learn {'is' if len(modules) == 1 else 'are'} labelled by a guess",
         f"“{where}” is taken for {_plain(first.component)}, and nothing in the model says so for certain",
         "Look at it in the tree: say that it is right, or call it what it is",
-        {"selection": {"relabels": {**case.selection.relabels, **roots}}},
+        {"selection": {"relabels": {**case.selection.relabels, **_confirmed(case.inspection, modules)}}},
     )
+
+
+def _confirmed(inspection: Inspection, modules: Sequence[Module]) -> dict[str, Component]:
+    """Labels that say of these modules what they are said to be, by few names: a root's where all in it is that."""
+    inside: dict[str, set[Component]] = {module.root or module.name: set() for module in modules}
+    for module in inspection.modules:
+        outer = module.name
+        while outer:  # the module itself and all that it lies in
+            if outer in inside:
+                inside[outer].add(module.component)
+            outer = outer.rpartition(".")[0]
+    roots = [(module, module.root or module.name) for module in modules]
+    return {root if len(inside[root]) == 1 else module.name: module.component for module, root in roots}
 
 
 def vision_left_out(case: Case) -> Advice | None:

@@ -260,6 +260,15 @@ def test_guesses_are_named_until_the_person_says_that_they_are_right():
     assert guessed(model(fused), with_experts) == (fused,)
 
 
+def test_confirming_a_guess_changes_no_other_label():
+    odd = linear("tower.1.cross", "cross_attention", confidence="medium", root="tower.1")
+    made = model(guess(), odd)
+    change = advice_on(made, Selection(cells=BOTH))["guessed"].change
+    assert change == {"selection": {"relabels": {"tower.0.q": "vision"}}}
+    alone = advice_on(model(guess()), Selection(cells=BOTH))["guessed"].change
+    assert alone == {"selection": {"relabels": {"tower": "vision"}}}
+
+
 def test_the_projector_as_a_bare_parameter_asks_for_plain_lora():
     bare = replace(linear("joint", "projector", "other"), parameters=(Parameter("weight", (8, 8), True),))
     made = model(bare)
@@ -336,6 +345,21 @@ def test_five_thousand_modules_take_five_milliseconds():
         took.append(time.process_time() - begin)
     assert len(found) == MOST
     assert min(took) < 0.005
+
+
+def test_thousands_of_guesses_take_no_longer():
+    made = model(layers=833)
+    selection, recipe = Selection(cells=BOTH), Recipe(16, 32)
+    for depth in (9, 1):
+        unsure = [replace(m, confidence="low", root=".".join(m.name.split(".")[:depth])) for m in made.modules]
+        made = replace(made, modules=tuple(unsure))
+        plan = make_plan(made, selection, recipe)
+        begin = time.process_time()
+        (advice,) = advise(made, selection, recipe, plan, CALM, 5000)
+        assert time.process_time() - begin < 0.1
+    assert advice.change == {
+        "selection": {"relabels": {each: each for each in ("vision", "language")} | {"joint": "projector"}}
+    }
 
 
 def test_a_rule_is_a_function_of_the_case_alone():
