@@ -8,6 +8,7 @@ What it does not do: use a processor, or run with real numbers.
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from core.memory.repeats import NotRepeatable
 from core.memory.step import IGNORED
 from core.memory.workload import Workload
 
+log = logging.getLogger("studio")
 _SAID = re.compile(r"tokens:? *(\d+).*?features:? *(?:torch\.Size\(\[)?(\d+)", re.IGNORECASE | re.DOTALL)
 """How models say that the number of image tokens is wrong."""
 
@@ -91,7 +93,15 @@ class BatchMaker:
 
     def _accepted(self, layout: Layout, choice: int) -> Batch:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
-        features = self._features(layout)
+        try:
+            features = self._features(layout)
+        except NotRepeatable:
+            raise
+        except Exception as error:  # the forward may still take it, and is asked next
+            if self._facts.image_token is None:
+                raise
+            log.debug("get_image_features refuses %s: %s", layout.name, error)
+            features = None
         if features is not None:
             return self._batch(layout, features // self._workload.batch, choice)
         batch = self._batch(layout, 0 if self._facts.image_token is None else 1, choice)

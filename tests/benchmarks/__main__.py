@@ -12,6 +12,7 @@ SUBJECTS = (
     "page_up",
     "start_to_first_point",
     "inspection",
+    "memory",
     "toggle",
     "point_delay",
     "open_page_cost",
