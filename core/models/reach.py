@@ -34,12 +34,12 @@ def unreachable(around: Chain, role: Role, twin: str | None) -> str | None:
     layers = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Embedding)
     if is_router(around):
         return "a router's choice of experts must stay as it was trained"
-    if not isinstance(module, layers):
-        return _no_layer(module, role)
     if twin is not None:
         return (
             f"it shares its weight with {twin}: two adapters would work against each other, and one be merged into both"
         )
+    if not isinstance(module, layers):
+        return _no_layer(module, role)
     if getattr(module, "groups", 1) > 1:
         return "a convolution in groups takes only ranks that the groups divide, and cannot be merged"
     if isinstance(module, torch.nn.Embedding) and not _looks_up(module):

@@ -32,7 +32,7 @@ def module_rows(model: Any) -> Iterator[Module]:
         params = sum(parameter.numel() for parameter in own.values() if holders[id(parameter)][0] == name)
         label = labels[name]
         role, role_why = role_of(around, label.component, module is head)
-        parameters = _parameters(own, around, label.component, role)
+        parameters = _parameters(own, around, label.component, role, twin)
         reached = any(parameter.adaptable for parameter in parameters)
         blocked = None if reached else unreachable(around, role, twin)
         yield Module(
@@ -75,13 +75,15 @@ def _twin(name: str, module: Any, holders: list[list[str]]) -> str | None:
     return None
 
 
-def _parameters(own: dict[str, Any], around: Chain, component: Component, role: Role) -> tuple[Parameter, ...]:
+def _parameters(
+    own: dict[str, Any], around: Chain, component: Component, role: Role, twin: str | None
+) -> tuple[Parameter, ...]:
     transposed = bool(getattr(around[0][1], "is_transposed", False))
     return tuple(
         Parameter(
             name,
             tuple(map(int, parameter.shape)),
-            reached_by_name(around, name, parameter, component, role),
+            twin is None and reached_by_name(around, name, parameter, component, role),
             transposed and parameter.dim() == 3,
         )
         for name, parameter in own.items()
