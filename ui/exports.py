@@ -13,7 +13,7 @@ from core.export.context import FORMATS, Context
 from core.export.plan_export import export
 from ui.choice import read_choice
 from ui.counsel import rows_of, settings_so_far
-from ui.studio import Studio
+from ui.studio import Studio, import_what_is_slow
 
 
 def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     form = asked["format"]
     if form not in FORMATS:
         raise SpecError("An export was asked for", "there is no such format", f"Take one of {', '.join(FORMATS)}")
+    import_what_is_slow()
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
     source = chosen.inspection.source
     published = published_source(source)

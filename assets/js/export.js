@@ -28,7 +28,7 @@ function body() {
   const shown = view.found && !view.error;
   return html`<div class="export-head"><label class="field">Format<select id="export-format" data-key="export-format">${EXPORTS.map(([name, title]) => html`<option value="${name}" ${name === view.format ? html`selected` : ""}>${title}</option>`)}</select></label>
     <p class="small soft">${what}</p>${shown && html`<span class="export-do"><button data-copy data-key="copy">${view.copied ? "✓ Copied" : "Copy"}</button><button data-download data-key="export-download">Download ${view.found.file_name}</button></span>`}</div>
-    ${view.error && html`<div class="note bad" role="alert">${view.error}</div>`}
+    ${!view.found && !view.error && html`<p class="small soft waiting">Writing it…</p>`}${view.error && html`<div class="note bad" role="alert">${view.error}</div>`}
     ${shown && view.found.notes.length > 0 && html`<div class="note">${view.found.notes.map((note) => html`<p>${note}</p>`)}</div>`}
     ${shown && html`<pre class="log code" tabindex="0" aria-label="${view.found.file_name}">${view.found.text}</pre>`}`;
 }
