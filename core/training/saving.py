@@ -11,8 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from core.adapters.bundle import write_card
 from core.job_files import ADAPTER, CONFIG, WEIGHTS
 from core.lora.starts import as_plain_lora
@@ -84,6 +82,8 @@ def _write_weights(staged: Path, model: Any, start: dict[str, Any] | None) -> No
     would be zeros.
     """
     if start is not None:
+        from safetensors.torch import save_file  # here, since it imports torch, for which the worker has to be ready
+
         tensors, config = as_plain_lora(model, start)
         config.inference_mode = True
         config.save_pretrained(staged)
@@ -105,7 +105,7 @@ def _name_base(model: Any, spec: Spec) -> None:
 def _settle_config(path: Path) -> None:
     """Sorts what PEFT holds as sets, so that the same training gives the same bytes."""
     config = json.loads(path.read_text())
-    for key in ("target_modules", "modules_to_save", "exclude_modules"):
+    for key in ("target_modules", "target_parameters", "modules_to_save", "exclude_modules"):
         if isinstance(config.get(key), list):
             config[key].sort()
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
