@@ -21,7 +21,7 @@ from typing import Any, TypeVar, get_args
 from core.data.source import DEMO_DATA
 from core.errors import PlanError
 from core.export.choice_file import read_choice
-from core.lora.advice import guessed
+from core.lora.advice import confirming, guessed
 from core.lora.limits import parse_start, refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, find_preset, preset_choice, usual_rate
@@ -152,8 +152,8 @@ def guess_note(labelled: Inspection, plan: Plan) -> tuple[str, ...]:
     modules = guessed(labelled, plan)
     if not modules:
         return ()
-    roots = dict.fromkeys(f"{module.root or module.name}={module.component}" for module in modules)
-    shown = ", ".join(list(roots)[:3]) + (", ..." if len(roots) > 3 else "")
+    labels = [f"{name}={component}" for name, component in confirming(labelled, modules).items()]
+    shown = ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
     return (f"Guessed, please look: {len(modules)} of the modules that learn ({shown}); --relabel puts them right.",)
 
 

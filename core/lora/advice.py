@@ -12,12 +12,12 @@ from typing import Any
 from core.lora import advice_numbers as numbers
 from core.lora import advice_targets as targets
 from core.lora.advice_case import Advice, Case, Change, Severity
-from core.lora.advice_targets import guessed
+from core.lora.advice_targets import confirming, guessed
 from core.lora.presets import find_preset, preset_of_data
 from core.models.relabel import relabelled
 from core.spec import Inspection, Plan, Recipe, Selection, Settings, from_dict, to_dict
 
-__all__ = ["MOST", "RULES", "Advice", "Change", "Severity", "advise", "changed", "guessed"]
+__all__ = ["MOST", "RULES", "Advice", "Change", "Severity", "advise", "changed", "confirming", "guessed"]
 
 MOST = 5
 """As many at once as a person reads."""

@@ -41,11 +41,11 @@ def guessed_parts(case: Case) -> Advice | None:
         f"{plural(len(modules), 'module')} that would learn {'is' if len(modules) == 1 else 'are'} labelled by a guess",
         f"“{where}” is taken for {_plain(first.component)}, and nothing in the model says so for certain",
         "Look at it in the tree: say that it is right, or call it what it is",
-        {"selection": {"relabels": {**case.selection.relabels, **_confirmed(case.inspection, modules)}}},
+        {"selection": {"relabels": {**case.selection.relabels, **confirming(case.inspection, modules)}}},
     )
 
 
-def _confirmed(inspection: Inspection, modules: Sequence[Module]) -> dict[str, Component]:
+def confirming(inspection: Inspection, modules: Sequence[Module]) -> dict[str, Component]:
     """Labels that say of these modules what they are said to be, by few names: a root's where all in it is that."""
     inside: dict[str, set[Component]] = {module.root or module.name: set() for module in modules}
     for module in inspection.modules:
