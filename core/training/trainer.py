@@ -58,7 +58,8 @@ class StudioTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
         if (regularization := orthogonality(self.model)) is not None:
-            loss = loss + regularization
+            # The loss is a share of the step's tokens already; this is as large for each batch that is added up.
+            loss = loss + regularization / self.current_gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
 
 

@@ -124,3 +124,14 @@ def test_the_curves_of_adalora_hold_the_cross_entropy_alone(colours: Source, tmp
         first[method] = of_kind(folder, "train")[0]["loss"]
         assert series(folder)
     assert first["adalora"] == pytest.approx(first["lora"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_accumulation_does_not_change_the_weight_of_adaloras_regularization(colours: Source, tmp_path: Path) -> None:
+    def first_gradient(**settings: object) -> float:
+        recipe = Recipe(4, 8.0, method="adalora")
+        folder = ran(tmp_path / str(settings), spec_of(colours, BOTH, recipe, **settings))
+        return of_kind(folder, "train")[0]["grad_norm"]
+
+    # Singular values begin near zero, so that the gradient of the first step is mostly the regularization's.
+    assert first_gradient(batch_size=2, accumulation=4) == pytest.approx(first_gradient(batch_size=8), rel=1e-3)
