@@ -6,7 +6,6 @@ What it does not do: write a file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Literal, get_args
 
 from core.spec import Recipe, Selection, Settings
@@ -33,11 +32,8 @@ class Context:
 
     @property
     def total_steps(self) -> int | None:
-        """Optimizer steps of the whole training, counted as transformers does; None where rows are not known."""
-        settings = self.settings
-        if settings.steps is not None or settings.epochs is None or self.rows is None:
-            return settings.steps
-        return ceil(settings.epochs * max(1, ceil(ceil(self.rows / settings.batch_size) / settings.accumulation)))
+        """Optimizer steps of the whole training; None where rows would have to be known."""
+        return self.settings.total_steps(self.rows)
 
 
 @dataclass(frozen=True)

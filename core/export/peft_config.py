@@ -9,17 +9,18 @@ import json
 from typing import Any
 
 from core.export.context import Context, Exported
-from core.lora.plan import peft_config, target_regex
-from core.spec import Plan
+from core.lora.plan import target_regex
+from core.lora.portable import portable_config
+from core.spec import Inspection, Plan
 
 
-def export_peft(plan: Plan, context: Context) -> Exported:
+def export_peft(plan: Plan, inspection: Inspection, context: Context) -> Exported:
     """`adapter_config.json` as `LoraConfig.from_pretrained` and `LoraConfig(**json)` read it (AdaLoRA: its own class).
 
     Raises:
         PlanError: AdaLoRA without a number of steps.
     """
-    values = config_values(plan, context.total_steps)
+    values = config_values(plan, inspection.model_type, context.total_steps)
     return Exported(json.dumps(values, indent=2, sort_keys=True) + "\n", "adapter_config.json", beside_config(plan))
 
 
@@ -36,9 +37,9 @@ def export_regex(plan: Plan) -> Exported:
     return Exported("\n".join(lines) + "\n", "targets.txt", tuple(notes))
 
 
-def config_values(plan: Plan, total_steps: int | None) -> dict[str, Any]:
+def config_values(plan: Plan, model_type: str, total_steps: int | None) -> dict[str, Any]:
     """PEFT's config as plain JSON values, without PEFT's version."""
-    config = peft_config(plan, total_steps)
+    config = portable_config(plan, model_type, total_steps)
     values = {key: _plain(value) for key, value in config.to_dict().items()}
     return {key: value for key, value in values.items() if key not in ("peft_version", "auto_mapping")}
 

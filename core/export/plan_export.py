@@ -28,7 +28,7 @@ def export(plan: Plan, inspection: Inspection, context: Context, form: Format) -
         PlanError: AdaLoRA without a number of steps, or the plan does not fit the model.
     """
     if form == "peft":
-        return export_peft(plan, context)
+        return export_peft(plan, inspection, context)
     if form == "regex":
         return export_regex(plan)
     if form == "script":

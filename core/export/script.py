@@ -15,6 +15,7 @@ from core.export.context import Context, Exported
 from core.lora.budget import budget
 from core.lora.limits import NAMES
 from core.lora.plan import peft_config, target_regex
+from core.lora.portable import listed, rewrites
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.models.relabel import relabelled
 from core.spec import Inspection, Plan
@@ -33,11 +34,13 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
         PlanError: AdaLoRA without a number of steps, or the plan does not fit the model.
     """
     trainable = budget(relabelled(inspection, context.selection.relabels), plan).trainable
+    listing = bool(plan.target_modules) and not _is_adalora(plan) and rewrites(inspection.model_type)
+    plan = listed(plan, inspection.model_type) if listing else plan
     several_rates = bool(_rates(plan))
     dropouts = _dropouts(plan)
     trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
     blocks = [
-        _head(plan, inspection, context, trainable) + "\n" + _constants(plan, context, trainable, dropouts),
+        _head(plan, inspection, context, trainable) + "\n" + _constants(plan, context, trainable, dropouts, listing),
         parts.ROWS,
         parts.COLLATOR,
         trainer + (parts.RATES if several_rates else ""),
@@ -80,7 +83,7 @@ def _uses_re(plan: Plan) -> bool:
     return bool(_rates(plan) or _dropouts(plan))
 
 
-def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]]) -> str:
+def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]], listing: bool) -> str:
     settings = context.settings
     lines = [
         f"MODEL = {json.dumps(context.model)}",
@@ -94,7 +97,7 @@ def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tupl
         whole = [f"    {json.dumps(name)}," for name in ("lm_head", *plan.full_modules)]
         lines += ["# Left as they are when the weights are packed.", "WHOLE = [", *whole, "]"]
     if plan.target_modules:
-        lines += ["# Exactly these modules: PEFT matches a string as one regex on the whole name.", *_targets(plan)]
+        lines += _targets(plan, listing)
     if _rates(plan):
         lines += ["# Parts of the model with a learning rate of their own.", *_table("RATES", _rates(plan))]
     if dropouts:
@@ -102,8 +105,17 @@ def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tupl
     return "\n".join(lines)
 
 
-def _targets(plan: Plan) -> list[str]:
-    return [f"TARGETS = {_raw(target_regex(plan.target_modules))}"]
+def _targets(plan: Plan, listing: bool) -> list[str]:
+    if listing:  # see `core.lora.portable`
+        names = [f"    {json.dumps(name)}," for name in plan.target_modules]
+        return [
+            "# Exactly these modules: on this model PEFT would reduce a regex to the ends of names.",
+            "TARGETS = [",
+            *names,
+            "]",
+        ]
+    what = "# Exactly these modules: PEFT matches a string as one regex on the whole name."
+    return [what, f"TARGETS = {_raw(target_regex(plan.target_modules))}"]
 
 
 def _table(name: str, rows: Iterable[tuple[str, float]]) -> Iterator[str]:

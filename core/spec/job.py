@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Literal
 
 from pydantic.dataclasses import dataclass
@@ -51,6 +52,16 @@ class Settings:
     """Whether activations are computed again in the backward pass instead of being kept."""
     quantization: Quantization = "none"
     """Of the frozen weights, by bitsandbytes: 8-bit, or 4-bit nf4 with double quantization."""
+
+    def total_steps(self, rows: int | None) -> int | None:
+        """Optimizer steps of the whole training on so many rows, as transformers counts them; None where
+        rows would have to be known.
+
+        An epoch's last batch, and its last accumulation, may be smaller.
+        """
+        if self.steps is not None or self.epochs is None or rows is None:
+            return self.steps
+        return ceil(self.epochs * max(1, ceil(ceil(rows / self.batch_size) / self.accumulation)))
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):

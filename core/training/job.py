@@ -40,7 +40,7 @@ from core.training.metrics import Metrics
 from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
-from core.training.trainer import make_trainer, planned_steps
+from core.training.trainer import make_trainer
 
 QUICK_ENOUGH = 5.0
 """Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
@@ -123,7 +123,7 @@ def wrap(model: Any, spec: Spec, rows: int) -> Any:
         CountMismatch: the parameters are other ones than the plan's, or another number than the person was shown.
     """
     set_seed(spec.settings.seed)  # the adapter starts from random numbers
-    wrapped = put_on(model, spec.plan, planned_steps(spec.settings, rows))
+    wrapped = put_on(model, spec.plan, spec.settings.total_steps(rows))
     trainable = wrapped.get_nb_trainable_parameters()[0]
     counted = sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad)
     if not trainable == counted == spec.trainable:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +120,6 @@ def _any_head(model: Any) -> Iterator[None]:
         yield
     finally:
         del model.get_output_embeddings
-
-
-def planned_steps(settings: Settings, rows: int) -> int:
-    """Optimizer steps of the whole training, as transformers counts them: an epoch's last batch may be smaller."""
-    if settings.steps is not None:
-        return settings.steps
-    batches = ceil(rows / settings.batch_size)
-    return ceil((settings.epochs or 0) * max(1, ceil(batches / settings.accumulation)))
 
 
 def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFTConfig:
