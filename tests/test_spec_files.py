@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.cli_jobs import demo_spec
+from core.cli.jobs import demo_spec
 from core.errors import PlanError, SpecError
 from core.spec import Plan, Settings, Spec, Status, from_dict, read, to_dict, write
 

@@ -11,9 +11,10 @@ from core.adapters.published import published_source
 from core.errors import SpecError
 from core.export.context import FORMATS, Context
 from core.export.plan_export import export
+from core.models.libraries import import_what_is_slow
 from ui.choice import read_choice
 from ui.counsel import rows_of, settings_so_far
-from ui.studio import Studio, import_what_is_slow
+from ui.studio import Studio
 
 
 def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:

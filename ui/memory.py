@@ -16,12 +16,13 @@ from core.data.source import load_dataset
 from core.errors import DataError, InspectionError, SourceError, SpecError
 from core.memory.cards import CARDS, Card, found
 from core.memory.workload import Workload
+from core.models.libraries import import_what_is_slow
 from core.models.source import resolve
 from core.spec import Knobs, Plan, Recipe, Settings, Source, to_dict
 from ui.choice import Chosen, read_choice
 from ui.counsel import settings_so_far
 from ui.panels.train import form_of
-from ui.studio import Studio, import_what_is_slow
+from ui.studio import Studio
 
 if TYPE_CHECKING:
     from core.memory.verdict import Change

@@ -17,6 +17,7 @@ from core.errors import JobError, SourceNotFound
 from core.jobs.backend import JobBackend
 from core.jobs.home import LOCAL_OWNER
 from core.models.inspection import cached_inspection, inspect_source
+from core.models.libraries import import_what_is_slow
 from core.models.source import DEMO_MODEL
 from core.spec import Inspection, Source, to_json
 
@@ -24,19 +25,6 @@ OWNER_COOKIE = "studio-owner"
 OWNER_LENGTH = 43
 """Characters of what `new_owner` makes."""
 log = logging.getLogger("studio")
-_IMPORTING = threading.Lock()
-
-
-def import_what_is_slow() -> None:
-    """Imports what inspecting another model, estimating memory and comparing answers need.
-
-    By one thread at a time: transformers puts another module into its own place while it is imported, and a second
-    thread may be left with the first one, in which nothing is.
-    """
-    with _IMPORTING:
-        import peft  # noqa: F401
-        import torch  # noqa: F401
-        from transformers import AutoConfig  # noqa: F401
 
 
 @dataclass

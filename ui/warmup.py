@@ -7,7 +7,8 @@ import threading
 import time
 
 from core.errors import StudioError
-from ui.studio import Studio, import_what_is_slow
+from core.models.libraries import import_what_is_slow
+from ui.studio import Studio
 
 WORKER_FIRST = 8.0
 """Seconds between the warm worker's start and the server's own imports, so that they do not share the cores."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from core.cli_jobs import demo_spec
+from core.cli.jobs import demo_spec
 from core.data.source import Row, load_dataset
 from core.spec import Spec, write
 from tests.benchmarks.figure import Figure

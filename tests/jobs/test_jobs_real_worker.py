@@ -11,7 +11,7 @@ import pytest
 from job_fakes import end, serve, wait_for
 
 from core.adapters.compare import open_comparison
-from core.cli_jobs import demo_spec
+from core.cli.jobs import demo_spec
 from core.jobs.local import LocalBackend
 from core.models.source import ASSETS
 from core.spec import Settings, Spec, to_json

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from core import cli, cli_zoo
+from core import cli
+from core.cli import zoo as zoo_command
 
 
 def test_a_line_names_parts_counts_and_whether_peft_agrees(capsys):
@@ -26,7 +27,7 @@ def test_what_is_no_vision_language_model_says_why(capsys):
 def test_a_count_that_differs_is_told_by_the_status(monkeypatch, capsys):
     row = {"name": "x", "total_params": 1, "components": {}, "adaptable": 0, "modules": 0, "guesses": 0}
     row |= {"trainable": 3, "peft": 4, "agrees": False}
-    monkeypatch.setattr(cli_zoo, "rows", lambda _: iter([row]))
+    monkeypatch.setattr(zoo_command, "rows", lambda _: iter([row]))
     assert cli.main(["zoo"]) == 1
     assert "PEFT counts 4" in capsys.readouterr().out
 

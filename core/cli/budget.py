@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from core.cli_choice import Chosen, add_choice_flags, chosen, say
-from core.cli_memory import add_memory_flags, memory_of
+from core.cli.choice import Chosen, add_choice_flags, chosen, say
+from core.cli.memory import add_memory_flags, memory_of
 from core.lora.advice import Advice, advise
 from core.lora.budget import budget
 from core.lora.presets import rank_use

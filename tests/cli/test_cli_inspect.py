@@ -8,7 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from core import cli, cli_inspect
+from core import cli
+from core.cli import inspecting as cli_inspect
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
 from tests.models.families import CONFIGS, write_config

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from core.cli_choice import SOURCE_HELP
+from core.cli.choice import SOURCE_HELP
 from core.errors import StudioError
 from core.lora.selection import available_cells
 from core.models.inspection import inspect_source

@@ -8,9 +8,10 @@ from functools import cache
 
 import pytest
 
-from core import cli, cli_choice
-from core.cli_choice import parse_layers, per_component
-from core.cli_memory import card_named, image_size
+from core import cli
+from core.cli import choice as cli_choice
+from core.cli.choice import parse_layers, per_component
+from core.cli.memory import card_named, image_size
 from core.errors import PlanError, SpecError
 from core.lora.budget import budget
 from core.lora.plan import make_plan

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
-from core.cli_choice import data_source, guess_note, say
+from core.cli.choice import data_source, guess_note, say
 from core.data.source import load_dataset
 from core.errors import AdapterError, SpecError
 from core.export.choice_file import read_choice

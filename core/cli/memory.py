@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from core.cli_choice import Chosen
+from core.cli.choice import Chosen
 from core.errors import SpecError, StudioError
 from core.memory.cards import CARDS, Card, found
 from core.memory.workload import Workload

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli_choice import Chosen, add_choice_flags, chosen, data_source, say
+from core.cli.choice import Chosen, add_choice_flags, chosen, data_source, say
 from core.data.source import DEMO_DATA, load_dataset
 from core.errors import AdapterError
 from core.export.plan_export import FORMATS, Context, Format, export

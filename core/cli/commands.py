@@ -14,8 +14,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from core import cli_budget, cli_export, cli_inspect, cli_jobs, cli_zoo
+from core.cli import budget, export, inspecting, jobs, zoo
 from core.errors import StudioError
+from core.models.libraries import hush
 
 INTERRUPTED = 130
 """The exit status that a shell gives to what Ctrl-C ended."""
@@ -24,6 +25,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status: 0 done, 1 refused with a sentence on stderr, 2 wrongly called."""
     options = _parser().parse_args(arguments)
+    hush()
     try:
         status: int = options.run(options)
     except StudioError as error:
@@ -40,10 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core.cli", description="VLM LoRA Studio without its page.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (cli_inspect, cli_budget, cli_export, cli_jobs, cli_zoo):
+    for part in (inspecting, budget, export, jobs, zoo):
         part.add_commands(commands)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
