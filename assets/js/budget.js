@@ -6,7 +6,7 @@ import { confirmation, currentBudget, guessesTrained, isConfirmed } from "./choi
 import { mountAdvice, refusalAtStart, refused } from "./advice.js";
 import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
 import { bytes, count, gib, percent } from "./format.js";
-import { currentMemory, showMemory, verdict } from "./memory.js";
+import { currentMemory, isAsked, showMemory, verdict } from "./memory.js";
 import { goTo } from "./steps.js";
 import { isRunning } from "./run.js";
 
@@ -40,9 +40,12 @@ function confirming() {
     <label class="confirm"><input type="checkbox" id="confirm" data-key="confirm" ${isConfirmed() ? html`checked` : ""}> ${CONFIRM_GUESSES}</label></div>`;
 }
 
+// Always there, so that the button below does not move when a figure comes.
 function memoryRow() {
   const found = currentMemory();
-  return found?.answer && html`<tr><th scope="row">memory</th><td><button class="plain" data-memory data-key="memory" title="Peak on ${found.card.name}">${gib(found.peak)}</button> ${verdict(found)}</td></tr>`;
+  const figure = found?.answer ? html`<button class="plain" data-memory data-key="memory" title="Peak on ${found.card.name}">${gib(found.peak)}</button> ${verdict(found)}`
+    : html`<button class="plain soft" data-memory data-key="memory">${found?.unknown ? "not known" : isAsked() ? "…" : "–"}</button>`;
+  return html`<tr><th scope="row">memory</th><td>${figure}</td></tr>`;
 }
 
 function body(budget) {

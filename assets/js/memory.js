@@ -40,7 +40,8 @@ async function answer(asked, signal, change = false) {
   return known.get(key);
 }
 
-const isAsked = () => ["targets", "train"].includes(state.step) && current()?.budget.trainable && !isRunning() && !state.starting && !state.advice?.refused?.length;
+// Whether a figure is on its way, or would be in a moment.
+export const isAsked = () => ["targets", "train"].includes(state.step) && current()?.budget.trainable && !isRunning() && !state.starting && !state.advice?.refused?.length;
 
 async function ask() {
   if (!isAsked()) return;
