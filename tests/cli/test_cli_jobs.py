@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core import cli, cli_jobs
+from core import cli
+from core.cli import jobs as cli_jobs
 from core.errors import AdapterError
 from core.jobs.local import ROOT, LocalBackend
 from core.lora.budget import budget
@@ -24,7 +25,8 @@ FAKE = Path(__file__).parent / "jobs" / "fake_worker.py"
 PATCHED = """
 import sys
 from functools import partial
-from core import cli, cli_jobs
+from core import cli
+from core.cli import jobs as cli_jobs
 from core.errors import AdapterError
 from core.jobs.local import LocalBackend
 cli_jobs.LocalBackend = partial(LocalBackend, command=sys.argv[1:4])
