@@ -78,14 +78,13 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
         yield from _by_name(plan)
     if (plan.method == "dora" or plan.lora_bias) and any(map(_fused, inspection.modules)):
         yield from _not_loaded_again(plan, inspection.model_type)
-    quantized = settings is not None and settings.quantization != "none"
-    if quantized and plan.start in CHANGES_WEIGHTS:
+    if settings is not None and settings.quantization != "none" and plan.start in CHANGES_WEIGHTS:
         yield _never(
             START_NAMES[plan.start],
             "it takes its start out of the weights, and packed weights cannot hold what is left of them",
             "Train without quantization, or take the default start",
         )
-    yield from _in_full(plan, modules, quantized)
+    yield from _in_full(plan, modules)
     yield from _by_their_ends(plan, modules)
 
 
@@ -231,12 +230,12 @@ def _by_name(plan: Plan) -> Iterator[PlanError]:
         yield _never(f"{what} on “{first}”", reason, f"{remedy}, or leave it out")
 
 
-def _in_full(plan: Plan, modules: Mapping[str, Module], quantized: bool) -> Iterator[PlanError]:
+def _in_full(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
     """Modules of which PEFT cannot make a copy that is trained and saved alone."""
     full = {name: modules[name] for name in plan.full_modules}
     tied = _tied(modules) if full else set()
     for name, module in full.items():
-        reason = _uncopied(module, tied, quantized)
+        reason = _uncopied(module, tied)
         if reason is not None:
             yield _never(f"Training “{name}” in full", *reason)
     copied = tuple(f"{outer}." for outer in set(wraps(full).values()))
@@ -273,7 +272,7 @@ def _by_their_ends(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanEr
             )
 
 
-def _uncopied(module: Module, tied: set[tuple[str, Shape]], quantized: bool) -> tuple[str, str] | None:
+def _uncopied(module: Module, tied: set[tuple[str, Shape]]) -> tuple[str, str] | None:
     """Why a module cannot be trained in full, and what to do instead."""
     if not module.name:
         return "PEFT cannot copy parameters that the model itself holds", "Leave it out"
@@ -284,8 +283,6 @@ def _uncopied(module: Module, tied: set[tuple[str, Shape]], quantized: bool) -> 
     shapes = [parameter.shape for parameter in module.parameters]
     if module.params < sum(map(prod, shapes)) or any((module.component, shape) in tied for shape in shapes):
         return "it shares a weight with another module, from which its copy would part", "Adapt it with LoRA instead"
-    if quantized and any(len(shape) == 2 for shape in shapes) and not is_table(module):
-        return "its weights are kept packed, which cannot learn", "Train without quantization, or with LoRA instead"
     return None
 
 

@@ -20,9 +20,11 @@ from core.memory.adapter import put_on, restricted
 from core.memory.extrapolation import NotAlike, Peak
 from core.memory.extrapolation import whole as whole_model
 from core.memory.inputs import Batch, BatchMaker, Known, NoLayout
+from core.memory.layouts import Layout
 from core.memory.ledger import Ledger, Place
 from core.memory.optimizers import Trained
 from core.memory.pretend import Pretence, put_fakes
+from core.memory.processing import Columns, of_one_row, processed
 from core.memory.repeats import NotRepeatable, Stack, find_stacks, refined
 from core.memory.step import Observer, run_step
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
@@ -114,7 +116,7 @@ class _Run:
         self._dtype = torch.bfloat16 if work.precision == "bf16" else torch.float32
         labels = component_labels(model)
         self._vision = _outermost(model, {name for name, label in labels.items() if label.component in SEEING})
-        self._whole_names = tuple(self._vision) if not work.quantize_vision else ()
+        self._whole_names = (*plan.full_modules, *(() if work.quantize_vision else self._vision))
         kinds: tuple[Quantization, ...] = ("none", "8bit", "4bit")
         self._weights = {kind: stored_bytes(model, self._dtype, kind, self._whole_names) for kind in kinds}
         stacks = find_stacks(model, (*plan.target_modules, *plan.target_parameters, *plan.full_modules))
@@ -129,8 +131,9 @@ class _Run:
         self._put_fakes(model, mode)
         model.train()
         pretence = Pretence(mode)
+        columns = of_one_row(self._resolved.folder, self._work.image_size, self._work.images)
         with mode:
-            batch = self._batch(model, mode)
+            batch = self._batch(model, mode, columns)
             ledger = Ledger(pretence.run, ALLOCATION if self._work.device == "cuda" else 1)
             observer = self._observer(ledger, head, self._kept)
             ledger.ignore((*model.parameters(), *model.buffers()))
@@ -190,7 +193,7 @@ class _Run:
         vision = [self._model.get_submodule(name) for name in self._vision]
         return Observer(ledger, self._stacks, kept, vision, head)
 
-    def _batch(self, model: Any, mode: FakeTensorMode) -> Batch:
+    def _batch(self, model: Any, mode: FakeTensorMode, columns: Columns) -> Batch:
         """Raises NotRepeatable and InspectionError. A first layer of each stack is enough to see what is accepted."""
 
         def attempt(call: Callable[[], Any]) -> Any:
@@ -205,9 +208,13 @@ class _Run:
 
         first = frozenset([0]) if not self._way.whole and not self._way.every_layer else frozenset(range(MAX_LAYERS))
         key = (self._resolved.config_bytes, self._work.image_size, self._work.images)
+
+        def made(names: frozenset[str]) -> Layout | None:
+            return processed(columns, names, self._work.batch)
+
         try:
             with Ledger(Pretence(mode).run):
-                batch = BatchMaker(model, self._work, attempt).make(_known.get(key))
+                batch = BatchMaker(model, self._work, attempt, made).make(_known.get(key))
         except NoLayout as error:
             raise _refusal(self._resolved, str(error)) from error
         if len(_known) > MAX_KNOWN:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
+from core.models.build import build_on_meta
 from core.models.classes import named_class, read_config
 from core.models.out_of_memory import is_out_of_memory
 from core.models.source import Resolved, resolve
@@ -52,7 +53,7 @@ def load_model(
             use_safetensors=True,
             output_loading_info=True,
             **_options(resolved, token),
-            **_quantized(quantization, device, dtype, whole),
+            **_quantized(resolved, quantization, device, dtype, whole),
         )
         _refuse_gaps(source, report)
         if quantization == "none":
@@ -106,13 +107,15 @@ def _keep_packing(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _quantized(quantization: Quantization, device: str, dtype: torch.dtype, whole: Sequence[str]) -> dict[str, Any]:
+def _quantized(
+    resolved: Resolved, quantization: Quantization, device: str, dtype: torch.dtype, whole: Sequence[str]
+) -> dict[str, Any]:
     """What `from_pretrained` is told to pack the linear layers: 4-bit as QLoRA does it (arXiv:2305.14314), or 8-bit."""
     if quantization == "none":
         return {}
     from transformers import BitsAndBytesConfig
 
-    left = ["lm_head", *whole]
+    left = [*_heads(resolved), *whole]
     if quantization == "8bit":
         config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=left)
     else:
@@ -124,6 +127,13 @@ def _quantized(quantization: Quantization, device: str, dtype: torch.dtype, whol
             llm_int8_skip_modules=left,
         )
     return {"quantization_config": config, "device_map": {"": device}}
+
+
+def _heads(resolved: Resolved) -> list[str]:
+    """The output embedding and what shares its weight; transformers finds them only where it is told no names."""
+    from transformers.quantizers.base import get_keys_to_not_convert
+
+    return ["lm_head", *sorted(get_keys_to_not_convert(build_on_meta(resolved)))]
 
 
 def _place(resolved: Resolved) -> str:

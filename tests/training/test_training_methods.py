@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from core.lora.budget import budget
+from core.lora.limits import refuse_impossible
 from core.lora.plan import make_plan
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
@@ -17,6 +18,7 @@ from core.training.worker import run
 from tests.training.short_jobs import SHORT, demo_inspection, of_kind, series, status_of
 
 BOTH = Selection(cells=("vision.attention", "language.attention"))
+PROJECTOR_IN_FULL = Selection(cells=("language.attention",), full=("projector",))
 PLANS: dict[str, tuple[Selection, Recipe]] = {
     "rslora": (BOTH, Recipe(4, 8.0, method="rslora")),
     "dora": (BOTH, Recipe(4, 8.0, method="dora")),
@@ -30,7 +32,7 @@ PLANS: dict[str, tuple[Selection, Recipe]] = {
         Recipe(8, 16.0, components={"vision": Knobs(rank=2, dropout=0.1, learning_rate=1e-3)}),
     ),
     "the projector in full": (
-        Selection(cells=("language.attention",), full=("projector",)),
+        PROJECTOR_IN_FULL,
         Recipe(4, 8.0, full_learning_rate=1e-3),
     ),
     "the last layers": (Selection(cells=BOTH.cells, layers={"language": (-2, None)}), Recipe(4, 8.0)),
@@ -106,9 +108,13 @@ def test_checkpointing_changes_no_loss(colours: Source, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("selection", [BOTH, PROJECTOR_IN_FULL], ids=["lora", "the projector in full"])
 @pytest.mark.parametrize("quantization", ["8bit", "4bit"])
-def test_a_packed_model_learns_and_saves_the_same_adapter(quantization: str, colours: Source, tmp_path: Path) -> None:
-    spec = spec_of(colours, BOTH, Recipe(4, 8.0), quantization=quantization)
+def test_a_packed_model_learns_and_saves_the_same_adapter(
+    quantization: str, selection: Selection, colours: Source, tmp_path: Path
+) -> None:
+    spec = spec_of(colours, selection, Recipe(4, 8.0), quantization=quantization)
+    refuse_impossible(spec.plan, demo_inspection(), spec.settings)
     folder = ran(tmp_path / "job", spec)
     losses = [point["loss"] for point in of_kind(folder, "train")]
     assert sum(losses[-3:]) < sum(losses[:3])
