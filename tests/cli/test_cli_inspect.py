@@ -68,6 +68,6 @@ def test_inspect_keeps_inspections_where_told(tmp_path, capsys):
 
 def test_the_command_line_runs_as_a_program(tmp_path):
     command = [sys.executable, "-m", "core.cli", "inspect", "demo", "--jsonl"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(cli.__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(cli.__file__).parents[2])
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1

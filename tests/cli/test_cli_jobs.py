@@ -21,7 +21,7 @@ from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
 from core.spec import Settings, Spec, from_json, write
 
-FAKE = Path(__file__).parent / "jobs" / "fake_worker.py"
+FAKE = Path(__file__).parents[1] / "jobs" / "fake_worker.py"
 PATCHED = """
 import sys
 from functools import partial
