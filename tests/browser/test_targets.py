@@ -294,7 +294,7 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     page.select_option("#memory-card", "NVIDIA RTX 4060, 8 GB")
     page.fill("#memory-side", "96")
     page.press("#memory-side", "Tab")
-    page.fill("#memory-batch", "1536")
+    page.fill("#memory-batch", "2048")
     page.press("#memory-batch", "Tab")
     before = aim.trainable
     page.click("#switchboard [data-cell='vision.mlp']")
@@ -306,7 +306,7 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     aim.wait("document.querySelector('#memory .fit.fits')", 120)
     aim.step("train")
     batch = int(page.locator("#settings").get_by_label("Batch", exact=True).input_value())
-    assert (batch, aim.ask("studio.state.form.checkpointing")) != (1536, False)
+    assert (batch, aim.ask("studio.state.form.checkpointing")) != (2048, False)
     assert aim.ask("studio.state.form.batch_size") == batch
     page.locator("#settings").get_by_label("Batch", exact=True).fill("7")
     aim.wait("studio.state.form.batch_size === 7")

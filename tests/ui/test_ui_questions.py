@@ -113,7 +113,7 @@ def test_a_plan_is_exported_as_core_does_it(studio: Studio, client: TestClient, 
 
 @pytest.mark.slow
 def test_the_memory_of_a_step_comes_with_its_terms_and_with_a_change_that_fits(studio: Studio, client: TestClient):
-    large = {"batch_size": 1536, "accumulation": 1, "quantization": "none", "checkpointing": False}
+    large = {"batch_size": 2048, "accumulation": 1, "quantization": "none", "checkpointing": False}
     form = {**good_form(), **large}
     asked = {**good_choice(studio), "form": form, "card": "NVIDIA RTX 4060, 8 GB", "image_side": 96}
     found = ask(client, "memory", asked)
