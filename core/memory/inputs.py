@@ -61,9 +61,17 @@ class BatchMaker:
         model: PEFT model whose tensors are fake.
         workload: the step.
         attempt: runs something with the model under the fake mode.
+        processed: the pictures as the model's own processor makes them, for a forward with arguments of these names.
     """
 
-    def __init__(self, model: Any, workload: Workload, attempt: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        workload: Workload,
+        attempt: Callable[[Callable[[], Any]], Any],
+        processed: Callable[[frozenset[str]], Layout | None] = lambda names: None,
+    ) -> None:
+        self._processed = processed
         self._model, self._workload, self._attempt = model.get_base_model(), workload, attempt
         self._facts = PictureFacts(self._model.config)
         self._names = frozenset(inspect.signature(self._model.forward).parameters)
@@ -78,7 +86,7 @@ class BatchMaker:
         if not pictures.count:
             return self._batch(Layout("no pictures", {}), 0, 0)
         reasons: list[str] = []
-        for choice, layout in enumerate(layouts(self._facts, pictures, self._names)):
+        for choice, layout in enumerate(self._forms(pictures)):
             if known is not None:
                 if choice == known.choice:
                     return self._batch(layout, known.image_tokens, choice)
@@ -90,6 +98,13 @@ class BatchMaker:
             except Exception as error:  # whatever a model raises at inputs that are not its own
                 reasons.append(f"as {layout.name}: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
         raise NoLayout(reasons[0] if reasons else "its forward takes no pictures in a form that is known here")
+
+    def _forms(self, pictures: Pictures) -> Iterator[Layout]:
+        """The forms to try, the surest first."""
+        own = self._processed(self._names)
+        if own is not None:
+            yield own
+        yield from layouts(self._facts, pictures, self._names)
 
     def _accepted(self, layout: Layout, choice: int) -> Batch:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""

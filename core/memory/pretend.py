@@ -23,6 +23,8 @@ _aten = torch.ops.aten
 _READS = (_aten._local_scalar_dense.default,)
 _REDUCE = (_aten.sum.default, _aten.sum.dim_IntList, _aten.any.default, _aten.any.dim, _aten.all.default, _aten.all.dim)
 """What makes little out of much, so that it is done for real at any size."""
+_EMPTY = (_aten.empty.memory_format, _aten.empty_strided.default)
+"""What stands in it is unknown, so floating-point numbers of it are fake at any size, such as pixels."""
 _EQUAL = (_aten.eq.Scalar, _aten.ne.Scalar)
 _BY_MASK = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
 
@@ -124,6 +126,8 @@ def _makes_small(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         if isinstance(size, int):
             count *= max(1, abs(size))
     dtype = kwargs.get("dtype") or torch.get_default_dtype()
+    if function in _EMPTY and dtype.is_floating_point:
+        return False
     return count <= (SMALL if dtype.is_floating_point or dtype.is_complex else LARGE)
 
 
