@@ -13,11 +13,18 @@ from core.adapters.published import published_source
 from core.data.source import load_dataset
 from core.errors import StudioError
 from core.lora.limits import NAMES, START_NAMES
+from core.lora.selection import range_text
+from core.lora.tensors import CHANGES_WEIGHTS, saved_plan_rank
 from core.models.loading import public_name
-from core.spec import Override, Plan, Score, Source, Spec, Status
+from core.spec import Override, Plan, Quantization, Score, Selection, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
 ANY_QUESTION = "What is in the picture?"
+_PRECISION: dict[Quantization, str] = {
+    "none": "as they are",
+    "8bit": "packed to 8 bits by bitsandbytes",
+    "4bit": "packed to 4 bits (nf4, double quantization) by bitsandbytes",
+}
 
 
 def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
@@ -25,7 +32,7 @@ def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None
     parts = [
         _head(spec),
         f"# {_plain(spec.name)}",
-        f"A LoRA adapter for {_model(spec.model)}, trained on {_data(spec.data)} with {STUDIO}.",
+        f"{_kind(spec.plan)} for {_model(spec.model)}, trained on {_data(spec.data)} with {STUDIO}.",
         _results(spec, status),
         "![Loss, held-out loss and exact match over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
@@ -100,12 +107,36 @@ def _score(score: Score | None) -> str:
 def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | None) -> str:
     trainable = spec.trainable if status.trainable is None else status.trainable
     lines = ["## What learned", "", f"{trainable:,} parameters: {_extent(spec.plan)}."]
-    if spec.selection.cells:
-        lines.append(f"Chosen: {', '.join(spec.selection.cells)}.")
+    lines += [f"Chosen: {chosen}." for chosen in [_chosen(spec.selection)] if chosen]
     if by_component:
         lines += ["", "| component | trainable parameters |", "| --- | --- |"]
         lines += [f"| {name} | {count:,} |" for name, count in by_component.items()]
     return "\n".join(lines)
+
+
+def _kind(plan: Plan) -> str:
+    return "A LoRA adapter" if _adapts(plan) else "An adapter of parts trained in full"
+
+
+def _adapts(plan: Plan) -> bool:
+    return bool(plan.target_modules or plan.target_parameters)
+
+
+def _chosen(selection: Selection) -> str:
+    """What was clicked, as far as it can be said in a line."""
+    layers = (f"layers {range_text(each)} of {component}" for component, each in selection.layers.items())
+    counts = (
+        (len(selection.include), "taken in by name"),
+        (len(selection.exclude), "left out by name"),
+        (len(selection.relabels), "relabelled"),
+    )
+    parts = (
+        ", ".join(selection.cells),
+        ", ".join(layers),
+        f"in full: {_plain(', '.join(selection.full))}" if selection.full else "",
+        ", ".join(f"{what}: {count:,}" for count, what in counts if count),
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _extent(plan: Plan) -> str:
@@ -120,6 +151,8 @@ def _extent(plan: Plan) -> str:
 
 def _method(plan: Plan) -> str:
     """The method in the words of its papers."""
+    if not _adapts(plan):
+        return "parts trained in full, without LoRA"
     start = "" if plan.start == "default" else f", from {START_NAMES[plan.start]}"
     return NAMES[plan.method] + start + (", with LoRA bias" if plan.lora_bias else "")
 
@@ -129,19 +162,34 @@ def _numbers(numbers: Plan | Override) -> str:
     return f"{numbers.rank}, {numbers.alpha:g}, {numbers.dropout:g}" + ("" if rate is None else f", rate {rate:g}")
 
 
+def _adapter(plan: Plan) -> dict[str, str]:
+    """The numbers of the adapter, of which a plan in full alone has none."""
+    if not _adapts(plan):
+        return {}
+    rows = {
+        "rank, alpha, dropout": _numbers(plan),
+        **{f"the same in {override.component}": _numbers(override) for override in plan.overrides},
+    }
+    if plan.start in CHANGES_WEIGHTS:
+        rows["in the file"] = "plain LoRA of twice the rank, at the same scale: it fits the model as it came"
+    elif plan.method == "adalora":
+        rank = saved_plan_rank(plan, plan.rank)
+        rows["in the file"] = f"rank {rank}, with which it began; what was given up since is zeros"
+    return rows
+
+
 def _settings(spec: Spec, status: Status) -> str:
     plan, settings = spec.plan, spec.settings
     length = f"{settings.epochs:g} epochs" if settings.steps is None else f"{settings.steps:,} steps"
     rows = {
         "method": _method(plan),
-        "rank, alpha, dropout": _numbers(plan),
-        **{f"the same in {override.component}": _numbers(override) for override in plan.overrides},
+        **_adapter(plan),
         "length": f"{length} ({status.step:,} steps done)",
         "batch": f"{settings.batch_size} rows x {settings.accumulation}",
         "learning rate": f"{settings.learning_rate:g}, {settings.schedule}, warm-up {settings.warmup_share:.0%}",
         **({"learning rate in full": f"{plan.full_learning_rate:g}"} if plan.full_learning_rate else {}),
         "weight decay, clipping": f"{settings.weight_decay:g}, {settings.max_grad_norm:g}",
-        "base weights": "as they are" if settings.quantization == "none" else f"packed to {settings.quantization}",
+        "base weights": _PRECISION[settings.quantization],
         "seed": str(settings.seed),
         "computed on": _plain(status.device) or "not recorded",
     }

@@ -26,7 +26,7 @@ from core.adapters.card import ANY_QUESTION, card_text
 from core.adapters.curves import curves_svg, nice_ticks
 from core.data.source import load_dataset
 from core.errors import AdapterError
-from core.spec import Source, Spec, Status, read
+from core.spec import Plan, Selection, Source, Spec, Status, read
 
 NAMES = {"adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg", "spec.json"}
 
@@ -128,6 +128,40 @@ def test_the_card_of_a_stopped_job_says_so_and_claims_nothing(job_dir: Path):
     card = card_text(read(Spec, job_dir / "spec.json"), Status(state="stopped", step=3, total_steps=40))
     assert "ended early, at step 3 of 40" in card
     assert card.count("not measured") == 2
+
+
+def test_the_card_says_what_the_file_holds_where_it_is_not_the_rank_that_was_chosen(job_dir: Path):
+    def card(**plan: object) -> str:
+        spec = read(Spec, job_dir / "spec.json")
+        return card_text(replace(spec, plan=replace(spec.plan, rank=4, **plan)), Status(state="finished"))
+
+    assert "| in the file |" not in card(method="dora")
+    assert "| in the file | plain LoRA of twice the rank" in card(start="pissa")
+    assert "| in the file | rank 6, with which it began" in card(method="adalora")
+
+
+def test_the_card_says_everything_that_was_chosen(job_dir: Path):
+    spec = read(Spec, job_dir / "spec.json")
+    selection = Selection(
+        cells=("vision.mlp",),
+        include=("a", "b"),
+        layers={"vision": (-8, None)},
+        full=("projector",),
+        relabels={"c": "vision"},
+    )
+    card = card_text(replace(spec, selection=selection), Status(state="finished"))
+    chosen = "vision.mlp; layers -8: of vision; in full: projector; taken in by name: 2, relabelled: 1"
+    assert f"Chosen: {chosen}." in card
+    quantized = replace(spec, settings=replace(spec.settings, quantization="4bit"))
+    assert "| base weights | packed to 4 bits (nf4" in card_text(quantized, Status(state="finished"))
+
+
+def test_a_card_of_parts_in_full_alone_speaks_of_no_rank(job_dir: Path):
+    spec = replace(read(Spec, job_dir / "spec.json"), plan=Plan(full_modules=("model.projector",)))
+    card = card_text(spec, Status(state="finished"))
+    assert "An adapter of parts trained in full for" in card
+    assert "| method | parts trained in full, without LoRA |" in card
+    assert "rank" not in card.partition("## Settings")[2]
 
 
 def test_a_hub_model_is_named_with_its_revision(job_dir: Path):

@@ -71,6 +71,24 @@ def test_accumulated_batches_count_as_one_large_batch(colours: Source, tmp_path:
     assert small == pytest.approx(large, rel=2e-5)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 1.5, "accumulation": 4, "batch_size": 2},
+        {"epochs": 3.0, "accumulation": 100},
+        {"epochs": 2.3, "batch_size": 7, "accumulation": 2},
+        {"epochs": 0.001},
+    ],
+    ids=str,
+)
+def test_epochs_are_as_many_steps_as_the_trainer_takes(settings: dict, colours: Source, tmp_path: Path) -> None:
+    spec = make_spec(colours, steps=None, **settings)
+    trainer = prepared(spec, tmp_path)
+    rows = len(load_dataset(colours).train)
+    *_, steps = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
+    assert spec.settings.total_steps(rows) == steps
+
+
 def test_the_schedule_is_the_one_asked_for(colours: Source, tmp_path: Path) -> None:
     def rates(**settings: object) -> list[float]:
         trainer = prepared(make_spec(colours, steps=4, learning_rate=1e-3, **settings), tmp_path)
