@@ -60,6 +60,7 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
             ) from None
     if saved.target_modules != config.target_modules:
         wrapped.peft_config["default"] = saved
+    _freeze_rank_numbers(wrapped)
     _set_dropout(wrapped, plan)
     _settle_copies(wrapped)
     _check(wrapped, planned)
@@ -195,6 +196,13 @@ def _on_device_of(model: Any) -> Iterator[None]:
         return
     with torch.device("meta"):
         yield
+
+
+def _freeze_rank_numbers(model: Any) -> None:
+    """AdaLoRA counts its ranks in a parameter, which PEFT lets learn where it puts it into 32-bit floats."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(".ranknum.default"):
+            parameter.requires_grad_(False)
 
 
 def _set_dropout(model: Any, plan: Plan) -> None:

@@ -113,6 +113,36 @@ def test_copies_learn_in_32_bits_in_a_model_of_16():
         assert model(**inputs).dtype == torch.bfloat16
 
 
+LINEARS = ("back", "gpt2", "head")
+EVERY_WAY = {
+    "lora": Plan(
+        (*LINEARS, "image", "clip", "sound", "attention", "table"),
+        3,
+        target_parameters=("experts.up_proj", "turned.down_proj", "projector.matrix"),
+    ),
+    "rslora with a bias": Plan((*LINEARS, "image"), 3, method="rslora", lora_bias=True),
+    "dora": Plan((*LINEARS, "image", "table"), 3, method="dora"),
+    "adalora": Plan((*LINEARS, "image"), 3, method="adalora"),
+    "pissa": Plan(LINEARS, 3, start="pissa"),
+    "olora": Plan(("back", "head"), 3, start="olora"),
+    "in full": Plan((), full_modules=("projector", "projector.norm", "head")),
+}
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("way", EVERY_WAY)
+def test_what_learns_is_kept_in_32_bits_in_a_model_of_16(way, autocast):
+    model = wrap(every_kind().to(torch.bfloat16), EVERY_WAY[way], total_steps=10)
+    inputs = {key: value.to(torch.bfloat16) if value.is_floating_point() else value for key, value in batch().items()}
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        output = model(**inputs)
+    assert output.dtype == torch.bfloat16
+    output.float().square().mean().backward()
+    learning = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    assert {value.dtype for value in learning.values()} == {torch.float32}
+    assert [name for name, value in learning.items() if value.grad is None] == []
+
+
 def test_parameter_groups_hold_each_parameter_once_at_its_rate():
     plan = Plan(
         ("image", "back", "table"),
