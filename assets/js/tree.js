@@ -153,8 +153,9 @@ function focusOn(element, id) {
   const place = view.rows.findIndex(({ node }) => node.id === id);
   const asked = view.rows.findIndex(({ node }) => node.id === view.about);
   const top = place * ROW + (asked >= 0 && place > asked ? view.aboutHeight : 0);
+  const bottom = top + ROW + (view.about === id ? view.aboutHeight : 0);
+  if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
   if (top < box.scrollTop) box.scrollTop = top;
-  else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
   paint(element);
   box.querySelector(`[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });
 }
