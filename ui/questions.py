@@ -5,8 +5,10 @@
 /studio/advice      what cannot be, and what deserves a thought
 /studio/export      the plan in the words of another tool
 /studio/memory      whether a step fits a card; one at a time, and none for a page that has gone on
+/studio/pace        how long it will take, by the owner's last run that was like it
 
-What it does not do: look at who asks, since nothing here is anybody's; or count, which the browser does by itself.
+What it does not do: look at who asks, but for the pace, since nothing else here is anybody's; or count, which the
+browser does by itself.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ui.choice import read_choice
 from ui.counsel import counsel
 from ui.exports import exported
 from ui.memory import memory
+from ui.pace import pace_of
 from ui.panels.train import form_of
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -45,8 +48,6 @@ LOOK = 0.1
 """Seconds between two looks whether somebody still waits for the answer."""
 ASKED = "Something was asked about a choice"
 
-Answer = Callable[[Studio, dict[str, Any]], dict[str, Any]]
-
 
 def question_routes(studio: Studio) -> list[Route]:
     """The routes, to be given to the server before Gradio's own."""
@@ -54,6 +55,7 @@ def question_routes(studio: Studio) -> list[Route]:
     return [
         *(_route(studio, path, answer) for path, answer in answers),
         _route(studio, "memory", memory, _one_at_a_time()),
+        _route(studio, "pace", pace_of, owned=True),
     ]
 
 
@@ -82,14 +84,17 @@ def priority(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     raise PlanError("A priority was asked for", "there is none of this name", "Reload the page")
 
 
-def _route(studio: Studio, path: str, answer: Answer, alone: Executor | None = None) -> Route:
-    """A route; with an executor of its own, its questions wait there for each other."""
+def _route(
+    studio: Studio, path: str, answer: Callable[..., dict[str, Any]], alone: Executor | None = None, owned: bool = False
+) -> Route:
+    """A route; with an executor of its own, its questions wait there for each other; `owned` tells it whose it is."""
 
     async def answered(request: Request) -> Response:
         try:
             asked = await _body(request)
             if alone is None:
-                return JSONResponse(await run_in_threadpool(answer, studio, asked), headers=HEADERS)
+                whose = (studio.owner(request.cookies),) if owned else ()
+                return JSONResponse(await run_in_threadpool(answer, studio, asked, *whose), headers=HEADERS)
             return await _in_turn(request, alone.submit(answer, studio, asked))
         except (KeyError, TypeError, ValueError) as error:
             return _refused(_unreadable(error), 422)

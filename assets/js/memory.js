@@ -8,9 +8,10 @@ import { take } from "./advice.js";
 import { choiceForServer, current } from "./choice.js";
 import { setForm } from "./form.js";
 import { isRunning } from "./run.js";
-import { gib } from "./format.js";
+import { bytes, count, duration, gib } from "./format.js";
 import { FIT, MEMORY_UNKNOWN, OWN_CARD, QUANTIZATION, TERMS } from "./words.js";
 
+const USUAL_TOKENS = 128; // of text in a row, as core/memory/workload.py
 const PATIENCE = 1000; // milliseconds after the last change
 const OF_THE_FORM = ["batch_size", "accumulation", "quantization", "checkpointing", "max_new_tokens"];
 const NUMBERS = { "memory-side": ["side", 1, 16384], "memory-tokens": ["tokens", 1, 1000000], "memory-batch": ["batch_size", 1, 4096] };
@@ -40,6 +41,15 @@ async function answer(asked, signal, change = false) {
   return known.get(key);
 }
 
+// How long a job like this took, where one has run on this machine; asked once the memory is known, and never waited for.
+async function askPace(asked, found) {
+  if (!found.answer || asked.card) return;
+  const row_tokens = (found.image_tokens ?? 0) + (asked.text_tokens ?? USUAL_TOKENS);
+  const { pace } = await postJson("pace", { ...asked, row_tokens });
+  found.pace = pace;
+  update({ memoryKnown: known.size + 0.25 });
+}
+
 // Whether a figure is on its way, or would be in a moment.
 export const isAsked = () => ["targets", "train"].includes(state.step) && current()?.budget.trainable && !isRunning() && !state.starting && !state.advice?.refused?.length;
 
@@ -52,6 +62,7 @@ async function ask() {
   try {
     const found = await answer(asked, signal);
     update({ memoryError: null, memoryKnown: known.size });
+    askPace(asked, found).catch(() => null); // a figure less, and no fault of the choice
     if (found.answer && found.answer !== "fits") {
       await answer(asked, signal, true);
       update({ memoryKnown: known.size + 0.5 });
@@ -114,7 +125,12 @@ function details(found) {
   if (found.unknown) return html`<div class="note" role="status">${found.unknown}</div>`;
   return html`${bar(found)}${change(found)}
     <table class="terms"><caption class="visually-hidden">What takes the memory</caption><tbody>${found.terms.map(({ name, bytes, why }) => html`<tr><th scope="row"><i class="term-${colour(name)}" aria-hidden="true"></i>${name}</th><td class="num">${gib(bytes)}</td><td class="why">${why}</td></tr>`)}
-      <tr class="sum"><th scope="row">at most</th><td class="num">${gib(found.peak)}</td><td class="why">${found.how}</td></tr></tbody></table>`;
+      <tr class="sum"><th scope="row">at most</th><td class="num">${gib(found.peak)}</td><td class="why">${found.how}</td></tr></tbody></table>${pace(found)}`;
+}
+
+function pace({ pace: run }) {
+  if (!run) return "";
+  return html`<p class="small pace">About <b class="num">${duration(run.hours * 3600)}</b> of training steps, <b class="num">${count(Math.round(run.tokens_per_second))}</b> tokens a second and <b class="num">${bytes(run.disk_bytes)}</b> on disk, going by ${run.source}.</p>`;
 }
 
 function onChange({ target }) {
