@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,27 @@ def test_a_packed_model_takes_what_it_takes_once_loaded(kind: str, tmp_path: Pat
     weights = {id(module.weight) for module in packed.values()}
     rest = sum(tensor.nbytes for tensor in (*loaded.parameters(), *loaded.buffers()) if id(tensor) not in weights)
     assert rest + sum(map(bytes_of, packed.values())) == pytest.approx(expected, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    "left", [("model.vision_tower.encoder.layers.1",), ("up_proj", "model.language_model"), ()], ids=str
+)
+def test_the_modules_left_whole_are_those_that_transformers_leaves(left: tuple[str, ...]) -> None:
+    from transformers.quantizers.base import get_keys_to_not_convert
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    model = small_model("llava")
+    patterns = ["lm_head", *get_keys_to_not_convert(model), *left]
+    linears = [name for name, module in model.named_modules() if type(module) is torch.nn.Linear]
+    assert set(quantizable(model, left)) == {name for name in linears if should_convert_module(name, patterns)}
+
+
+def test_a_thousand_tied_weights_take_no_time() -> None:
+    model = small_model("llava")
+    model.all_tied_weights_keys = {f"model.twin.{n}.weight": f"model.other.{n}.weight" for n in range(1000)}
+    start = time.thread_time()
+    assert quantizable(model, ())
+    assert time.thread_time() - start < 1, "a regex for each pair of names took over ten seconds"
 
 
 def test_the_vision_side_can_be_left_whole() -> None:
