@@ -88,6 +88,16 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
     yield from _by_their_ends(plan, modules)
 
 
+def refuse_on_device(plan: Plan, settings: Settings, device: str) -> None:
+    """Raises PlanError for what cannot be on this device (`cpu` or `cuda`), which only the worker knows for sure."""
+    if device == "cpu" and plan.method == "dora" and settings.quantization == "8bit":
+        raise _never(
+            "DoRA on weights packed to 8 bits",
+            "on a CPU, PEFT loses the scales of such weights at the first step",
+            "Pack the weights to 4 bits, or take LoRA or rsLoRA",
+        )
+
+
 def _missing(plan: Plan, modules: Mapping[str, Module]) -> Iterator[str]:
     for name in (*plan.target_modules, *plan.full_modules):
         if name not in modules:

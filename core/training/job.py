@@ -22,6 +22,7 @@ from core.data.wording import majority_share
 from core.errors import CountMismatch
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
+from core.lora.limits import refuse_on_device
 from core.lora.starts import remember_start
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.lora.wrap import parameter_groups
@@ -145,6 +146,7 @@ def _prepare(desk: Desk) -> Prepared:
     device, dtype, reason = choose_device()
     status.enter("loading the data", state="running", device=reason)
     metrics.note(f"Computing on {reason}.")
+    refuse_on_device(spec.plan, spec.settings, device)
     data = load_dataset(spec.data)
     check_pictures(data.train + data.heldout)
     desk.stop.check()

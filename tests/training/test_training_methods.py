@@ -122,6 +122,24 @@ def test_a_packed_model_learns_and_saves_the_same_adapter(
     assert weights.stat().st_size == budget(demo_inspection(), spec.plan).adapter_bytes
 
 
+def test_what_peft_cannot_do_on_a_cpu_is_said_before_anything_is_loaded(colours: Source, tmp_path: Path) -> None:
+    spec = spec_of(colours, *PLANS["dora"], quantization="8bit")
+    write(spec, tmp_path / "spec.json")
+    assert run(tmp_path) == 1
+    assert "DoRA on weights packed to 8 bits was asked for: on a CPU" in status_of(tmp_path).error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adalora", "dora", "pissa", "the projector in full"])
+def test_a_model_in_bfloat16_learns_as_well(
+    name: str, colours: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.job.choose_device", lambda: ("cpu", torch.bfloat16, "CPU in bfloat16"))
+    folder = ran(tmp_path / "job", spec_of(colours, *PLANS[name], steps=3))
+    losses = [point["loss"] for point in of_kind(folder, "train")]
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.slow
 def test_the_curves_of_adalora_hold_the_cross_entropy_alone(colours: Source, tmp_path: Path) -> None:
     first = {}
