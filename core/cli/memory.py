@@ -50,7 +50,7 @@ def memory_of(choice: Chosen, options: argparse.Namespace) -> tuple[dict[str, An
     try:
         made = verdict(resolve(choice.inspection.source, offline=True), choice.plan, work, card)
     except StudioError as error:
-        return None, (f"No estimate of the memory: {error}",)
+        return None, (f"No figure for the memory: {error.reason}. {error.remedy}.",)
     memory, change = made.memory, made.change
     return {
         "peak_bytes": memory.peak_bytes,

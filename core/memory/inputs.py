@@ -11,7 +11,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from core.memory.facts import PictureFacts
 from core.memory.layouts import Layout, Pictures, layouts
+from core.memory.pretend import OutOfTime
 from core.memory.repeats import NotRepeatable
 from core.memory.step import IGNORED
 from core.memory.workload import Workload
@@ -36,6 +37,8 @@ class Known:
     """Which of the forms it accepts."""
     image_tokens: int
     """Of one row."""
+    width: int | None
+    """See `Batch`."""
 
 
 class NoLayout(Exception):
@@ -52,6 +55,8 @@ class Batch:
     layout: Layout
     choice: int
     """Which of the possible forms it is."""
+    width: int | None = None
+    """Numbers of one vector that the pictures become; None where the model does not say."""
 
 
 class BatchMaker:
@@ -89,11 +94,11 @@ class BatchMaker:
         for choice, layout in enumerate(self._forms(pictures)):
             if known is not None:
                 if choice == known.choice:
-                    return self._batch(layout, known.image_tokens, choice)
+                    return replace(self._batch(layout, known.image_tokens, choice), width=known.width)
                 continue
             try:
                 return self._accepted(layout, choice)
-            except NotRepeatable:
+            except (NotRepeatable, OutOfTime):
                 raise
             except Exception as error:  # whatever a model raises at inputs that are not its own
                 reasons.append(f"as {layout.name}: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
@@ -110,7 +115,7 @@ class BatchMaker:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
         try:
             features = self._features(layout)
-        except NotRepeatable:
+        except (NotRepeatable, OutOfTime):
             raise
         except Exception as error:  # the forward may still take it, and is asked next
             if self._facts.image_token is None:
@@ -118,7 +123,8 @@ class BatchMaker:
             log.debug("get_image_features refuses %s: %s", layout.name, error)
             features = None
         if features is not None:
-            return self._batch(layout, features // self._workload.batch, choice)
+            count, width = features
+            return replace(self._batch(layout, count // self._workload.batch, choice), width=width)
         batch = self._batch(layout, 0 if self._facts.image_token is None else 1, choice)
         try:
             self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
@@ -129,8 +135,11 @@ class BatchMaker:
             self._attempt(lambda: self._model(**_without_labels(batch.inputs), use_cache=False))
         return batch
 
-    def _features(self, layout: Layout) -> int | None:
-        """How many vectors the pictures become; None where the model does not say, since it takes them elsewhere."""
+    def _features(self, layout: Layout) -> tuple[int, int | None] | None:
+        """How many vectors the pictures become, and how wide each is; None where the model does not say.
+
+        It does not where it takes them elsewhere.
+        """
         model: Any = self._model if hasattr(self._model, "get_image_features") else getattr(self._model, "model", None)
         if not hasattr(model, "get_image_features") or self._facts.image_token is None:
             return None
@@ -144,7 +153,9 @@ class BatchMaker:
         if found is None:
             found = getattr(output, "last_hidden_state", output)
         tensors = [leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)]
-        return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors)
+        widths = {tensor.shape[-1] for tensor in tensors}
+        width = widths.pop() if len(widths) == 1 else None
+        return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors), width
 
     def _batch(self, layout: Layout, image_tokens: int, choice: int) -> Batch:
         """Rows of a first token, the pictures' tokens and text, with everything that goes by token."""

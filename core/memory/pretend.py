@@ -9,6 +9,7 @@ What it does not do: count bytes (see `ledger`).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -29,20 +30,31 @@ _EQUAL = (_aten.eq.Scalar, _aten.ne.Scalar)
 _BY_MASK = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
 
 
+class OutOfTime(Exception):
+    """A step without data takes longer than anyone would wait for."""
+
+
 class Pretence:
     """How operations are run on fake tensors; hand `run` to a `Ledger`.
 
     Args:
         mode: the fake mode, entered by whoever uses this.
+        until: `time.monotonic()` after which no operation is begun.
     """
 
-    def __init__(self, mode: FakeTensorMode) -> None:
-        self.mode = mode
+    def __init__(self, mode: FakeTensorMode, until: float = math.inf) -> None:
+        self.mode, self._until = mode, until
         self.guesses = 0
         """How often a value was needed that nothing real could give."""
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of one operation."""
+        """The result of one operation.
+
+        Raises:
+            OutOfTime: it is too late.
+        """
+        if time.monotonic() > self._until:
+            raise OutOfTime
         if function is _aten._unsafe_view.default:
             function = _aten.view.default  # the same bytes, and torch remembers its result
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))

@@ -6,6 +6,7 @@ What it does not do: add up terms (see `estimate`).
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,6 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from core.errors import InspectionError
 from core.memory.adapter import put_on, restricted
 from core.memory.extrapolation import NotAlike, Peak
 from core.memory.extrapolation import whole as whole_model
@@ -23,21 +23,26 @@ from core.memory.inputs import Batch, BatchMaker, Known, NoLayout
 from core.memory.layouts import Layout
 from core.memory.ledger import Ledger, Place
 from core.memory.optimizers import Trained
-from core.memory.pretend import Pretence, put_fakes
+from core.memory.pretend import OutOfTime, Pretence, put_fakes
 from core.memory.processing import Columns, of_one_row, processed
+from core.memory.refusals import not_run, refuse_unequal_widths, refuse_without_words, too_slow
 from core.memory.repeats import NotRepeatable, Stack, find_stacks, refined
 from core.memory.step import Observer, run_step
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
 from core.models.build import MAX_LAYERS, build_on_meta
 from core.models.components import component_labels
-from core.models.repository import clip
 from core.models.source import Resolved
 from core.spec import Plan, Quantization
 
 SEEING = ("vision", "projector", "audio")
 ALLOCATION = 512
 """Bytes: CUDA's caching allocator rounds every tensor up to a multiple (`kMinBlockSize` in torch)."""
+
+SECONDS = 30.0
+"""For a few layers of each kind, which usually take one or two: as long as a person may wait for a figure."""
+SECONDS_EVERY_LAYER = 600.0
+"""For all layers, which nobody waits for."""
 
 MAX_KNOWN = 1000
 _known: dict[tuple[bytes, tuple[int, int], int], Known] = {}
@@ -74,13 +79,16 @@ def simulate(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool =
         every_layer: runs the whole model instead of a few layers of each kind; takes up to a minute.
 
     Raises:
-        InspectionError: the model cannot be built, or takes its inputs in no form that is known here.
+        InspectionError: the model cannot be built, takes its inputs in no form that is known here, or takes too long.
     """
-    way = _Way(every_layer)
+    seconds = SECONDS_EVERY_LAYER if every_layer else SECONDS
+    way = _Way(every_layer, until=time.monotonic() + seconds)
     while True:
         try:
             with _quiet():
                 return _Run(resolved, plan, work, way).result()
+        except OutOfTime as error:
+            raise too_slow(resolved, seconds) from error
         except NotRepeatable as error:
             way.whole.add(error.stack.name)
         except NotAlike as error:
@@ -93,6 +101,8 @@ class _Way:
     """What earlier attempts have taught about running this model."""
 
     every_layer: bool
+    until: float
+    """`time.monotonic()` at which the last attempt is given up."""
     whole: set[str] = field(default_factory=set)
     """Stacks that cannot leave a layer out."""
     graded: dict[str, dict[int, bool]] = field(default_factory=dict)
@@ -111,7 +121,7 @@ class _Run:
     def __init__(self, resolved: Resolved, plan: Plan, work: Workload, way: _Way) -> None:
         self._resolved, self._plan, self._work, self._way = resolved, plan, work, way
         model = build_on_meta(resolved)
-        _refuse_without_words(resolved, model)
+        refuse_without_words(resolved, model)
         _choose_attention(model, work.attention)
         self._dtype = torch.bfloat16 if work.precision == "bf16" else torch.float32
         labels = component_labels(model)
@@ -130,7 +140,7 @@ class _Run:
         mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._put_fakes(model, mode)
         model.train()
-        pretence = Pretence(mode)
+        pretence = Pretence(mode, self._way.until)
         columns = of_one_row(self._resolved.folder, self._work.image_size, self._work.images)
         with mode:
             batch = self._batch(model, mode, columns)
@@ -197,7 +207,7 @@ class _Run:
         """Raises NotRepeatable and InspectionError. A first layer of each stack is enough to see what is accepted."""
 
         def attempt(call: Callable[[], Any]) -> Any:
-            aside = Ledger(Pretence(mode).run)
+            aside = Ledger(Pretence(mode, self._way.until).run)
             observer = self._observer(aside, None, {name: kept & first for name, kept in self._kept.items()})
             cast = torch.autocast("cpu", dtype=torch.bfloat16) if self._mixed else nullcontext()
             try:
@@ -213,23 +223,25 @@ class _Run:
             return processed(columns, names, self._work.batch)
 
         try:
-            with Ledger(Pretence(mode).run):
+            with Ledger(Pretence(mode, self._way.until).run):
                 batch = BatchMaker(model, self._work, attempt, made).make(_known.get(key))
         except NoLayout as error:
-            raise _refusal(self._resolved, str(error)) from error
+            raise not_run(self._resolved, str(error)) from error
         if len(_known) > MAX_KNOWN:
             _known.clear()
-        _known[key] = Known(batch.choice, batch.image_tokens)
+        _known[key] = Known(batch.choice, batch.image_tokens, batch.width)
         return batch
 
     def _ran(self, model: Any, batch: Batch, observer: Observer) -> Any:
         """Raises NotRepeatable and InspectionError."""
         try:
             return run_step(model, batch.inputs, observer, self._mixed)
-        except NotRepeatable:
+        except (NotRepeatable, OutOfTime):
             raise
         except Exception as error:  # a model that cannot be run without data
-            raise _refusal(self._resolved, f"{type(error).__name__}: {error}") from error
+            embeddings = self._model.get_input_embeddings()
+            refuse_unequal_widths(self._resolved, batch.width, getattr(embeddings, "embedding_dim", None))
+            raise not_run(self._resolved, f"{type(error).__name__}: {error}") from error
         finally:
             observer.close()
 
@@ -281,16 +293,6 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _refuse_without_words(resolved: Resolved, model: Any) -> None:
-    """Refuses a model that writes no text, whose training has another loss."""
-    if model.get_output_embeddings() is None and not type(model).can_generate():
-        raise InspectionError(
-            _asked(resolved),
-            f"there is no estimate for this model: its class {type(model).__name__} writes no text",
-            "Take its chat or instruct version",
-        )
-
-
 def _outermost(model: Any, names: set[str]) -> list[str]:
     """Of these modules those that lie in none of the others."""
     inside: list[str] = []
@@ -321,16 +323,3 @@ def _counted(guesses: int) -> tuple[str, ...]:
         return ()
     times = "once" if guesses == 1 else f"{guesses} times"
     return (f"the model asked {times} for a value that depends on weights or pixels; the answer was yes",)
-
-
-def _refusal(resolved: Resolved, reason: str) -> InspectionError:
-    reason = clip(" ".join(reason.split()), 200)
-    return InspectionError(
-        _asked(resolved),
-        f"there is no estimate for this model: its step could not be run without data ({reason})",
-        "Try a small batch; how much it takes is only known while it runs",
-    )
-
-
-def _asked(resolved: Resolved) -> str:
-    return f"The memory for “{clip(str(resolved.source))}” was asked for"

@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from core.errors import InspectionError, SpecError
 from core.lora.budget import budget
+from core.memory import simulation
 from core.memory.estimate import estimate
 from core.memory.ledger import Ledger, Place, When
 from core.memory.pretend import LARGE, Pretence
@@ -134,8 +135,17 @@ def test_a_config_whose_parts_do_not_fit_has_no_estimate(tmp_path: Path) -> None
     broken = {**CONFIGS["qwen2_5_vl"], "vision_config": {**CONFIGS["qwen2_5_vl"]["vision_config"]}}
     broken["vision_config"]["out_hidden_size"] = 96
     resolved = resolve(Source("folder", str(write_config(tmp_path, broken))))
-    with pytest.raises(InspectionError, match="no estimate for this model"):
-        estimate(resolved, plan_of(resolved, "language"), WORK)
+    for _ in range(2):  # the second time it is known which form of pictures it takes
+        with pytest.raises(InspectionError, match=r"becomes 96 numbers, but its language side takes 192\.") as caught:
+            estimate(resolved, plan_of(resolved, "language"), WORK)
+        assert "widths in its config.json" in caught.value.remedy
+
+
+def test_a_step_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "SECONDS", 0.0)
+    resolved = small_source("llava", tmp_path)
+    with pytest.raises(InspectionError, match="takes more than 0 seconds"):
+        simulate(resolved, plan_of(resolved, "language"), WORK)
 
 
 @pytest.mark.parametrize(
