@@ -15,7 +15,17 @@ from typing import get_args
 
 from core.errors import PlanError
 from core.lora.portable import listed, rewrites
-from core.lora.tensors import CHANGES_WEIGHTS, Shape, also_hit, by_name, is_table, overrides_of, unknown, wraps
+from core.lora.tensors import (
+    CHANGES_WEIGHTS,
+    CONTAINERS,
+    Shape,
+    also_hit,
+    by_name,
+    is_table,
+    overrides_of,
+    unknown,
+    wraps,
+)
 from core.models.repository import clip
 from core.spec import Inspection, Module, Plan, Settings, Start
 
@@ -286,7 +296,7 @@ def _uncopied(module: Module, tied: set[tuple[str, Shape]]) -> tuple[str, str] |
     """Why a module cannot be trained in full, and what to do instead."""
     if not module.name:
         return "PEFT cannot copy parameters that the model itself holds", "Leave it out"
-    if module.kind in ("ParameterList", "ParameterDict"):
+    if module.kind in CONTAINERS:
         return f"a {module.kind} has nothing to compute, so PEFT refuses to copy it", "Leave it out"
     if "BatchNorm" in module.kind:
         return "its running averages would move as well and are no parameters", "Leave it out"

@@ -93,12 +93,18 @@ def within_layers(inspection: Inspection, ranges: Mapping[Component, LayerRange]
         layers = layers_of(inspection, component)
         chosen[component] = set(layers[start:stop])
         if not chosen[component]:
-            raise PlanError(
-                f"The layers {range_text((start, stop))} of {component} were asked for",
-                f"{inspection.model_class} has {len(layers)} layers there, and none of them is meant",
-                "Take a range inside of them, such as -8: for the last eight",
-            )
+            raise _empty_range(inspection, component, (start, stop), len(layers))
     return lambda module: module.component not in chosen or module.layer in chosen[module.component]
+
+
+def _empty_range(inspection: Inspection, component: Component, asked: LayerRange, layers: int) -> PlanError:
+    part = component.replace("_", "-")
+    if not layers:
+        reason, remedy = f"{inspection.model_class} has no numbered layers there", "Take it without a range"
+    else:
+        reason = f"{inspection.model_class} has the layers 0 to {layers - 1} there, and none of them is meant"
+        remedy = "Take a range inside of them, such as -8: for the last eight"
+    return PlanError(f"The layers {range_text(asked)} of {part} were asked for", reason, remedy)
 
 
 def range_text(layers: LayerRange) -> str:

@@ -18,14 +18,16 @@ def in_words(error: BaseException) -> StudioError:
     """The sentence for an error that ended a job.
 
     >>> str(in_words(MemoryError()))
-    'The job was run: the memory did not suffice. Take a smaller batch size, a lower rank or a smaller model.'
+    'The job was run: the memory did not suffice. Take a smaller batch size or model, or switch checkpointing on.'
     """
     for cause in _chain(error):
         if isinstance(cause, StudioError):
             return cause
         if is_out_of_memory(cause):
             return TrainingError(
-                ASKED, "the memory did not suffice", "Take a smaller batch size, a lower rank or a smaller model"
+                ASKED,
+                "the memory did not suffice",
+                "Take a smaller batch size or model, or switch checkpointing on",
             )
         if isinstance(cause, OSError) and cause.errno in _FULL:
             return TrainingError(ASKED, "the disk is full", "Free some space and start it again")

@@ -76,6 +76,13 @@ def test_modules_can_be_taken_in_and_left_out():
         ),
         (Selection(include=("model.no.such",)), r"model\.no\.such.*no such module"),
         (Selection(cells=("vision.mlp",), exclude=("nowhere",)), "nowhere"),
+        (Selection(cells=("vision.mlp",), layers={"vision": (3, 1)}), "layers 3:1 of vision.*has the layers 0 to 2"),
+        (Selection(cells=("vision.mlp",), layers={"vision": (0, 0)}), "layers 0:0 of vision.*none of them"),
+        (
+            Selection(cells=("projector.mlp",), layers={"projector": (0, 1)}),
+            r"layers 0:1 of projector.*no numbered layers there\. Take it without a range",
+        ),
+        (Selection(cells=("vision.mlp",), layers={"cross_attention": (0, 1)}), "of cross-attention.*no numbered"),
     ],
 )
 def test_what_matches_nothing_says_so(selection, sentence):
