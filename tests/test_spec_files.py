@@ -11,7 +11,22 @@ import pytest
 
 from core.cli.jobs import demo_spec
 from core.errors import PlanError, SpecError
-from core.spec import Plan, Settings, Spec, Status, from_dict, read, to_dict, write
+from core.spec import (
+    Knobs,
+    Override,
+    Plan,
+    Recipe,
+    Selection,
+    Settings,
+    Spec,
+    Status,
+    from_dict,
+    from_json,
+    read,
+    to_dict,
+    to_json,
+    write,
+)
 
 
 def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path: Path):
@@ -76,3 +91,30 @@ def test_an_alpha_out_of_range_is_refused(alpha: float):
     assert Plan(("a",), alpha=65_536).alpha == 65_536
     with pytest.raises(PlanError, match="above 0 and at most 65,536"):
         Plan(("a",), alpha=alpha)
+
+
+def test_a_spec_of_the_first_release_is_read_with_todays_defaults():
+    text = """{"name": "n", "model": {"kind": "demo", "name": "demo-vlm", "revision": null},
+        "data": {"kind": "demo", "name": "digits", "revision": null},
+        "selection": {"cells": ["vision.attention"], "include": [], "exclude": []},
+        "plan": {"target_modules": ["a.b"], "rank": 8, "alpha": 16.0, "dropout": 0.0},
+        "settings": {"epochs": null, "steps": 120}, "trainable": 10, "schema_version": 1}"""
+    spec = from_json(Spec, text)
+    assert spec.plan == Plan(("a.b",), 8, 16.0)
+    assert spec.selection == Selection(("vision.attention",))
+    assert (spec.settings.quantization, spec.settings.checkpointing) == ("none", False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Selection(
+            ("vision.mlp",), layers={"vision": (-8, None), "language": (None, 4)}, relabels={"模型.層": "vision"}
+        ),
+        Recipe(components={"vision": Knobs(rank=2), "projector": Knobs(learning_rate=1e-4)}, full_learning_rate=None),
+        Plan(("a",), overrides=(Override("vision", ("a",), 2, 4.0, 0.0),), full_modules=("b",)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_written_is_read_as_it_was(value: Any):
+    assert from_json(type(value), to_json(value)) == value
