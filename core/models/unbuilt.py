@@ -27,6 +27,9 @@ class Why(NamedTuple):
     remedy: str
 
 
+_WRONG = "is not of the type"
+
+
 class _Read(NamedTuple):
     """A field of a config that a function read, and its value."""
 
@@ -49,7 +52,8 @@ def why_unbuilt(error: Exception, written: dict[str, Any], config: Any = None) -
             f"it needs the package {package}, which is not installed", f"Install {package}, or take another model"
         )
     if found := _by_type(error, written) or _by_field(error, config):
-        return Why(found, "Fill in the field in its config.json, or take another version of the model")
+        verb = "Correct" if _WRONG in found else "Fill in"
+        return Why(found, f"{verb} the field in its config.json, or take another version of the model")
     return Why(
         f"its config cannot be built ({first_line(error)})",
         "Check its config.json, or take a version of the model made for transformers",
@@ -70,7 +74,7 @@ def first_line(error: BaseException) -> str:
     """What an error says, without paths of this machine; of one that only wraps another, what that says."""
     while error.__cause__ is not None and not isinstance(error, (TypeError, KeyError)):
         error = error.__cause__
-    line = (str(error).strip().splitlines() or [""])[0]
+    line = (str(error).strip().splitlines() or [""])[0].rstrip(".")
     return clip(f"{type(error).__name__}: {re.sub(r'(/[^/ ]+){2,}', '…', line)}", 160)
 
 
@@ -81,7 +85,9 @@ def _by_type(error: BaseException, written: dict[str, Any]) -> str | None:
         return None
     field, wanted, got = found.groups()
     name = next((path for path, value in _written(written, field) if type(value).__name__ == got), field)
-    return f"its config leaves {name} empty" if got == "NoneType" else f"its config's {name} is {got}, not {wanted}"
+    return (
+        f"its config leaves {name} empty" if got == "NoneType" else f"its config's {name} {_WRONG} {wanted}, but {got}"
+    )
 
 
 def _written(part: dict[str, Any], field: str) -> Iterator[tuple[str, Any]]:

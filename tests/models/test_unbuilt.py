@@ -50,6 +50,18 @@ def test_a_field_of_the_wrong_type_is_named_with_its_place(tmp_path):
     assert refusal(config, tmp_path).reason == "its config leaves text_config.hidden_size empty"
 
 
+def test_a_field_with_a_word_for_a_number_is_to_be_corrected(tmp_path):
+    config = {**CONFIGS["llava"], "text_config": {**LLAMA, "num_hidden_layers": "many"}}
+    found = refusal(config, tmp_path)
+    assert found.reason == "its config's text_config.num_hidden_layers is not of the type int, but str"
+    assert found.remedy.startswith("Correct the field")
+
+
+def test_a_full_stop_of_transformers_does_not_end_a_sentence_within_brackets(tmp_path):
+    config = {**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": 10, "num_attention_heads": 3}}
+    assert refusal(config, tmp_path).reason.endswith("attention heads (3))")
+
+
 def test_what_no_field_explains_is_told_as_transformers_says_it(tmp_path):
     config = {**CONFIGS["llava"], "text_config": {**LLAMA, "num_attention_heads": 0}}
     reason = refusal(config, tmp_path).reason
