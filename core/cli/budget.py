@@ -13,6 +13,7 @@ from typing import Any
 from core.cli.choice import Chosen, add_choice_flags, chosen, say
 from core.cli.memory import add_memory_flags, memory_of
 from core.lora.advice import Advice, advise
+from core.lora.advice_case import plural
 from core.lora.budget import budget
 from core.lora.presets import rank_use
 from core.lora.unused import feature_layer
@@ -79,18 +80,20 @@ def _plain(
 def _lines(choice: Chosen, cost: Budget, memory: dict[str, Any] | None) -> list[str]:
     plan = choice.plan
     parts = (
-        (len(plan.target_modules), "modules"),
-        (len(plan.target_parameters), "parameters by name"),
-        (len(plan.full_modules), "modules in full"),
+        (len(plan.target_modules), "module", ""),
+        (len(plan.target_parameters), "parameter", " by name"),
+        (len(plan.full_modules), "module", " in full"),
     )
-    counts = ", ".join(f"{count} {what}" for count, what in parts if count)
+    counts = ", ".join(plural(count, noun) + how for count, noun, how in parts if count)
     lines = [
         f"{cost.trainable:,} of {cost.total:,} parameters learn ({cost.percent:.3f}%)",
         f"adapter {cost.adapter_bytes:,} bytes, {counts}, rank {plan.rank} ({rank_use(plan.rank)})",
     ]
     lines += [f"  {name:16}{count:>16,}" for name, count in cost.by_component.items()]
     if memory is not None:
-        lines.append(f"memory {_size(memory['peak_bytes'])} at the peak of a step in {memory['precision']}")
+        lines.append(
+            f"memory {_size(memory['peak_bytes'])} at the peak of a step in {memory['precision']}, {memory['when']}"
+        )
         lines += [f"  {name:24}{_size(size):>16}" for name, size in memory["terms"].items()]
         lines.append(memory["words"])
     return lines

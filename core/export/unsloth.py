@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from core.export.context import Context, Exported
+from core.lora.advice_case import plural
 from core.lora.selection import by_parameter, cell
 from core.models.relabel import relabelled
 from core.spec import Inspection, Module, Plan
@@ -27,8 +28,9 @@ def export_unsloth(plan: Plan, inspection: Inspection, context: Context) -> Expo
     cells = {cell(module) for module in made.modules if module.name in names}
     sides = {side: any(name.startswith(f"{side}.") for name in cells) for side in SIDES}
     kinds = {kind: any(f"{side}.{kind}" in cells for side in SIDES) for kind in KINDS}
-    notes = (*_modules_missed(plan, made, sides, kinds), *_words_missed(plan, sides["vision"]))
-    comments = [f"# - {note}" for note in notes] or ["# - nothing: its boxes mean the same modules on this model"]
+    missed = (*_modules_missed(plan, made, sides, kinds), *_words_missed(plan, sides["vision"]))
+    notes = tuple(f"{words[0].upper()}{words[1:]}." for words in missed)
+    comments = [f"# - {note}" for note in notes] or ["# - Nothing: its boxes mean the same modules on this model."]
     lines = [
         "from unsloth import FastVisionModel",
         "",
@@ -97,9 +99,9 @@ def _words_missed(plan: Plan, vision: bool) -> Iterator[str]:
     if plan.lora_bias:
         yield "the bias of LoRA's second matrix"
     if plan.target_parameters:
-        yield f"{len(plan.target_parameters)} parameters reached by their names (experts, bare projector matrices)"
+        yield f"{plural(len(plan.target_parameters), 'parameter')} reached by name (experts, bare projector matrices)"
     if plan.full_modules:
-        yield f"{len(plan.full_modules)} modules trained in full"
+        yield f"{plural(len(plan.full_modules), 'module')} trained in full"
 
 
 def _counted(modules: Iterable[Module]) -> str:

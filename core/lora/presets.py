@@ -131,8 +131,14 @@ def _called(name: str, words: frozenset[str]) -> bool:
 def _lacking(inspection: Inspection, preset: Preset) -> list[str]:
     """A sentence about the preset's components that the model has not, or that LoRA does not reach."""
     have = {name.partition(".")[0] for name in preset_cells(inspection, preset)}
-    lacks = [name.replace("_", "-") for name in preset.components if name not in have and name != "other"]
-    return [f"Left out, since LoRA reaches none of it in this model: {', '.join(lacks)}."] if lacks else []
+    lacks = [name for name in preset.components if name not in have and name != "other"]
+    there = {module.component for module in inspection.modules}
+    missing = [name.replace("_", "-") for name in lacks if name not in there]
+    unreached = [name.replace("_", "-") for name in lacks if name in there]
+    said = [f"This model has no {' or '.join(missing)}."] if missing else []
+    return said + (
+        [f"Left out, since LoRA reaches none of it in this model: {', '.join(unreached)}."] if unreached else []
+    )
 
 
 def _recipe(inspection: Inspection, preset: Preset, selection: Selection) -> tuple[Recipe | None, list[str]]:

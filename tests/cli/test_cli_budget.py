@@ -154,7 +154,7 @@ def test_budget_for_reading(capsys):
     assert cli.main([*arguments, "--method", "dora"]) == 0
     shown = capsys.readouterr()
     assert "parameters learn" in shown.out
-    assert "28 modules, 1 modules in full, rank 16 (most tasks)" in shown.out
+    assert "28 modules, 1 module in full, rank 16 (most tasks)" in shown.out
     assert "Note: DoRA takes longer for each step." in shown.err
 
 

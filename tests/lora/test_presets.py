@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,16 @@ def test_a_wrapped_linear_is_known_by_the_name_before_it():
 def test_what_a_model_lacks_is_left_out_and_said():
     choice = preset_choice(made_of("language.0.q_proj", "language.0.mlp.fc1"), find_preset("medical"))
     assert choice.selection.cells == ("language.attention", "language.mlp")
-    assert any("vision, projector, cross-attention" in note for note in choice.notes)
+    assert "This model has no vision or projector or cross-attention." in choice.notes
     assert not preset_choice(made_of("audio.0.q_proj"), find_preset("vqa")).selection.cells
+
+
+def test_what_a_model_has_and_lora_does_not_reach_is_not_said_to_be_missing():
+    made = made_of("language.0.q_proj", "projector.0.mlp.fc1")
+    modules = tuple(replace(m, adaptable=m.component != "projector") for m in made.modules)
+    notes = preset_choice(replace(made, modules=modules), find_preset("medical")).notes
+    assert "Left out, since LoRA reaches none of it in this model: projector." in notes
+    assert not any("no vision or projector" in note for note in notes)
 
 
 def test_a_bare_projector_gets_no_dropout_and_that_is_said():
