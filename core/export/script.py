@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from core.export import script_parts as parts
@@ -36,11 +36,14 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     trainable = budget(relabelled(inspection, context.selection.relabels), plan).trainable
     listing = bool(plan.target_modules) and not _is_adalora(plan) and rewrites(inspection.model_type)
     plan = listed(plan, inspection.model_type) if listing else plan
+    heads = ["lm_head", *(module.name for module in inspection.modules if module.role == "head")]
     several_rates = bool(_rates(plan))
     dropouts = _dropouts(plan)
     trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
     blocks = [
-        _head(plan, inspection, context, trainable) + "\n" + _constants(plan, context, trainable, dropouts, listing),
+        _head(plan, inspection, context, trainable)
+        + "\n"
+        + _constants(plan, context, trainable, dropouts, listing, heads),
         parts.ROWS,
         parts.COLLATOR,
         trainer + (parts.RATES if several_rates else ""),
@@ -83,7 +86,9 @@ def _uses_re(plan: Plan) -> bool:
     return bool(_rates(plan) or _dropouts(plan))
 
 
-def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]], listing: bool) -> str:
+def _constants(
+    plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]], listing: bool, heads: Sequence[str]
+) -> str:
     settings = context.settings
     lines = [
         f"MODEL = {json.dumps(context.model)}",
@@ -94,7 +99,7 @@ def _constants(plan: Plan, context: Context, trainable: int, dropouts: list[tupl
         f"TRAINABLE = {trainable}  # parameters; anything else is refused",
     ]
     if settings.quantization != "none":
-        whole = [f"    {json.dumps(name)}," for name in ("lm_head", *plan.full_modules)]
+        whole = [f"    {json.dumps(name)}," for name in dict.fromkeys((*heads, *plan.full_modules))]
         lines += ["# Left as they are when the weights are packed.", "WHOLE = [", *whole, "]"]
     if plan.target_modules:
         lines += _targets(plan, listing)
@@ -155,6 +160,9 @@ def _dropouts(plan: Plan) -> list[tuple[str, float]]:
 def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) -> str:
     settings = context.settings
     wrapped = ["set_dropout(model)"] * dropouts + ["keep_precise(model)"] * bool(plan.full_modules)
+    if _is_adalora(plan):  # PEFT lets the numbers of the ranks learn on a model in bfloat16
+        wrapped += ["for name, parameter in model.named_parameters():", '    if name.endswith(".ranknum.default"):']
+        wrapped += ["        parameter.requires_grad_(False)  # PEFT counts the ranks in a parameter"]
     length = f"max_steps={settings.steps}" if settings.steps else f"num_train_epochs={settings.epochs}"
     before = ["trainer.add_callback(RankAllocation(model))"] if _is_adalora(plan) else []
     if settings.quantization != "none":

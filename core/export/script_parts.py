@@ -183,7 +183,8 @@ def learning_rate_of(name):
 '''
 
 ORTHOGONALITY = """        for regularization in orthogonality(self.model):
-            loss = loss + regularization - regularization.detach()  # its gradient counts, its value is not the loss
+            share = regularization / self.current_gradient_accumulation_steps
+            loss = loss + share - share.detach()  # its gradient counts, its value is not the loss
 """
 
 ADALORA = '''
