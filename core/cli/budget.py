@@ -13,7 +13,7 @@ from typing import Any
 from core.cli.choice import Chosen, add_choice_flags, chosen, say
 from core.cli.memory import add_memory_flags, memory_of
 from core.lora.advice import Advice, advise
-from core.lora.advice_case import plural
+from core.lora.advice.case import plural
 from core.lora.budget import budget
 from core.lora.presets import rank_use
 from core.lora.unused import feature_layer

@@ -3,7 +3,7 @@
 Every rule stands for something that PEFT 0.21 refuses in code, or does wrong without a word; the sentence says what.
 The tests try what is not refused: it trains.
 
-What it does not do: judge whether a plan is a good idea (`advice.py`).
+What it does not do: judge whether a plan is a good idea (`core.lora.advice`).
 """
 
 from __future__ import annotations

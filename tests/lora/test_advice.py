@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from core.lora.advice import MOST, RULES, Advice, advise, changed, guessed
-from core.lora.advice_case import Case
+from core.lora.advice.case import Case
 from core.lora.budget import budget
 from core.lora.limits import problems
 from core.lora.plan import make_plan

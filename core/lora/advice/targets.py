@@ -1,6 +1,6 @@
 """Advice on what learns: parts left out that the task asks for, parts that learn in vain, parts that are a guess.
 
-What it does not do: look at ranks and rates (`advice_numbers.py`).
+What it does not do: look at ranks and rates (`numbers.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.lora.advice_case import Advice, Case, plural
+from core.lora.advice.case import Advice, Case, plural
 from core.lora.conventions import Preset
 from core.lora.priorities import TOWERS
 from core.lora.selection import by_parameter, layers_of, range_text
@@ -196,7 +196,7 @@ def _of_usual(case: Case, component: str) -> list[str]:
 
 
 def _plain_lora(case: Case, modules: Sequence[Module]) -> dict[str, object]:
-    """What has to change in the recipe where LoRA reaches parameters by their names: plain LoRA alone (`limits.py`)."""
+    """What has to change in the recipe where LoRA reaches parameters by name: plain LoRA only (`core.lora.limits`)."""
     if not any(by_parameter(module) for module in modules):
         return {}
     change: dict[str, object] = {}

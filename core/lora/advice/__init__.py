@@ -1,7 +1,7 @@
 """What a person should know of a choice before it is trained: a few sentences, the most important first.
 
 Every threshold is a convention (`presets.toml`), not a measurement, and every advice can be passed over.
-What it does not do: refuse anything (`limits.py`), or import torch.
+What it does not do: refuse anything (`core.lora.limits`), or import torch.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.lora import advice_numbers as numbers
-from core.lora import advice_targets as targets
-from core.lora.advice_case import Advice, Case, Change, Severity
-from core.lora.advice_targets import confirming, guessed
+from core.lora.advice import numbers, targets
+from core.lora.advice.case import Advice, Case, Change, Severity
+from core.lora.advice.targets import confirming, guessed
 from core.lora.presets import find_preset, preset_of_data
 from core.models.relabel import relabelled
 from core.spec import Inspection, Plan, Recipe, Selection, Settings, from_dict, to_dict

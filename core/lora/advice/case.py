@@ -1,6 +1,6 @@
 """A choice in hand, as the rules of advice look at it.
 
-What it does not do: judge it (`advice_targets.py`, `advice_numbers.py`).
+What it does not do: judge it (`targets.py`, `numbers.py`).
 """
 
 from __future__ import annotations

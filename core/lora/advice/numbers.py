@@ -1,6 +1,6 @@
 """Advice on numbers: ranks, alphas, learning rates and lengths that do not fit the data, the model or each other.
 
-What it does not do: look at which parts learn (`advice_targets.py`).
+What it does not do: look at which parts learn (`targets.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-from core.lora.advice_case import Advice, Case, Group, plural, rounded
+from core.lora.advice.case import Advice, Case, Group, plural, rounded
 from core.lora.conventions import CONVENTIONS
 from core.lora.presets import rank_use, usual_rate
 
