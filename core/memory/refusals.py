@@ -56,4 +56,4 @@ def too_slow(resolved: Resolved, seconds: float) -> InspectionError:
 
 def _refusal(resolved: Resolved, reason: str, remedy: str) -> InspectionError:
     asked = f"The memory for “{clip(str(resolved.source))}” was asked for"
-    return InspectionError(asked, f"there is no estimate for this model: {reason}", remedy)
+    return InspectionError(asked, reason, remedy)

@@ -180,10 +180,6 @@ class _Run:
             )
         model = put_on(self._model, restricted(self._plan, lambda name: not f"{name}.".startswith(left_out)))
         pretend_packed(packed, self._work.quantization, self._dtype)
-        if self._work.quantization != "none":  # as TRL does with packed models
-            for parameter in model.parameters():
-                if parameter.requires_grad:
-                    parameter.data = parameter.data.to(torch.bfloat16)
         if self._work.checkpointing:
             model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()  # as TRL does
