@@ -83,9 +83,7 @@ def combined(step: Simulation, work: Workload) -> Memory:
     cuda = work.device == "cuda"
     terms = [
         Term("weights", step.weight_bytes[work.quantization], _weights_why(work)),
-        Term(
-            "adapter", moment["adapter"], "what is trained" + (", in bf16 as with all packed weights" * _packed(work))
-        ),
+        Term("adapter", moment["adapter"], "what is trained, in fp32"),
         Term("gradients", moment["gradient"], "of what is trained, as far as they are there at the peak"),
         Term("optimizer", moment["optimizer"], _OPTIMIZER_WHY[work.optimizer]),
         Term("vision activations", moment["vision"], _vision_why(step, work)),
