@@ -92,7 +92,7 @@ def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterat
         trainable=budget(chosen.labelled, chosen.plan).trainable,
         feature_layer=feature_layer(chosen.inspection.source),
     )
-    return map(to_dict, found)
+    return (to_dict(each) for each in found if each.key != "guessed")  # the confirmation beside Start says that
 
 
 def rows_of(dataset: Any) -> int | None:

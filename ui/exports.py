@@ -9,9 +9,10 @@ from typing import Any
 
 from core.adapters.published import published_source
 from core.errors import SpecError
-from core.export.context import FORMATS, Context
+from core.export.context import FORMATS, Context, Format
 from core.export.plan_export import export
 from core.models.libraries import import_what_is_slow
+from core.spec import Source
 from ui.choice import read_choice
 from ui.counsel import rows_of, settings_so_far
 from ui.studio import Studio
@@ -30,14 +31,22 @@ def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     import_what_is_slow()
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
     source = chosen.inspection.source
-    published = published_source(source)
     context = Context(
-        model=published.name if source.kind == "hub" else f"path/to/{published.name}",
+        model=_model_name(source, form),
         selection=chosen.selection,
         recipe=chosen.recipe,
         settings=settings,
         revision=source.revision,
+        data=str(asked["dataset"]) if form == "yaml" and asked.get("dataset") else None,
         rows=rows_of(asked.get("dataset")),
     )
     found = export(chosen.plan, chosen.inspection, context, form)
     return {"text": found.text, "file_name": found.file_name, "notes": list(found.notes)}
+
+
+def _model_name(source: Source, form: Format) -> str:
+    """As whoever reads the export names the model: our own command line knows the demo, other tools need a path."""
+    if source.kind == "demo" and form == "yaml":
+        return "demo"
+    name = published_source(source).name
+    return name if source.kind == "hub" else f"path/to/{name}"

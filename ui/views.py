@@ -80,7 +80,10 @@ def _different(dataset: Dataset) -> list[dict[str, str]]:
 
 def inspection(value: Inspection) -> dict[str, Any]:
     """A module tree as rows, to keep it small, and the presets as they fall on this model."""
-    presets = [{**_titled(p), "cells": list(preset_cells(value, p))} for p in PRESETS]
+    presets = [
+        {**_titled(p), "components": p.components, "roles": p.roles, "cells": list(preset_cells(value, p))}
+        for p in PRESETS
+    ]
     return {
         "key": key_of(value),
         "label": model_label(value.source),

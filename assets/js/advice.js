@@ -48,7 +48,7 @@ export const refused = () => state.advice?.refused?.[0]?.sentence ?? null;
 document.addEventListener("click", (event) => {
   const { fix, advice: place } = event.target.closest?.("[data-fix],[data-advice]")?.dataset ?? {};
   if (fix) take(FIXES[state.advice.refused[fix].control], state.advice.refused[fix].change);
-  if (place) take(state.advice.advice[place].title, state.advice.advice[place].change);
+  if (place) take(`the remedy for “${state.advice.advice[place].title}”`, state.advice.advice[place].change);
 });
 
 export function take(title, { selection, recipe, form }, more = {}) {

@@ -48,8 +48,12 @@ export function undo() {
 
 const modelFor = (selection) => (selection.relabels === state.selection.relabels ? state.model : labelled(state.inspected, selection.relabels));
 
-// A preset says what learns and leaves the numbers as they are; the person's own labels stay.
-export const applyPreset = ({ name, cells }) => select({ ...NOTHING_SELECTED, relabels: state.selection.relabels, cells: [...cells] }, { preset: name });
+// A preset says what learns and leaves the numbers as they were before a task set them; the person's own labels stay.
+export function applyPreset({ name, cells }) {
+  const { before } = state.task ?? {};
+  select({ ...NOTHING_SELECTED, relabels: state.selection.relabels, cells: [...cells] }, { preset: name, ...(before && { recipe: before.recipe }) });
+  if (before) setForm(before.form);
+}
 
 export function activePreset() {
   if (!state.model || !state.selection) return null;

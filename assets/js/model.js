@@ -39,11 +39,15 @@ export function labelled(inspected, relabels = {}) {
     return { ...seen, index, cell: `${seen.component}.${seen.role}` };
   });
   const components = COMPONENTS.filter((name) => modules.some((module) => module.component === name));
+  const cells = new Set(modules.filter((module) => module.adaptable).map((module) => module.cell));
   return {
-    ...inspected, modules, components, byName: new Map(modules.map((module) => [module.name, module])),
-    parts: components.map((name) => part(name, modules)), cells: new Set(modules.filter((module) => module.adaptable).map((module) => module.cell)),
+    ...inspected, modules, components, cells, byName: new Map(modules.map((module) => [module.name, module])),
+    parts: components.map((name) => part(name, modules)), presets: inspected.presets.map((preset) => ({ ...preset, cells: presetCells(preset, cells) })),
   };
 }
+
+// A preset as it falls on the model with the person's own labels.
+const presetCells = ({ components, roles }, cells) => components.flatMap((name) => roles.map((role) => `${name}.${role}`)).filter((cell) => cells.has(cell));
 
 function part(component, modules) {
   const own = modules.filter((module) => module.component === component);

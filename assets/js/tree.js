@@ -142,7 +142,7 @@ function paint(element) {
   const last = Math.min(rows.length, at(box.scrollTop + (box.clientHeight || 560)) + MORE + 1);
   box.firstChild.style.height = `${top(first)}px`;
   box.lastChild.style.height = `${rows.length * ROW + extra - top(last)}px`;
-  const nothing = html`<p class="empty">Nothing here is called “${view.search}”${view.onlyLearning && " and learns"}.</p>`;
+  const nothing = html`<p class="empty">No module here ${view.search && `is called “${view.search}”`}${view.search && view.onlyLearning && " and "}${view.onlyLearning && "learns"}${!view.search && !view.onlyLearning && "is of this component"}.</p>`;
   draw(box.children[1], rows.length ? html`${rows.slice(first, last).map(row)}` : nothing);
   const height = box.querySelector(".tree-about")?.offsetHeight ?? extra;
   if (height !== view.aboutHeight) view.aboutHeight = height;

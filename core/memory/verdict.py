@@ -249,12 +249,12 @@ def _smaller_pictures(setup: Setup) -> Iterator[Form]:
 
 
 def _eight_bit_weights(setup: Setup) -> Iterator[Form]:
-    if setup.work.device == "cuda" and setup.work.quantization == "none":
+    if setup.work.quantization == "none":
         yield "load the frozen weights in 8 bits", replace(setup, work=setup.work.but(quantization="8bit"))
 
 
 def _four_bit_weights(setup: Setup) -> Iterator[Form]:
-    if setup.work.device == "cuda" and setup.work.quantization != "4bit":
+    if setup.work.quantization != "4bit":
         yield "load the frozen weights in 4 bits", replace(setup, work=setup.work.but(quantization="4bit"))
 
 

@@ -84,7 +84,8 @@ def test_a_smaller_batch_keeps_the_rows_of_a_step(model: Resolved, plan: Plan, m
 
 def test_every_change_by_itself_saves_something(model: Resolved, plan: Plan, memory: Memory) -> None:
     found_changes = list(changes(model, Setup(plan, WORK), memory, card_for(memory, 20.0)))
-    assert len(found_changes) >= len(KINDS) - 1
+    # Pictures this small are not made smaller, and 8-bit workspace outweighs what so few weights give back.
+    assert len(found_changes) >= len(KINDS) - 2, [change.what for change in found_changes]
     for change in found_changes:
         assert change.saves > 0
         assert not change.sufficient
