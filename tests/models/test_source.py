@@ -197,7 +197,7 @@ LLAMA = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2, "int
         ({**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": -3}}, "cannot be built"),
         (
             {**CONFIGS["llava"], "text_config": {**LLAMA, "hidden_size": "many"}},
-            "text_config.hidden_size is str, not int",
+            "text_config.hidden_size is not of the type int, but str",
         ),
         ({**CONFIGS["llava"], "text_config": {**LLAMA, "num_hidden_layers": 10**9}}, "num_hidden_layers"),
         (
