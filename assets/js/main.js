@@ -7,6 +7,7 @@ import { readForm } from "./form.js";
 import { labelled, readInspection } from "./model.js";
 import { draw, html } from "./html.js";
 import { goTo, mountSteps } from "./steps.js";
+import { followHistory, stepInAddress } from "./history.js";
 import { mountModelPicture, mountSwitchboard } from "./switchboard.js";
 import { mountTree } from "./tree.js";
 import { mountBudget } from "./budget.js";
@@ -109,7 +110,9 @@ async function begin() {
   const kept = recall();
   const theme = localStorage.getItem("studio-theme");
   if (theme) document.body.classList.toggle("dark", theme === "dark");
-  update(kept);
+  const linked = stepInAddress();
+  update(linked ? { ...kept, step: linked } : kept);
+  followHistory();
   const home = await getJson("home");
   const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
   // The form begins with what suits the demo, or as the person left it.
@@ -117,7 +120,7 @@ async function begin() {
   update({ home, dataset, recipe: kept.recipe ?? home.defaults, form: kept.form ?? home.form });
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
   if (job) watch(job);
-  if (home.running && !kept.step) update({ step: "train" });
+  if (home.running && !kept.step && !linked) goTo("train");
   if (state.modelKey && state.modelKey !== home.model_key) {
     await openModel(state.modelKey).catch(() => openModel(home.model_key));
   } else await openModel(home.model_key);

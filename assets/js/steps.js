@@ -6,6 +6,7 @@ import { activePreset, currentBudget } from "./choice.js";
 import { COMPONENT_SHORT, STATE_NAME, STEPS } from "./words.js";
 import { percent, short } from "./format.js";
 import { datasetTitle } from "./data.js";
+import { enterStep } from "./history.js";
 import { isRunning } from "./run.js";
 
 function chosenParts() {
@@ -35,6 +36,7 @@ function done(step) {
 }
 
 export function goTo(step) {
+  enterStep(step);
   update({ step });
   window.scrollTo({ top: 0 });
 }

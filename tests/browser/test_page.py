@@ -205,3 +205,40 @@ def test_no_serious_accessibility_finding(server: Server, browser: Browser, sche
     context.close()
     assert not found, found
     assert not tab.errors
+
+
+def shown_step(tab: Tab) -> str:
+    """The step in sight, by the page itself and by its address."""
+    step = str(tab.ask("document.body.dataset.step"))
+    assert tab.page.is_visible(f"#step-{step} h2")
+    assert tab.page.url.endswith(f"#{step}")
+    return step
+
+
+def test_back_and_forward_walk_the_steps_and_a_link_opens_one(tab: Tab) -> None:
+    page = tab.page
+    assert shown_step(tab) == "model"
+    tab.step("targets")
+    tab.step("targets")  # the same again is no new entry
+    page.click("#aside [data-go=data]")
+    assert shown_step(tab) == "data"
+    page.go_back()
+    assert shown_step(tab) == "targets"
+    page.go_back()
+    assert shown_step(tab) == "model"
+    page.go_forward()
+    assert shown_step(tab) == "targets"
+    assert "What to train" in page.title()
+    page.reload()
+    tab.wait("studio.state.model && studio.state.home")
+    assert shown_step(tab) == "targets"
+    page.go_back()
+    assert shown_step(tab) == "model"
+    page.goto(f"{tab.server.address}#train")  # a link on the page itself
+    assert shown_step(tab) == "train"
+    page.goto("about:blank")
+    page.goto(f"{tab.server.address}#result")
+    tab.wait("studio.state.model && studio.state.home")
+    assert shown_step(tab) == "result"
+    page.go_back()
+    assert page.url == "about:blank"
