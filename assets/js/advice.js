@@ -6,7 +6,8 @@ import { draw, html } from "./html.js";
 import { postJson } from "./api.js";
 import { choiceForServer, current, propose, undo } from "./choice.js";
 import { setForm } from "./form.js";
-import { FIXES } from "./words.js";
+import { isRunning } from "./run.js";
+import { FIXES, NEXT_RUN } from "./words.js";
 
 const PATIENCE = 250; // milliseconds after the last change
 
@@ -73,12 +74,12 @@ function card() {
   const bar = state.undo && html`<p class="undo" role="status"><span>Done: ${state.undo.title}</span><button data-undo data-key="undo">Undo</button></p>`;
   const some = state.step !== "model" && state.step !== "result" && advice?.length > 0;
   if (!bar && !some && !error) return "";
-  return html`<section class="card advices" aria-label="Advice">${bar}${error && html`<p class="small soft">${error}</p>`}${some && html`<div class="cap"><strong>Worth a thought</strong></div>${advice.map(item)}`}</section>`;
+  return html`<section class="card advices" aria-label="Advice">${bar}${error && html`<p class="small soft">${error}</p>`}${some && html`<div class="cap"><strong>Worth a thought${isRunning() && " for the next run"}</strong></div>${isRunning() && html`<p class="small soft">${NEXT_RUN}</p>`}${advice.map(item)}`}</section>`;
 }
 
 export function mountAdvice(element) {
   element.addEventListener("click", (event) => event.target.closest("[data-undo]") && undo());
-  subscribe(() => draw(element, card()), "advice", "undo", "step");
+  subscribe(() => draw(element, card()), "advice", "undo", "step", "run");
   subscribe(() => {
     clearTimeout(timer);
     timer = setTimeout(ask, PATIENCE);

@@ -4,10 +4,10 @@ import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { postJson } from "./api.js";
 import { choiceForServer, current } from "./choice.js";
-import { EXPORTS } from "./words.js";
+import { EXPORTS, NOT_COPIED } from "./words.js";
 
 const PATIENCE = 300; // milliseconds after the last change
-const view = { format: "script", found: null, error: null, asking: null, timer: null, copied: false };
+const view = { format: "script", found: null, error: null, asking: null, timer: null, copied: null };
 
 async function ask(show) {
   if (!current()?.budget.trainable) return;
@@ -15,7 +15,7 @@ async function ask(show) {
   view.asking = new AbortController();
   try {
     view.found = await postJson("export", { ...choiceForServer(), form: state.form, format: view.format }, view.asking.signal);
-    view.error = null;
+    Object.assign(view, { error: null, copied: null });
   } catch (error) {
     if (error.name === "AbortError") return;
     view.error = error.message;
@@ -30,6 +30,7 @@ function body() {
     <p class="small soft">${what}</p>${shown && html`<span class="export-do"><button data-copy data-key="copy">${view.copied ? "✓ Copied" : "Copy"}</button><button data-download data-key="export-download">Download ${view.found.file_name}</button></span>`}</div>
     ${!view.found && !view.error && html`<p class="small soft waiting">Writing it…</p>`}${view.error && html`<div class="note bad" role="alert">${view.error}</div>`}
     ${shown && view.found.notes.length > 0 && html`<div class="note">${view.found.notes.map((note) => html`<p>${note}</p>`)}</div>`}
+    ${view.copied === false && html`<div class="note" role="alert">${NOT_COPIED}</div>`}
     ${shown && html`<pre class="log code" tabindex="0" aria-label="${view.found.file_name}">${view.found.text}</pre>`}`;
 }
 
@@ -37,6 +38,16 @@ function download({ text, file_name: name }) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// Copies the text by the browser's clipboard, which only https and this machine's own pages have, or else the old way.
+// When neither is let, the text is left selected -> whether it was copied.
+async function copy(text, element) {
+  if (await navigator.clipboard?.writeText(text).then(() => true, () => false)) return true;
+  getSelection().selectAllChildren(element);
+  const copied = document.execCommand("copy");
+  if (copied) getSelection().removeAllRanges();
+  return copied;
 }
 
 export function mountExport(element) {
@@ -58,9 +69,10 @@ export function mountExport(element) {
   element.addEventListener("click", async (event) => {
     if (event.target.closest("[data-download]")) download(view.found);
     if (!event.target.closest("[data-copy]")) return;
-    view.copied = await navigator.clipboard.writeText(view.found.text).then(() => true, () => false);
+    view.copied = await copy(view.found.text, element.querySelector("pre"));
     show();
-    setTimeout(() => Object.assign(view, { copied: false }) && show(), 2000);
+    if (!view.copied) getSelection().selectAllChildren(element.querySelector("pre")); // it was drawn anew
+    setTimeout(() => view.copied && Object.assign(view, { copied: null }) && show(), 2000);
   });
   subscribe(soon, "model", "selection", "recipe", "form", "dataset", "step");
 }

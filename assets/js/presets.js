@@ -4,7 +4,7 @@ import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { activePreset, applyPreset, current } from "./choice.js";
 import { takeTask, takePriority } from "./tasks.js";
-import { NO_SUCH_PART, NO_PRIORITY, NO_TASK } from "./words.js";
+import { NO_SUCH_PART, NO_PRIORITY, NO_TASK, OWN_CHOICE } from "./words.js";
 
 function chips() {
   const active = activePreset();
@@ -30,10 +30,26 @@ function why() {
   const priority = state.model.priorities.find((each) => each.name === state.priority);
   const preset = task ? null : activePreset();
   const lines = [(task ?? preset)?.why, ...(state.task?.notes ?? []), priority?.why].filter(Boolean);
-  return lines.map((line) => html`<p class="small soft preset-why">${line}</p>`);
+  return lines.length ? lines : [OWN_CHOICE];
+}
+
+let shown = {};
+
+// A toggle stays under the hand that presses it: whatever it does to the reasons above it, they keep their height. What
+// is pressed to take another choice stands above them, and then they take the height that they need.
+function drawWhy(element) {
+  const [lines, { preset, task, priority }] = [why(), state];
+  const said = lines.join("\n");
+  if (said === shown.said && preset === shown.preset) return;
+  const toggled = shown.said && preset === shown.preset && !task && !priority;
+  element.style.minHeight = toggled && element.offsetHeight ? `${element.offsetHeight}px` : "";
+  shown = { said, preset };
+  draw(element, html`${lines.map((line) => html`<p class="small soft preset-why">${line}</p>`)}`);
 }
 
 export function mountPresets(element) {
+  element.innerHTML = '<div></div><div class="whys"></div>';
+  const [choices, reasons] = element.children;
   element.addEventListener("click", (event) => {
     const { preset } = event.target.closest("[data-preset]")?.dataset ?? {};
     if (preset) applyPreset(state.model.presets.find((each) => each.name === preset));
@@ -42,5 +58,9 @@ export function mountPresets(element) {
     if (event.target.id === "task") takeTask(event.target.value);
     if (event.target.id === "priority") takePriority(event.target.value);
   });
-  subscribe(() => state.step === "targets" && current() && draw(element, html`${chips()}${pickers()}${why()}`), "model", "selection", "recipe", "step", "task", "priority");
+  subscribe(() => {
+    if (state.step !== "targets" || !current()) return;
+    draw(choices, html`${chips()}${pickers()}`);
+    drawWhy(reasons);
+  }, "model", "selection", "recipe", "step", "task", "priority");
 }

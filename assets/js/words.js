@@ -145,6 +145,12 @@ export const NO_TASK = "none in particular";
 
 export const NO_PRIORITY = "all layers alike";
 
+export const OWN_CHOICE = "Your own choice of parts.";
+
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
 
 export const NO_ANSWER = "The server did not answer. Look at the list of jobs before you try again.";
+
+export const NEXT_RUN = "A run is going on and keeps its settings. What you change now counts for the next one.";
+
+export const NOT_COPIED = "The browser lets only pages under https or on this machine copy. The text is selected: press Ctrl+C, or ⌘C on a Mac.";

@@ -312,3 +312,35 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     aim.wait("studio.state.form.batch_size === 7")
     aim.step("targets")
     expect(page.locator("#memory-batch")).to_have_value("7")
+
+
+@pytest.mark.parametrize("task", ["", "document_ocr"])
+def test_the_switchboard_stays_in_place_when_a_choice_becomes_ones_own(aim: Tab, task: str) -> None:
+    page = aim.page
+    if task:
+        page.select_option("#task", task)
+        aim.wait("studio.state.task")
+    toggle = page.locator("#switchboard [data-cell='vision.attention']")
+    before, reason = toggle.bounding_box(), page.inner_text("#switchboard .whys")
+    for _ in range(3):
+        toggle.click()
+        assert toggle.bounding_box() == before
+    assert page.inner_text("#switchboard .whys") != reason
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_plan_is_copied_also_where_the_clipboard_is_closed(aim: Tab, allowed: bool) -> None:
+    page = aim.page
+    # As on a page under plain http: it has no clipboard, and the old way works or does not.
+    page.evaluate("() => Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.evaluate(f"() => (document.execCommand = (what) => what === 'copy' && {json.dumps(allowed)})")
+    page.click("#export-fold summary")
+    page.select_option("#export-format", "regex")
+    code = page.locator("#export pre")
+    expect(code).to_contain_text("attn", timeout=60_000)
+    page.click("#export [data-copy]")
+    if allowed:
+        expect(page.locator("#export [data-copy]")).to_have_text("✓ Copied")
+    else:
+        assert "Ctrl+C" in page.inner_text("#export [role=alert]")
+        assert str(aim.ask("getSelection().toString()")).strip() == code.inner_text().strip()
