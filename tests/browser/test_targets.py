@@ -344,3 +344,30 @@ def test_a_plan_is_copied_also_where_the_clipboard_is_closed(aim: Tab, allowed: 
     else:
         assert "Ctrl+C" in page.inner_text("#export [role=alert]")
         assert str(aim.ask("getSelection().toString()")).strip() == code.inner_text().strip()
+
+
+SIDEWAYS = """[...document.querySelectorAll('#main *')].filter((box) => box.offsetParent
+  && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX) && box.scrollWidth > box.clientWidth + 1
+  && !box.matches('pre')).map((box) => `${box.className} ${box.scrollWidth} > ${box.clientWidth}`)"""
+CUT = """[...document.querySelectorAll('#memory select')].filter((list) => list.offsetParent).filter((list) => {
+  const pen = document.createElement('canvas').getContext('2d');
+  pen.font = getComputedStyle(list).font;
+  const {paddingLeft: left, paddingRight: right} = getComputedStyle(list);
+  return pen.measureText(list.selectedOptions[0].text).width > list.clientWidth - parseFloat(left) - parseFloat(right);
+}).map((list) => list.id)"""
+
+
+def test_nothing_scrolls_sideways_or_is_cut_on_usual_screens(aim: Tab) -> None:
+    page = aim.page
+    advanced(aim)
+    page.click("#memory-fold summary")
+    page.select_option("#memory-quantization", "4bit")
+    page.select_option("#memory-card", "NVIDIA RTX 4060, 8 GB")
+    for step in ("targets", "train"):
+        aim.step(step)
+        for width in (1440, 1366, 1280, 1101, 1024, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert aim.ask(SIDEWAYS) == [], (step, width)
+            assert aim.ask(CUT) == [], (step, width)
+            tops = "new Set([...document.querySelectorAll('.segments label')].map((e) => e.offsetTop)).size <= 1"
+            assert aim.ask(tops), "the methods stand in one line"
