@@ -10,8 +10,6 @@ from dataclasses import asdict, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from core.data.source import load_dataset
 from core.errors import DataError, InspectionError, SourceError, SpecError
 from core.memory.cards import CARDS, Card, found
@@ -113,8 +111,8 @@ def _side(dataset: Any) -> int:
     """Pixels of the longer side of the first picture to learn from."""
     try:
         rows = load_dataset(Source("demo", str(dataset))).train if dataset else ()
-        with Image.open(rows[0].picture) as picture:
-            return max(picture.size)
+        picture = rows[0].picture
+        return max(picture.open().size) if picture else USUAL_SIDE
     except (DataError, OSError, IndexError):
         return USUAL_SIDE
 

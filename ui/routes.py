@@ -31,7 +31,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from core.data.source import Dataset, load_dataset
+from core.data.pictures import as_png
+from core.data.rows import Dataset
+from core.data.source import load_dataset
 from core.errors import AdapterError, JobError, SourceError, StudioError
 from core.jobs.backend import JobRow
 from core.memory.cards import CARDS
@@ -48,7 +50,8 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 YEAR = 31_536_000
 """Seconds a browser may keep what never changes under its address."""
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+PICTURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"WEBP", "image/webp"))
+"""First bytes of the pictures that browsers show; any other is sent as PNG."""
 
 log = logging.getLogger("studio")
 
@@ -226,14 +229,13 @@ def _dataset(source: Source) -> Dataset:
     return load_dataset(source)
 
 
-@lru_cache(maxsize=16)
-def _pictures(dataset: Dataset) -> dict[str, Path]:
-    return {dataset.picture_name(row): row.picture for split in (dataset.heldout, dataset.train) for row in split}
-
-
 def _picture(dataset: Dataset, name: str) -> Response:
     """A picture of the data set's rows by the name it has there; no path is ever made of what was asked."""
-    path = _pictures(dataset).get(name)
-    if path is None or path.suffix.lower() not in PICTURES or path.is_symlink() or not path.is_file():
+    picture = dataset.pictures.get(name)
+    if picture is None:
         raise SourceError("A picture was asked for", "the data set has no such picture", "Reload the page")
-    return FileResponse(path, headers={**HEADERS, "Cache-Control": "private, max-age=3600"})
+    content = picture.read()
+    kind = next((kind for sign, kind in PICTURES if sign in content[:16]), None)
+    if kind is None:
+        content, kind = as_png(picture), "image/png"
+    return Response(content, media_type=kind, headers={**HEADERS, "Cache-Control": "private, max-age=3600"})

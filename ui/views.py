@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.published import published_source, published_spec
-from core.data.source import Dataset, demo_datasets
+from core.data.rows import Dataset
+from core.data.source import demo_datasets
 from core.errors import PlanError
 from core.job_files import ADAPTER, WEIGHTS
 from core.jobs.backend import JobRow
@@ -74,8 +75,8 @@ def _card(dataset: Dataset) -> dict[str, Any]:
 def _different(dataset: Dataset) -> list[dict[str, str]]:
     """The first rows with answers that differ, to show what the set is like."""
     chosen = {row.answer: row for row in reversed(dataset.train)}
-    rows = sorted(chosen.values(), key=lambda row: row.picture.name)[:SAMPLES]
-    return [{"picture": dataset.picture_name(r), "question": r.question, "answer": r.answer} for r in rows]
+    rows = sorted(chosen.values(), key=lambda row: row.picture_name)[:SAMPLES]
+    return [{"picture": row.picture_name, "question": row.question, "answer": row.answer} for row in rows]
 
 
 def inspection(value: Inspection) -> dict[str, Any]:

@@ -10,14 +10,15 @@ import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
 from core.adapters.bundle import adapter_folder
-from core.data.source import MAX_PIXELS, Row
+from core.data.pictures import MAX_PIXELS
+from core.data.rows import PictureInMemory, Row, ask
 from core.errors import AdapterError
 from core.job_files import SPEC, WEIGHTS
 from core.models.out_of_memory import is_out_of_memory
@@ -36,16 +37,6 @@ class Answers:
 
     base: str
     tuned: str
-
-
-@dataclass(frozen=True)
-class _Asked(Row):
-    """A row whose picture is in memory instead of in a file."""
-
-    image: Image = field(compare=False)
-
-    def open(self) -> Image:
-        return self.image
 
 
 class Comparison:
@@ -180,7 +171,7 @@ def _checked(picture: Image, question: str) -> Row:
         raise AdapterError(
             asked, f"the picture has {picture.width:,} × {picture.height:,} pixels and {limit}", "Shrink it"
         )
-    return _Asked(Path("picture"), words, "", ImageOps.exif_transpose(picture).convert("RGB"))
+    return ask(PictureInMemory(ImageOps.exif_transpose(picture).convert("RGB")), words)
 
 
 def _check_whole(model: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from core.data.conversations import check_processor, check_text, completion_ids, encode_prompts
-from core.data.source import Row
+from core.data.rows import Row, Turn
 
 IGNORED = -100
 """Label of a token that the loss does not see."""
@@ -43,7 +43,7 @@ class Encoder:
         self.pad_id = processor.tokenizer.pad_token_id
         self._answer_type = _answer_type(processor)
         self._prompts: dict[Row, Batch] = {}
-        self._answers: dict[tuple[str, str], list[int]] = {}
+        self._answers: dict[tuple[Any, str], list[int]] = {}
         self._free = CACHE_BYTES
         self._zeros_fill: bool | None = None
 
@@ -78,7 +78,7 @@ class Encoder:
 
     def _answer(self, row: Row) -> list[int]:
         """The answer's tokens; most rows share question and answer with others."""
-        key = (row.question, row.answer)
+        key = (_without_pictures(row.prompt), row.answer)
         if key not in self._answers:
             self._answers[key] = completion_ids(self.processor, row, self.stop_ids)
         return self._answers[key]
@@ -110,6 +110,11 @@ class Encoder:
         if fillable and self._zeros_fill is None:
             self._zeros_fill = _equal(made, _filled(columns))
         return made
+
+
+def _without_pictures(turns: Sequence[Turn]) -> tuple[tuple[str | None, ...], ...]:
+    """What a template makes of the turns depends on where pictures are, not on which."""
+    return tuple((turn.speaker, *(part if isinstance(part, str) else None for part in turn.parts)) for turn in turns)
 
 
 def to_device(batch: Mapping[str, Any], device: Any, dtype: torch.dtype) -> Batch:

@@ -9,21 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.data.source import Row
+from core.data.rows import Picture, Row, Turn
 from core.errors import DataError
 
 
-def prompt_messages(row: Row, with_picture: bool) -> list[dict[str, Any]]:
-    """The user's turn; `with_picture` puts the decoded picture in, else only its place."""
-    place: dict[str, Any] = {"type": "image", "image": row.open()} if with_picture else {"type": "image"}
-    return [{"role": "user", "content": [place, {"type": "text", "text": row.question}]}]
+def messages(turns: Sequence[Turn], with_pictures: bool) -> list[dict[str, Any]]:
+    """The turns as a chat template takes them; `with_pictures` puts the decoded pictures in, else only their places."""
+
+    def part(part: str | Picture) -> dict[str, Any]:
+        if isinstance(part, str):
+            return {"type": "text", "text": part}
+        return {"type": "image", "image": part.open()} if with_pictures else {"type": "image"}
+
+    return [{"role": turn.speaker, "content": [part(each) for each in turn.parts]} for turn in turns]
 
 
 def encode_prompts(processor: Any, rows: Sequence[Row]) -> dict[str, Any]:
     """Tokens [B, T] padded on the left, and the pictures as the model takes them, ready for `generate`."""
     check_processor(processor)
     batch = processor.apply_chat_template(
-        [prompt_messages(row, with_picture=True) for row in rows],
+        [messages(row.prompt, with_pictures=True) for row in rows],
         add_generation_prompt=True,
         tokenize=True,
         return_dict=True,
@@ -68,16 +73,16 @@ def check_text(processor: Any, row: Row) -> None:
     """Raises DataError when the text of a row holds the sign that stands for a picture."""
     sign = getattr(processor, "image_token", None)
     if isinstance(sign, str) and (sign in row.question or sign in row.answer):
-        asked = f"The row of “{row.picture.name}” was read"
+        asked = f"The row of “{row.picture_name}” was read"
         raise DataError(asked, f"its text holds “{sign}”, which stands for a picture in this model", "Take it out")
 
 
 def _completion_text(processor: Any, row: Row) -> str:
     """What stands after the prompt when the template writes the whole conversation."""
-    user = prompt_messages(row, with_picture=False)
-    answer = {"role": "assistant", "content": [{"type": "text", "text": row.answer}]}
-    prompt: str = processor.apply_chat_template(user, add_generation_prompt=True, tokenize=False)
-    whole: str = processor.apply_chat_template([*user, answer], tokenize=False)
+    asked = messages(row.prompt, with_pictures=False)
+    whole_turns = messages(row.turns, with_pictures=False)
+    prompt: str = processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    whole: str = processor.apply_chat_template(whole_turns, tokenize=False)
     if whole.startswith(prompt):
         return whole[len(prompt) :]
     # The template opens an answer in another way than it asks for one (a "thinking" block, say). The model will be

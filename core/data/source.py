@@ -14,65 +14,21 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from core.data.wording import majority_share
+from core.data.pictures import PictureFile, picture_header
+from core.data.rows import Dataset, Row, ask
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.spec import Source
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 DEMO_DATA = Path(__file__).resolve().parents[2] / "assets" / "demo" / "data"
 ROWS_FILE = "metadata.jsonl"
-MAX_PIXELS = 40_000_000
-"""Largest picture that is decoded; read from the header, so that a small file cannot fill the memory."""
 MAX_LINE = 1_000_000
 """Longest line (bytes) of a rows file."""
 HELD_OUT_SHARE = 0.1
 HELD_OUT_SEED = 0
 """Fixed, so that two jobs on one folder are judged on the same rows."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One picture with a question and its answer."""
-
-    picture: Path
-    question: str
-    answer: str
-
-    def open(self) -> Image:
-        """The picture as RGB, turned the way its EXIF data says. See `open_picture`."""
-        return open_picture(self.picture)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Rows to learn from and rows that are only looked at."""
-
-    name: str
-    title: str
-    story: str
-    licence: str
-    attribution: str
-    """Who is to be named; shown wherever the data are."""
-    folder: Path
-    train: tuple[Row, ...]
-    heldout: tuple[Row, ...]
-
-    @cached_property
-    def majority(self) -> float:
-        """Share (0 to 1) of the most common held-out answer: what guessing would score."""
-        return majority_share(row.answer for row in self.heldout)
-
-    def picture_name(self, row: Row) -> str:
-        """The picture's name inside the data folder, such as `heldout/0003.png`."""
-        return row.picture.relative_to(self.folder).as_posix()
 
 
 def load_dataset(source: Source) -> Dataset:
@@ -92,9 +48,9 @@ def load_dataset(source: Source) -> Dataset:
         story=str(about.get("story") or ""),
         licence=str(about.get("licence") or ""),
         attribution=str(about.get("attribution") or ""),
-        folder=folder,
         train=train,
         heldout=heldout,
+        pictures={picture.name: picture for row in (*heldout, *train) for picture in row.pictures},
     )
 
 
@@ -104,46 +60,16 @@ def demo_datasets() -> tuple[Dataset, ...]:
     return tuple(load_dataset(Source("demo", folder.name)) for folder in folders)
 
 
-def open_picture(path: Path) -> Image:
-    """The picture as RGB, turned the way its EXIF data says.
-
-    Raises:
-        DataError: it is no picture, is damaged, or has more than `MAX_PIXELS`.
-    """
-    from PIL import ImageOps
-
-    with _header(path) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
-
-
 def check_pictures(rows: Iterable[Row]) -> None:
     """Looks at every picture's header, so that a job does not end at its thousandth row.
 
     Raises:
         DataError: one is no picture, or too large. Damage behind the header shows only when it is opened.
     """
-    for path in dict.fromkeys(row.picture for row in rows):
-        with _header(path):
-            pass
-
-
-@contextmanager
-def _header(path: Path) -> Iterator[Image]:
-    """The picture, its header read and within bounds; what goes wrong inside is said in words."""
-    from PIL import Image
-
-    asked = f"The picture “{path.name}” was opened"
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                limit = f"the limit is {MAX_PIXELS // 1_000_000} megapixels"
-                raise DataError(asked, f"it has {width:,} × {height:,} pixels and {limit}", "Make it smaller")
-            yield image
-    except FileNotFoundError:
-        raise DataError(asked, "it is no longer there", "Put it back or take its row out") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(asked, "it is damaged or no picture", "Save it again as PNG or JPEG") from None
+    for picture in dict.fromkeys(picture for row in rows for picture in row.pictures):
+        if isinstance(picture, PictureFile):
+            with picture_header(picture.path):
+                pass
 
 
 def _folder_of(source: Source) -> Path:
@@ -214,7 +140,7 @@ def _refuse_shared(root: Path, train: tuple[Row, ...], heldout: tuple[Row, ...])
     if shared is not None:
         raise DataError(
             f"The data “{root.name}” was read",
-            f"“{shared.relative_to(root).as_posix()}” is both trained on and held out",
+            f"“{shared.name}” is both trained on and held out",
             "Take its rows out of train/metadata.jsonl or out of heldout/metadata.jsonl",
         )
 
@@ -250,7 +176,8 @@ def _row(root: Path, folder: Path, line: bytes, asked: str) -> Row:
     if not isinstance(data, dict):
         raise DataError(asked, "it is not an object", 'Write {"file_name": …, "question": …, "answer": …}')
     values = [_text(data, key, asked) for key in ("file_name", "question", "answer")]
-    return Row(_picture(root, folder, values[0], asked), values[1], values[2])
+    path = _picture(root, folder, values[0], asked)
+    return ask(PictureFile(path, path.relative_to(root).as_posix()), values[1], values[2])
 
 
 def _text(data: dict[str, Any], key: str, asked: str) -> str:

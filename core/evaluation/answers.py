@@ -13,7 +13,7 @@ import torch
 
 from core.data.collate import Encoder, to_device
 from core.data.conversations import stop_ids
-from core.data.source import Row
+from core.data.rows import Row
 
 Item = TypeVar("Item")
 

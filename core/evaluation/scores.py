@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from core.data.collate import IGNORED, Batch, Encoder, to_device
-from core.data.source import Row
+from core.data.rows import Row
 from core.data.wording import normal_form
 from core.evaluation.answers import answers_of_batch, batches, evaluating
 from core.spec import Score

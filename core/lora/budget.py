@@ -12,15 +12,12 @@ from itertools import accumulate, chain
 from math import prod
 
 from core.lora.tensors import (
-    CHANGES_WEIGHTS,
     PREFIX,
-    Place,
+    Alike,
     Suffixes,
+    alike,
     by_name,
     count,
-    layer_suffixes,
-    parameter_suffixes,
-    places,
     saved_suffix,
     unknown,
 )
@@ -29,19 +26,6 @@ from core.spec import COMPONENTS, Budget, Inspection, Module, Plan
 BYTES_PER_PARAMETER = 4
 """What is trained is kept and saved in fp32, whatever the precision of the model."""
 _ENTRY = len(',"":{"dtype":"F32","shape":[],"data_offsets":[,]}')
-
-
-def parameters(module: Module, rank: int) -> int:
-    """LoRA's parameters on one module: rank * (in * kernel + out), for each of its matrices where it has several."""
-    reached = [parameter for parameter in module.parameters if parameter.adaptable]
-    if reached:
-        return sum(count(parameter_suffixes(parameter, rank)) for parameter in reached)
-    return count(layer_suffixes(module, rank, "lora", False))
-
-
-def recount(modules: Iterable[Module], rank: int) -> int:
-    """LoRA's parameters on these modules."""
-    return sum(parameters(module, rank) for module in modules)
 
 
 def budget(inspection: Inspection, plan: Plan) -> Budget:
@@ -54,20 +38,20 @@ def budget(inspection: Inspection, plan: Plan) -> Budget:
     _refuse_unreachable(inspection, modules, plan)
     present = {module.component for module in inspection.modules}
     by_component: dict[str, int] = {name: 0 for name in COMPONENTS if name in present}
-    trained = list(places(modules, plan))
-    for place in trained:
-        by_component[place.module.component] += count(place.suffixes)
+    groups = alike(modules, plan)
+    for group in groups:
+        by_component[group.component] += len(group.paths) * count(group.suffixes)
     trainable = sum(by_component.values())
     return Budget(
         trainable=trainable,
         total=inspection.total_params,
         percent=100 * trainable / inspection.total_params,
-        adapter_bytes=file_bytes(trained if plan.start not in CHANGES_WEIGHTS else places(modules, plan, saved=True)),
+        adapter_bytes=file_bytes(groups),
         by_component=by_component,
     )
 
 
-def file_bytes(places: Iterable[Place]) -> int:
+def file_bytes(groups: Iterable[Alike]) -> int:
     """Exact size of the `adapter_model.safetensors` that holds these tensors.
 
     A safetensors file is 8 bytes with the length of its header, the header, and the tensors one after another. The
@@ -80,16 +64,16 @@ def file_bytes(places: Iterable[Place]) -> int:
     F32; compared byte by byte). Spaces fill the header up to a multiple of 8.
     Source: `serialize` in safetensors 0.8 and `save_pretrained` in PEFT 0.21; the tests compare it with saved files.
     """
-    blocks = []
+    sizes_at: dict[str, tuple[int, ...]] = {}
     names = 0
-    for place in places:
-        first, sizes, characters = _block(place.suffixes)
+    for group in groups:
+        first, sizes, characters = _block(group.saved)
         # No other key stands between those of one layer: they begin alike, and no layer lies in another.
-        blocks.append((f"{place.path}.{first}", sizes))
-        names += characters + len(sizes) * (len(PREFIX) + len(place.path) + 1)
-    blocks.sort()
-    ends = list(accumulate(chain.from_iterable(sizes for _, sizes in blocks)))
-    header = 32 + names + _digits(ends) + _digits([0, *ends[:-1]])
+        sizes_at.update(dict.fromkeys([path + first for path in group.paths], sizes))
+        names += len(group.paths) * (characters + len(sizes) * len(PREFIX)) + len(sizes) * sum(map(len, group.paths))
+    ends = list(accumulate(chain.from_iterable(map(sizes_at.__getitem__, sorted(sizes_at)))))
+    # Each tensor begins where the one before it ends, and the first one at 0.
+    header = 32 + names + 2 * _digits(ends) + (1 - len(str(ends[-1])) if ends else 0)
     return 8 + header + -header % 8 + (ends[-1] if ends else 0)
 
 
@@ -97,9 +81,9 @@ def file_bytes(places: Iterable[Place]) -> int:
 def _block(suffixes: Suffixes) -> tuple[str, tuple[int, ...], int]:
     """Of the tensors of a layer, in the file's order: the first key's end, bytes of each, characters in the header.
 
-    The characters are without what the keys begin with, and without the offsets.
+    The characters are without the layer's path, and without the offsets.
     """
-    entries = sorted((saved_suffix(suffix), shape) for suffix, shape in suffixes)
+    entries = sorted((f".{saved_suffix(suffix)}", shape) for suffix, shape in suffixes)
     characters = sum(_ENTRY + len(key) + len(",".join(map(str, shape))) for key, shape in entries)
     return entries[0][0], tuple(BYTES_PER_PARAMETER * prod(shape) for _, shape in entries), characters
 

@@ -16,13 +16,14 @@ What it does not do: touch a model.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import ceil, prod
 from typing import NamedTuple
 
 from core.errors import PlanError
-from core.spec import Inspection, Method, Module, Override, Parameter, Plan
+from core.spec import Component, Inspection, Method, Module, Override, Parameter, Plan
 
 PREFIX = "base_model.model."
 """What PEFT puts before a module's name, in the wrapped model and in the file."""
@@ -60,6 +61,17 @@ class Place(NamedTuple):
     """What the wrapped model has between the two, and the file has not."""
 
 
+class Alike(NamedTuple):
+    """Places of one component that hold tensors of the same names and shapes."""
+
+    component: Component
+    paths: list[str]
+    """In the saved file, without PEFT's prefix."""
+    suffixes: Suffixes
+    saved: Suffixes
+    """As the file has them: of twice the rank after a start that has changed the frozen weights."""
+
+
 def initial_rank(method: Method, rank: int) -> int:
     """The rank that training begins with: AdaLoRA's is half as much again, as in arXiv:2303.10512, section 4.1."""
     return ceil(1.5 * rank) if method == "adalora" else rank
@@ -84,9 +96,10 @@ def wraps(full_modules: Iterable[str]) -> dict[str, str]:
     names = dict.fromkeys(full_modules)
     found = {}
     for name in names:
-        parts = name.split(".")
-        outer = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
-        found[name] = next(path for path in outer if path in names)
+        found[name] = around = name
+        while around := around.rpartition(".")[0]:
+            if around in names:
+                found[name] = around
     return found
 
 
@@ -103,44 +116,60 @@ def also_hit(wanted: Iterable[str], names: Iterable[str], joint: str) -> Iterato
             yield next(end for end in ends if name.endswith(end)).removeprefix(joint), name
 
 
-def planned_tensors(modules: Mapping[str, Module], plan: Plan, saved: bool = False) -> Iterator[Tensor]:
+def planned_tensors(modules: Mapping[str, Module], plan: Plan) -> Iterator[Tensor]:
     """Every tensor that the plan trains.
 
     Args:
         modules: by name, at least those that the plan names.
         plan: what is trained.
-        saved: as the file holds them, with twice the rank after a start that has changed the frozen weights.
 
     Raises:
         PlanError: the plan names what is not among the modules.
     """
-    for place in places(modules, plan, saved):
-        for suffix, shape in place.suffixes:
-            name = f"{PREFIX}{place.path}.{place.copy}{suffix}"
-            yield Tensor(place.owner, place.module, name, f"{PREFIX}{place.path}.{saved_suffix(suffix)}", shape)
-
-
-def places(modules: Mapping[str, Module], plan: Plan, saved: bool = False) -> Iterator[Place]:
-    """As `planned_tensors`, those of each layer together."""
     inside = _wrapped_by_name(modules, plan)
+    moved = _moved(plan, inside)
     own = overrides_of(plan)
     for name in plan.target_modules:
-        rank = _rank(plan, own, name, saved)
         module = find(modules, name)
-        suffixes = layer_suffixes(module, rank, plan.method, plan.lora_bias)
-        yield Place(name, module, _path(name, inside) if inside else name, suffixes)
-    for name, parameters in inside.items():
-        for index, parameter in enumerate(parameters):
-            owner = f"{name}.{parameter.name}"
-            # Each one wraps the module anew, in the module's order: the last one is the outermost.
-            path = name + ".base_layer" * (len(parameters) - 1 - index)
-            suffixes = parameter_suffixes(parameter, _rank(plan, own, owner, saved))
-            yield Place(owner, find(modules, name), path, suffixes)
-    for name, outer in wraps(plan.full_modules).items():
-        module = find(modules, name)
-        for parameter in module.parameters:
-            rest = f"{name}.{parameter.name}"[len(outer) + 1 :]
-            yield Place(name, module, outer, ((rest, parameter.shape),), "modules_to_save.default.")
+        suffixes = layer_suffixes(module, _rank(plan, own, name), plan.method, plan.lora_bias)
+        yield from _tensors(Place(name, module, moved.get(name, name), suffixes))
+    for place in _elsewhere(modules, plan, inside):
+        yield from _tensors(place)
+
+
+def alike(modules: Mapping[str, Module], plan: Plan) -> list[Alike]:
+    """What `planned_tensors` finds, the tensors of equal layers together.
+
+    A model has thousands of layers of a few shapes: what is looked up for each shape once takes milliseconds in all.
+
+    Raises:
+        PlanError: the plan names what is not among the modules.
+    """
+    inside = _wrapped_by_name(modules, plan)
+    moved = _moved(plan, inside)
+    found = []
+    for (component, _, _, rank), names in _equal_layers(modules, plan).items():
+        module = modules[names[0]]
+        suffixes, saved = (
+            layer_suffixes(module, each, plan.method, plan.lora_bias)
+            for each in (initial_rank(plan.method, rank), saved_plan_rank(plan, rank))
+        )
+        found.append(Alike(component, [moved.get(name, name) for name in names] if moved else names, suffixes, saved))
+    others = _elsewhere(modules, plan, inside)
+    return found + [Alike(place.module.component, [place.path], place.suffixes, place.suffixes) for place in others]
+
+
+def _equal_layers(modules: Mapping[str, Module], plan: Plan) -> Mapping[tuple[Component, str, Shape, int], list[str]]:
+    """Names of the target modules by all that their tensors depend on: kind, shape and rank; and by component."""
+    ranks = {target: override.rank for override in plan.overrides for target in override.targets}
+    groups = defaultdict(list)
+    try:
+        for name in plan.target_modules:
+            module = modules[name]
+            groups[module.component, module.kind, module.shape, ranks.get(name, plan.rank)].append(name)
+    except KeyError as missing:
+        raise unknown(missing.args[0]) from None
+    return groups
 
 
 def find(modules: Mapping[str, Module], name: str) -> Module:
@@ -247,9 +276,33 @@ def saved_suffix(suffix: str) -> str:
     return key.removesuffix(".weight") if key.startswith("lora_magnitude_vector") else key
 
 
-def _rank(plan: Plan, own: Mapping[str, Override], target: str, saved: bool) -> int:
-    rank = own[target].rank if target in own else plan.rank
-    return saved_plan_rank(plan, rank) if saved else initial_rank(plan.method, rank)
+def _rank(plan: Plan, own: Mapping[str, Override], target: str) -> int:
+    return initial_rank(plan.method, own[target].rank if target in own else plan.rank)
+
+
+def _tensors(place: Place) -> Iterator[Tensor]:
+    for suffix, shape in place.suffixes:
+        name = f"{PREFIX}{place.path}.{place.copy}{suffix}"
+        yield Tensor(place.owner, place.module, name, f"{PREFIX}{place.path}.{saved_suffix(suffix)}", shape)
+
+
+def _elsewhere(
+    modules: Mapping[str, Module], plan: Plan, inside: Mapping[str, tuple[Parameter, ...]]
+) -> Iterator[Place]:
+    """What the plan trains beside layers: parameters that LoRA reaches by their own names, and what learns in full."""
+    own = overrides_of(plan)
+    for name, parameters in inside.items():
+        for index, parameter in enumerate(parameters):
+            owner = f"{name}.{parameter.name}"
+            # Each one wraps the module anew, in the module's order: the last one is the outermost.
+            path = name + ".base_layer" * (len(parameters) - 1 - index)
+            suffixes = parameter_suffixes(parameter, _rank(plan, own, owner))
+            yield Place(owner, find(modules, name), path, suffixes)
+    for name, outer in wraps(plan.full_modules).items():
+        module = find(modules, name)
+        for parameter in module.parameters:
+            rest = f"{name}.{parameter.name}"[len(outer) + 1 :]
+            yield Place(name, module, outer, ((rest, parameter.shape),), "modules_to_save.default.")
 
 
 def _wrapped_by_name(modules: Mapping[str, Module], plan: Plan) -> dict[str, tuple[Parameter, ...]]:
@@ -266,12 +319,16 @@ def _wrapped_by_name(modules: Mapping[str, Module], plan: Plan) -> dict[str, tup
     return found
 
 
-def _path(name: str, inside: Mapping[str, tuple[Parameter, ...]]) -> str:
-    """A module's name in the wrapped model: what lies in a module with wrapped parameters moves one down for each."""
-    if not inside or not name.startswith(tuple(f"{outer}." for outer in inside)):
-        return name
-    outer = next(outer for outer in inside if name.startswith(f"{outer}."))
-    return outer + ".base_layer" * len(inside[outer]) + name[len(outer) :]
+def _moved(plan: Plan, inside: Mapping[str, tuple[Parameter, ...]]) -> dict[str, str]:
+    """New names of the target modules that lie in a module with wrapped parameters: one level down for each of them."""
+    outers = {f"{outer}.": outer + ".base_layer" * len(parameters) for outer, parameters in inside.items()}
+    below = tuple(outers)
+    moved = {}
+    for name in plan.target_modules if below else ():
+        if name.startswith(below):
+            outer = next(outer for outer in below if name.startswith(outer))
+            moved[name] = f"{outers[outer]}.{name[len(outer) :]}"
+    return moved
 
 
 def by_name(inspection: Inspection) -> dict[str, Module]:

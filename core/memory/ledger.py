@@ -12,6 +12,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -69,6 +70,7 @@ class Ledger(TorchDispatchMode):
         super().__init__()
         self._run, self._rounding = run, rounding
         self._known: dict[int, tuple[Place, int]] = {}
+        self._watched: dict[int, Any] = {}
         self._live: Counter[Place] = Counter()
         self._peaks: dict[When, tuple[int, dict[Place, int]]] = {}
         self.total = 0
@@ -110,7 +112,7 @@ class Ledger(TorchDispatchMode):
         self._known[key] = (self.place, size)
         self._live[self.place] += size
         self.total += size
-        weakref.finalize(storage, self._drop, key).atexit = False
+        self._watched[key] = weakref.ref(storage, partial(self._drop, key))
         if self.total > self._peaks.get(self.when, (-1,))[0]:
             self._peaks[self.when] = (self.total, dict(self._live))
 
@@ -132,7 +134,8 @@ class Ledger(TorchDispatchMode):
             self._live[(place := Place(call, place.part))] += size
             self._known[key] = (place, size)
 
-    def _drop(self, key: int) -> None:
+    def _drop(self, key: int, _: Any) -> None:
+        del self._watched[key]
         place, size = self._known.pop(key)
         self._live[place] -= size
         self.total -= size

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 
+from core.memory.recall import recalled
+
 SMALL = 1 << 16
 """Elements: a floating-point tensor that depends on no weight and no pixel stays real up to this size."""
 LARGE = 1 << 24
@@ -77,7 +79,7 @@ class Pretence:
             return args[0].new_empty(chosen)
         elif function is _aten._grouped_mm.default:
             return _grouped(*args[:3])
-        return function(*args, **kwargs)
+        return recalled(self.mode, function, args, kwargs)
 
     def _all(self, shape: torch.Size, value: bool) -> torch.Tensor:
         """Whether numbers that are not known equal a given one: none does, as in a picture that is not empty."""

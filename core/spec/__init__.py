@@ -4,6 +4,19 @@ One straight line: Source -> Inspection -> Selection -> Plan -> Budget, and Plan
 What it does not do: read a model, count a parameter or touch a file other than by `read` and `write`.
 """
 
+from core.spec.data import (
+    Finding,
+    Format,
+    Guess,
+    Histogram,
+    Imported,
+    Part,
+    Place,
+    Reading,
+    Report,
+    Severity,
+    Split,
+)
 from core.spec.job import ENDED, SCHEMA_VERSION, Quantization, Score, Settings, Spec, State, Status
 from core.spec.model import COMPONENTS, ROLES, Component, Confidence, Inspection, Module, Parameter, Role, Source
 from core.spec.plan import (
@@ -33,6 +46,11 @@ __all__ = [
     "Budget",
     "Component",
     "Confidence",
+    "Finding",
+    "Format",
+    "Guess",
+    "Histogram",
+    "Imported",
     "Inspection",
     "Knobs",
     "LayerRange",
@@ -40,15 +58,21 @@ __all__ = [
     "Module",
     "Override",
     "Parameter",
+    "Part",
+    "Place",
     "Plan",
     "Quantization",
+    "Reading",
     "Recipe",
+    "Report",
     "Role",
     "Score",
     "Selection",
     "Settings",
+    "Severity",
     "Source",
     "Spec",
+    "Split",
     "Start",
     "State",
     "Status",

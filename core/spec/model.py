@@ -23,9 +23,9 @@ ROLES: tuple[Role, ...] = ("attention", "mlp", "embedding", "head", "norm", "oth
 class Source:
     """Where a model or a data set comes from."""
 
-    kind: Literal["demo", "hub", "folder"]
+    kind: Literal["demo", "hub", "folder", "stored"]
     name: str
-    """The demo's name, the Hub id (`owner/name`) or the folder's path."""
+    """The demo's name, the Hub id (`owner/name`), the folder's path, or the hash of a stored data set."""
     revision: str | None = None
     """Hub only: branch, tag or commit; the inspection pins it to a commit."""
 

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from transformers import set_seed
 
 from core.data.collate import Encoder
 from core.data.conversations import check_processor, stop_ids
-from core.data.source import Dataset, check_pictures, load_dataset
+from core.data.rows import Dataset
+from core.data.source import check_pictures, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch
 from core.evaluation.scores import Outcome, score
@@ -148,7 +150,7 @@ def _prepare(desk: Desk) -> Prepared:
     metrics.note(f"Computing on {reason}.")
     refuse_on_device(spec.plan, spec.settings, device)
     data = load_dataset(spec.data)
-    check_pictures(data.train + data.heldout)
+    check_pictures(chain(data.train, data.heldout))
     desk.stop.check()
     status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
     check_trainable(spec.model)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.data.collate import Encoder
-from core.data.source import Dataset, Row
+from core.data.rows import Dataset, Row
 from core.evaluation.scores import Outcome, look_at, score
 from core.spec import Settings
 from core.training.metrics import Metrics
@@ -36,7 +36,7 @@ class HeldOut:
 def choose_rows(rows: Sequence[Row], settings: Settings) -> HeldOut:
     """A fixed choice of held-out rows, shuffled so that no part of it holds one class only."""
     count = min(len(rows), settings.final_rows)
-    chosen = tuple(random.Random(ORDER_SEED).sample(list(rows), count))
+    chosen = tuple(rows[index] for index in random.Random(ORDER_SEED).sample(range(len(rows)), count))
     quick = min(count, settings.eval_rows)
     return HeldOut(chosen, quick, _different(chosen[:quick], settings.sample_count))
 
@@ -46,7 +46,7 @@ class Looks:
 
     def __init__(self, model: Any, encoder: Encoder, data: Dataset, settings: Settings, metrics: Metrics) -> None:
         self.held_out = choose_rows(data.heldout, settings)
-        self._model, self._encoder, self._data, self._metrics = model, encoder, data, metrics
+        self._model, self._encoder, self._metrics = model, encoder, metrics
         self._length = settings.max_new_tokens
         self._batch = min(MAX_BATCH, 4 * settings.batch_size)
 
@@ -72,8 +72,7 @@ class Looks:
         samples = []
         for index in self.held_out.shown:
             row = self.held_out.rows[index]
-            name = self._data.picture_name(row)
-            sample = {"index": index, "picture": name, "question": row.question, "expected": row.answer}
+            sample = {"index": index, "picture": row.picture_name, "question": row.question, "expected": row.answer}
             samples.append(sample | {"base": base[index].answer})
         self._metrics.add("samples", samples=samples)
 

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from core.data.collate import Batch, Encoder, to_device
-from core.data.source import Row
+from core.data.rows import Row
 from core.errors import TrainingError
 
 ADAPTER = "default"

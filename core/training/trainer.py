@@ -18,7 +18,7 @@ from datasets import Dataset as RowTable
 from trl import SFTConfig, SFTTrainer
 
 from core.data.collate import IGNORED, Batch, Encoder
-from core.data.source import Row
+from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
 from core.training.methods import orthogonality
@@ -90,7 +90,7 @@ def make_trainer(
         device: `cpu` or `cuda`.
         bf16: whether the adapter computes in bfloat16.
     """
-    table = RowTable.from_dict({"image": [row.picture.name for row in rows], "row": list(range(len(rows)))})
+    table = RowTable.from_dict({"image": [""] * len(rows), "row": list(range(len(rows)))})
 
     def collate(items: Sequence[dict[str, Any]]) -> Batch:
         return encoder.training([rows[item["row"]] for item in items])

@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from core.adapters.compare import Answers, Comparison, open_comparison, release_comparison
-from core.data.source import Row
+from core.data.pictures import PictureFile
+from core.data.rows import ask
 from core.errors import AdapterError
 from core.evaluation.answers import generate_answers
 from core.models.loading import load_model, load_processor
@@ -37,7 +38,7 @@ def truth(base: Path, job_dir: Path, pictures: list[Path]) -> list[Answers]:
 
     source = Source("folder", str(base))
     processor = load_processor(source)
-    rows = [Row(path, question, "") for path in pictures for question in QUESTIONS]
+    rows = [ask(PictureFile(path, path.name), question) for path in pictures for question in QUESTIONS]
     plain = generate_answers(load_model(source, "cpu", torch.float32), processor, rows, 8, batch_size=1)
     model = PeftModel.from_pretrained(load_model(source, "cpu", torch.float32), str(job_dir / "adapter"))
     tuned = generate_answers(model, processor, rows, 8, batch_size=1)

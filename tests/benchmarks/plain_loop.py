@@ -16,7 +16,8 @@ from statistics import median
 from typing import Any
 
 from core.cli.jobs import demo_spec
-from core.data.source import Row, load_dataset
+from core.data.rows import Row
+from core.data.source import load_dataset
 from core.spec import Spec, write
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.studio import points
@@ -98,4 +99,4 @@ def _batch(processor: Any, rows: tuple[Row, ...]) -> dict[str, Any]:
 
 
 def _user(row: Row) -> dict[str, Any]:
-    return {"role": "user", "content": [{"type": "image", "image": row.open()}, {"type": "text", "text": row.question}]}
+    return {"role": "user", "content": [{"type": "image", "image": row.picture.open()}, {"type": "text", "text": row.question}]}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.data.source import Row, load_dataset
+from core.data.rows import Row
+from core.data.source import load_dataset
 from core.spec import Recipe, Source
 from tests.browser.conftest import ROOT, Tab
 
@@ -50,7 +51,7 @@ def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
     """Exact match by nothing but transformers, one row at a time: no code of ours but the reading of rows."""
     right = 0
     for row in rows:
-        content = [{"type": "image", "image": row.open()}, {"type": "text", "text": row.question}]
+        content = [{"type": "image", "image": row.picture.open()}, {"type": "text", "text": row.question}]
         inputs = processor.apply_chat_template(
             [{"role": "user", "content": content}],
             add_generation_prompt=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from PIL import Image
 
 from core.data.collate import IGNORED, Encoder
 from core.data.conversations import encode_prompts, stop_ids
-from core.data.source import Row
+from core.data.pictures import PictureFile
+from core.data.rows import Row, ask
 from core.errors import DataError
 from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
@@ -86,7 +86,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     ):
         path = folder / f"{index}.png"
         Image.effect_noise(size, 80).convert("RGB").save(path)
-        made.append(Row(path, question, answer))
+        made.append(ask(PictureFile(path, path.name), question, answer))
     return made
 
 
@@ -184,11 +184,11 @@ def test_the_demos_batches_are_trls_but_for_what_follows_the_end(tmp_path: Path)
     rows = []
     for index, answer in enumerate(["a red star", "7", "blue circle"]):
         Image.new("RGB", (48, 48), (80 * index, 0, 90)).save(tmp_path / f"{index}.png")
-        rows.append(Row(tmp_path / f"{index}.png", "What is it?", answer))
+        rows.append(ask(PictureFile(tmp_path / f"{index}.png", f"{index}.png"), "What is it?", answer))
     trls = DataCollatorForVisionLanguageModeling(made.processor, completion_only_loss=True)(
         [
             {
-                "image": row.open(),
+                "image": row.picture.open(),
                 "prompt": [{"role": "user", "content": row.question}],
                 "completion": [{"role": "assistant", "content": row.answer}],
             }
@@ -214,6 +214,7 @@ def test_a_model_without_a_chat_template_is_refused_in_words() -> None:
 
 @pytest.mark.parametrize("key", ["question", "answer"])
 def test_a_text_that_holds_the_sign_for_a_picture_is_refused_in_words(rows: list[Row], key: str) -> None:
-    row = replace(rows[0], **{key: "an <image> in the text"})
+    texts = {"question": "What is it?", "answer": "a cat", key: "an <image> in the text"}
+    row = ask(rows[0].pictures, **texts)
     with pytest.raises(DataError, match="stands for a picture"):
         encoder_of(llava()).training([row])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.data.source import MAX_PIXELS, demo_datasets, load_dataset, open_picture
+from core.data.pictures import MAX_PIXELS, open_picture
+from core.data.source import demo_datasets, load_dataset
 from core.data.wording import majority_share, normal_form
 from core.errors import DataError, SourceNotFound, SourceRefused, StudioError
 from core.spec import Source
@@ -56,7 +57,7 @@ def test_every_demo_data_set_is_whole(dataset) -> None:
     pictures = {row.picture for row in dataset.train}
     assert not pictures & {row.picture for row in dataset.heldout}
     assert dataset.heldout[0].open().mode == "RGB"
-    assert dataset.picture_name(dataset.heldout[0]).startswith("heldout/")
+    assert dataset.heldout[0].picture_name.startswith("heldout/")
 
 
 def test_there_are_demo_data_sets() -> None:

@@ -81,7 +81,7 @@ def test_the_estimate_is_what_the_workers_own_trainer_takes(tmp_path: Path) -> N
     batch = encoder.training(rows)  # kept by the encoder, so that it is not counted below
     labels = batch["labels"]
     pictures = int((batch["input_ids"] == model.config.image_token_id).sum(dim=1)[0])
-    with Image.open(rows[0].picture) as picture:
+    with Image.open(rows[0].picture.path) as picture:
         width, height = picture.size
     work = Workload(
         batch=len(rows),

@@ -25,7 +25,7 @@ from ui.studio import Studio, key_of
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 DIGITS = load_dataset(Source("demo", "digits"))
 ROW = DIGITS.heldout[0]
-TRYING = {"job": JOB, "picture": DIGITS.picture_name(ROW), "question": ROW.question}
+TRYING = {"job": JOB, "picture": ROW.picture_name, "question": ROW.question}
 
 
 def assert_note(html: str) -> str:
@@ -186,7 +186,7 @@ def test_a_held_out_picture_comes_with_its_question_and_its_expected_answer(tmp_
 TRAIN = DIGITS.train[0]
 NO_ROWS = (
     {**TRYING, "picture": "../../../../etc/passwd"},
-    {**TRYING, "picture": DIGITS.picture_name(TRAIN), "question": TRAIN.question},
+    {**TRYING, "picture": TRAIN.picture_name, "question": TRAIN.question},
     {**TRYING, "question": SCRIPT},
     {**TRYING, "picture": None},
     {**TRYING, "job": None},

@@ -24,7 +24,7 @@ from ui.routes import ASSETS, studio_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of
 
 DIGITS = load_dataset(Source("demo", "digits"))
-PICTURE = DIGITS.picture_name(DIGITS.heldout[0])
+PICTURE = DIGITS.heldout[0].picture_name
 WHOLE = studio_routes(cast(Studio, None))
 PATHS = [route.path for route in WHOLE if isinstance(route, Route) and "GET" in (route.methods or ())]
 JOB_PATHS = [path for path in PATHS if "{job}" in path]
@@ -191,7 +191,7 @@ def folder_dataset(folder: Path) -> Path:
     """Two rows with pictures."""
     folder.mkdir(parents=True)
     for number in (1, 2):
-        shutil.copy(DIGITS.heldout[number].picture, folder / f"{number}.png")
+        shutil.copy(DIGITS.heldout[number].picture.path, folder / f"{number}.png")
     rows = [{"file_name": f"{number}.png", "question": "Which?", "answer": str(number)} for number in (1, 2)]
     (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder

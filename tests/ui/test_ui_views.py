@@ -70,7 +70,7 @@ def test_every_data_card_shows_pictures_that_its_data_set_has():
     assert len(cards) >= 4
     for card in cards:
         dataset = load_dataset(Source("demo", card["name"]))
-        rows = {(dataset.picture_name(row), row.question, row.answer) for row in dataset.train}
+        rows = {(row.picture_name, row.question, row.answer) for row in dataset.train}
         assert {tuple(sample.values()) for sample in card["samples"]} <= rows
         assert len({sample["answer"] for sample in card["samples"]}) == len(card["samples"]) > 1
         assert (card["train"], card["heldout"]) == (len(dataset.train), len(dataset.heldout))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.adapters.compare import Answers, open_comparison
-from core.data.source import Row, load_dataset, open_picture
+from core.data.pictures import open_picture
+from core.data.rows import Row
+from core.data.source import load_dataset
 from core.errors import DataError
 from ui import words
 from ui.handlers import with_request
@@ -57,7 +59,7 @@ def _sample(studio: Studio, request: gr.Request, trying: str) -> tuple[str, Row]
     spec = studio.backend.spec(chosen["job"], studio.owner(request.cookies))
     data = load_dataset(spec.data)
     for row in data.heldout:
-        if (data.picture_name(row), row.question) == (chosen["picture"], chosen["question"]):
+        if (row.picture_name, row.question) == (chosen["picture"], chosen["question"]):
             return chosen["job"], row
     raise DataError("A held-out picture was asked for", "the data has no such row", "Reload the page")
 
@@ -66,7 +68,7 @@ def compare_sample(studio: Studio, request: gr.Request, trying: str) -> tuple[Im
     """A held-out picture, its question, and both models' answers beside the expected one."""
     try:
         job, row = _sample(studio, request, trying)
-        picture = row.open()
+        picture = row.picture.open()  # type: ignore[union-attr]
         folder = studio.backend.folder(job, studio.owner(request.cookies))
         return (
             picture,
