@@ -32,9 +32,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from core.data.pictures import as_png
-from core.data.rows import Dataset
+from core.data.rows import Dataset, Picture
 from core.data.source import load_dataset
-from core.errors import AdapterError, JobError, SourceError, StudioError
+from core.errors import AdapterError, DataError, JobError, SourceError, StudioError
 from core.jobs.backend import JobRow
 from core.memory.cards import CARDS
 from core.models.inspection import cached_inspection
@@ -232,10 +232,18 @@ def _dataset(source: Source) -> Dataset:
 def _picture(dataset: Dataset, name: str) -> Response:
     """A picture of the data set's rows by the name it has there; no path is ever made of what was asked."""
     picture = dataset.pictures.get(name)
-    if picture is None:
+    content = _content(picture) if picture else None
+    if picture is None or content is None:
         raise SourceError("A picture was asked for", "the data set has no such picture", "Reload the page")
-    content = picture.read()
     kind = next((kind for sign, kind in PICTURES if sign in content[:16]), None)
     if kind is None:
         content, kind = as_png(picture), "image/png"
     return Response(content, media_type=kind, headers={**HEADERS, "Cache-Control": "private, max-age=3600"})
+
+
+def _content(picture: Picture) -> bytes | None:
+    """The picture's bytes; None where it is gone."""
+    try:
+        return picture.read()
+    except DataError:
+        return None

@@ -37,6 +37,8 @@ class PictureFile:
     def read(self) -> bytes:
         """The file's bytes. Raises DataError: it is no longer there."""
         try:
+            if self.path.is_symlink():  # put there after the rows were read
+                raise _gone(self.name)
             return self.path.read_bytes()
         except OSError:
             raise _gone(self.name) from None

@@ -126,7 +126,7 @@ def ask(pictures: Picture | Sequence[Picture], question: str, answer: str = "", 
     return Row((*before, Turn("user", (*shown, question)), Turn("assistant", (answer,))))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Dataset:
     """Rows to learn from and rows that are only looked at. They may lie on disk: take those that are needed."""
 

@@ -56,7 +56,7 @@ def test_every_demo_data_set_is_whole(dataset) -> None:
     assert 0 < dataset.majority < 0.5
     pictures = {row.picture for row in dataset.train}
     assert not pictures & {row.picture for row in dataset.heldout}
-    assert dataset.heldout[0].open().mode == "RGB"
+    assert dataset.heldout[0].picture.open().mode == "RGB"
     assert dataset.heldout[0].picture_name.startswith("heldout/")
 
 
