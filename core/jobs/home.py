@@ -1,10 +1,11 @@
-"""The data folder: where jobs and caches live. It says so in a sentence when it cannot be written.
+"""The data folder: where jobs, people's data and caches live. It says so in a sentence when it cannot be written.
 
 What it does not do: hold a job (store.py, local.py) or decide what goes into a cache.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class Home:
     def jobs(self) -> Path:
         """One folder a job."""
         return self.root / "jobs"
+
+    def data(self, owner: str) -> Path:
+        """Uploads, drafts and stored data sets of one owner, whatever signs the owner's name is made of."""
+        return self.root / "data" / hashlib.sha256(owner.encode()).hexdigest()[:16]
 
     @property
     def cache(self) -> Path:

@@ -143,6 +143,8 @@ class Finding:
     """Fields of `Reading` that the button sets, such as {"drop": ["missing_image"]}; lists are added to."""
     count: int = 0
     """Rows (or files) concerned."""
+    left_out: int = 0
+    """How many of them are left out because the reading says so."""
     places: tuple[Place, ...] = ()
     """The first of them."""
 
