@@ -45,6 +45,7 @@ from ui.panels.train import first_form
 from ui.plainly import sentence
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
+from ui.trainable import whether_trainable
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 YEAR = 31_536_000
@@ -155,7 +156,8 @@ def _reach(request: Request) -> str:
 
 def _inspection(studio: Studio, request: Request) -> Response:
     """Compressed, since rows repeat themselves: 5,000 modules are 2 MB as text and a thirtieth of that on the way."""
-    body = json.dumps(views.inspection(studio.inspection(request.path_params["key"]))).encode()
+    value = studio.inspection(request.path_params["key"])
+    body = json.dumps({**views.inspection(value), **whether_trainable(value)}).encode()
     headers = {**HEADERS, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"

@@ -10,6 +10,9 @@ import { currentMemory, isAsked, showMemory, verdict } from "./memory.js";
 import { goTo } from "./steps.js";
 import { isRunning } from "./run.js";
 
+// The keyboard still reaches it, and a reader says why it cannot be pressed.
+const BLOCKED = html`aria-disabled="true" aria-describedby="why-not"`;
+
 function actions(budget) {
   const running = isRunning();
   const next = NEXT[state.step];
@@ -17,17 +20,18 @@ function actions(budget) {
   const result = !running && state.run?.status?.after && state.step === "train";
   const again = state.step === "result" && Boolean(state.run);
   const start = running ? "Training…" : state.starting ? "Starting…" : again ? "Train again" : "Start training";
-  const blocked = running || state.starting || !budget?.trainable || !state.dataset || !isConfirmed() || refused();
+  const blocked = running || state.starting || !budget?.trainable || !state.dataset || state.model.untrainable || !isConfirmed() || refused();
   return html`<div class="actions">
     ${result && html`<button class="primary" data-go="result" data-key="go">See the result</button>`}
     ${seeRun ? html`<button class="primary" data-go="train" data-key="go">Watch it train</button>`
-      : html`<button class="${!result && !again && "primary"}" id="start" data-key="start" ${blocked ? html`disabled` : ""}>${start}</button>`}
+      : html`<button class="${!result && !again && "primary"}" id="start" data-key="start" ${blocked ? BLOCKED : ""}>${start}</button>`}
     ${next && html`<button class="next" data-go="${next[0]}" data-key="next">${next[1]} →</button>`}</div>`;
 }
 
 function message(budget) {
   if (state.startError) return html`<div class="note bad" role="alert"><b>Not started</b>${state.startError}</div>`;
-  if (budget && !budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
+  if (!budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
+  if (state.model.untrainable) return html`<div class="note" role="status"><b>This model cannot be trained here</b>${state.model.untrainable}</div>`;
   if (refused()) return refusalAtStart();
   return confirming();
 }
@@ -59,7 +63,7 @@ function body(budget) {
       ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}
       <tr><th scope="row">modules</th><td>${count(budget.modules)}</td></tr>
       ${memoryRow()}<tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
-    <div class="messages">${message(budget)}</div>${actions(budget)}</div>`;
+    <div class="messages" id="why-not">${message(budget)}</div>${actions(budget)}</div>`;
 }
 
 export function mountBudget(element) {
@@ -68,7 +72,7 @@ export function mountBudget(element) {
     if (go) return goTo(go.dataset.go);
     if (event.target.closest("[data-memory]")) return showMemory();
     if (event.target.id === "confirm") return update({ confirmed: event.target.checked ? confirmation() : null });
-    if (event.target.closest("#start")) document.querySelector("#start-event").click();
+    if (event.target.closest("#start:not([aria-disabled])")) document.querySelector("#start-event").click();
   });
   // One live region that stays: a reader hears the new count, however the card is drawn.
   element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p><div></div>';

@@ -14,7 +14,7 @@ export function readInspection(data) {
   });
   return {
     key: data.key, label: data.label, source: data.source, modelClass: data.model_class, total: data.total_params,
-    modules, presets: data.presets, tasks: data.tasks, priorities: data.priorities,
+    writes: data.writes, untrainable: data.untrainable, modules, presets: data.presets, tasks: data.tasks, priorities: data.priorities,
   };
 }
 

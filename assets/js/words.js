@@ -29,6 +29,13 @@ export const COMPONENT_HELP = {
   other: "Parts that belong to none of the above.",
 };
 
+// What a part of a model is called that gives a score for a picture and a text, as CLIP does, instead of an answer.
+export const SCORING = {
+  name: { language: "Text encoder" },
+  help: { vision: "Turns the picture into vectors.", projector: "Brings both to one size, in which they can be compared.", language: "Turns the text into vectors.", cross_attention: "Where the text and the picture look at each other." },
+  lead: "This model takes a picture with texts and gives scores; it does not answer in words. It can be looked at here, and not trained.",
+};
+
 export const ROLE_NAME = { attention: "Attention", mlp: "MLP", experts: "Experts", embedding: "Embedding", head: "Head", norm: "Norm", other: "Other" };
 
 export const ROLE_HELP = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import InspectionError
+from core.errors import InspectionError, SourceRefused
 from core.models.repository import asked_for, clip
 from core.models.source import Resolved
 
@@ -63,3 +63,21 @@ def read_config(resolved: Resolved) -> Any:
             reason = "its config.json names no model_type"
         raise InspectionError(asked_for(str(resolved.source)), reason, _REMEDY_CLASS)
     return transformers.AutoConfig.from_pretrained(str(resolved.folder), trust_remote_code=False, local_files_only=True)
+
+
+def check_writes(found: Any, asked: str) -> None:
+    """Looks whether a class of transformers answers in words, as all that is trained here must.
+
+    Args:
+        found: the class. CLIP's and FLAVA's, say, give a score for a picture and a text.
+        asked: what a refusal says first.
+
+    Raises:
+        SourceRefused: it cannot generate.
+    """
+    if not found.can_generate():
+        raise SourceRefused(
+            asked,
+            f"its class {found.__name__} writes no text, so it cannot answer in words",
+            "Take a model that answers, such as the chat or instruct version of this one",
+        )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
 from core.models.build import build_on_meta
-from core.models.classes import named_class, read_config
+from core.models.classes import check_writes, named_class, read_config
 from core.models.out_of_memory import is_out_of_memory
 from core.models.source import Resolved, resolve
 from core.spec import Quantization, Source
@@ -156,13 +156,8 @@ def _model_class(resolved: Resolved) -> Any:
         SourceRefused: it cannot generate.
     """
     found = named_class(resolved, read_config(resolved))
-    if found.can_generate():
-        return found
-    raise SourceRefused(
-        f"The model “{resolved.source}” was loaded",
-        f"its class {found.__name__} writes no text",
-        "Take its chat or instruct version",
-    )
+    check_writes(found, f"The model “{resolved.source}” was loaded")
+    return found
 
 
 @contextmanager

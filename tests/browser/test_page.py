@@ -134,7 +134,7 @@ def big_config(folder: Path, name: str) -> Path:
     import transformers
 
     config = getattr(transformers, f"{name}Config")()
-    config.architectures = [f"{name}ForConditionalGeneration"]
+    config.architectures = [f"{name}Model" if name == "CLIP" else f"{name}ForConditionalGeneration"]
     config.save_pretrained(folder)
     return folder
 
@@ -242,3 +242,26 @@ def test_back_and_forward_walk_the_steps_and_a_link_opens_one(tab: Tab) -> None:
     assert shown_step(tab) == "result"
     page.go_back()
     assert page.url == "about:blank"
+
+
+@pytest.mark.parametrize(("name", "why"), [("CLIP", "cannot answer in words"), ("Qwen2_5_VL", "no weights")])
+def test_why_a_model_cannot_be_trained_is_said_before_start(tab: Tab, tmp_path: Path, name: str, why: str) -> None:
+    page = tab.page
+    open_model(tab, str(big_config(tmp_path / "model", name)))
+    tab.wait("studio.state.model.label === 'model'")
+    start = page.locator("#start")
+    expect(start).to_be_disabled()
+    assert why in page.inner_text(f"#{start.get_attribute('aria-describedby')}")
+    start.focus()
+    expect(start).to_be_focused()
+    before = jobs(tab)
+    page.keyboard.press("Enter")
+    assert not tab.ask("studio.state.starting")
+    assert jobs(tab) == before
+    tab.step("targets")
+    assert tab.trainable > 0, "its cost is counted all the same"
+    ends = page.locator("#switchboard .flow .io").all_inner_texts()
+    assert ends == (["picture", "text", "score"] if name == "CLIP" else ["picture", "answer"])
+    open_model(tab, "demo")
+    tab.wait("studio.state.model.label === 'Demo VLM'")
+    expect(start).to_be_enabled()

@@ -203,12 +203,18 @@ def test_a_subtree_is_called_something_else_and_put_back(aim: Tab) -> None:
 
 
 def guessed_config(folder: Path) -> Path:
-    """A model of which nothing says what its pooler and its head belong to."""
-    from transformers import ViltConfig
+    """A model of which nothing says what its embedding of pictures that it makes belongs to, and empty weights."""
+    from transformers import JanusConfig
 
-    config = ViltConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, vocab_size=99)
-    config.architectures = ["ViltForQuestionAnswering"]
+    small = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = JanusConfig(
+        text_config={**small, "num_key_value_heads": 2, "intermediate_size": 32, "vocab_size": 99},
+        vision_config={**small, "projection_dim": 24},
+    )
+    config.architectures = ["JanusForConditionalGeneration"]
     config.save_pretrained(folder)
+    for name in ("model.safetensors", "tokenizer.json", "preprocessor_config.json"):
+        (folder / name).write_text("{}")
     return folder
 
 

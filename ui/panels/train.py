@@ -16,7 +16,6 @@ from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.limits import refuse_impossible
 from core.models.repository import clip
-from core.models.source import check_trainable
 from core.spec import Settings, Source, Spec, from_dict, to_dict
 from ui import words
 from ui.choice import read_choice, refuse_unconfirmed
@@ -24,6 +23,7 @@ from ui.handlers import with_request
 from ui.islands import heading, island
 from ui.plainly import sentence
 from ui.studio import Studio
+from ui.trainable import refuse_untrainable
 
 OTHER_MODELS = Settings(learning_rate=1e-4, batch_size=4)
 """What is commonly used with models of the Hub; the demo is far smaller and takes more."""
@@ -114,7 +114,7 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
         StudioError: something chosen cannot be; the sentence says what.
     """
     chosen = read_choice(studio, choice)
-    check_trainable(chosen.inspection.source)
+    refuse_untrainable(chosen.inspection)
     refuse_unconfirmed(chosen, choice.get("confirmed"))
     settings = settings_of(form)
     refuse_impossible(chosen.plan, chosen.labelled, settings)
