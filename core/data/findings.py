@@ -324,7 +324,7 @@ def finding(kind: str, places: Places, dropped: bool, count: int | None = None) 
     known = KINDS[kind]
     number = places.count if count is None else count
     title = known.one if number == 1 else known.many.format(count=f"{number:,}")
-    change = {"drop": [kind]} if known.change is None else known.change
+    change: dict[str, object] = {"drop": [kind]} if known.change is None else known.change
     return Finding(
         kind=kind,
         severity="warning" if dropped else known.severity,
@@ -337,6 +337,11 @@ def finding(kind: str, places: Places, dropped: bool, count: int | None = None) 
         left_out=places.count if dropped else 0,
         places=tuple(places.first),
     )
+
+
+def title_of(kind: str) -> str:
+    """What one row of this kind is told; the kind itself where it is not known."""
+    return KINDS[kind].one if kind in KINDS else kind
 
 
 def can_drop(kind: str) -> bool:
