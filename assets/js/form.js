@@ -15,3 +15,21 @@ export function setForm(values) {
   update({ form });
   document.querySelector("#form-event").click();
 }
+
+const USUAL = { epochs: 3, steps: 120 };
+let last = null; // what the last change of the unit made of what, so that going back gives the same again
+
+// The training length in another unit, about as long as before on the rows of the chosen data; a usual one where these
+// or the batch are not known.
+export function converted(unit, length) {
+  const rows = state.home?.datasets.find((set) => set.name === state.dataset)?.train;
+  const { batch_size: batch, accumulation } = state.form;
+  const perEpoch = Math.ceil(Math.ceil(rows / batch) / accumulation); // as core/spec/job.py counts them
+  const known = perEpoch >= 1 && length > 0;
+  if (last?.to === length && last.unit !== unit && last.perEpoch === perEpoch) return last.from;
+  const found = !known ? USUAL[unit] : unit === "epochs" ? round(length / perEpoch) : Math.max(1, Math.ceil(length * perEpoch));
+  last = { unit, from: length, to: found, perEpoch };
+  return found;
+}
+
+const round = (epochs) => (epochs >= 10 ? Math.round(epochs) : Math.max(0.1, Number(epochs.toFixed(1))));

@@ -3,7 +3,7 @@
 import { NOTHING_SELECTED, recall, state, subscribe, update } from "./store.js";
 import { getJson } from "./api.js";
 import { choiceForServer } from "./choice.js";
-import { readForm } from "./form.js";
+import { converted, readForm } from "./form.js";
 import { labelled, readInspection } from "./model.js";
 import { draw, html } from "./html.js";
 import { goTo, mountSteps } from "./steps.js";
@@ -93,6 +93,7 @@ window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
   choice: () => JSON.stringify({ ...choiceForServer(), ticket: state.ticket }),
   readForm,
+  converted,
   form: () => state.form,
   modelKey: () => state.modelKey,
   job: () => state.job,

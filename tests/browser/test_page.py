@@ -265,3 +265,28 @@ def test_why_a_model_cannot_be_trained_is_said_before_start(tab: Tab, tmp_path: 
     open_model(tab, "demo")
     tab.wait("studio.state.model.label === 'Demo VLM'")
     expect(start).to_be_enabled()
+
+
+def test_a_training_is_as_long_in_the_other_unit(tab: Tab) -> None:
+    page = tab.page
+    rows = next(s["train"] for s in tab.ask("studio.state.home.datasets") if s["name"] == "digits")  # type: ignore[attr-defined]
+    tab.step("train")
+    length = page.get_by_label("How long")
+
+    def unit(name: str) -> float:
+        page.locator("#settings").get_by_label(name, exact=True).check()
+        tab.wait(f"studio.state.form.unit === '{name}'")
+        page.wait_for_timeout(300)
+        return float(length.input_value())
+
+    epochs = unit("epochs")
+    assert epochs == pytest.approx(120 / -(-rows // 16), abs=0.05)
+    assert tab.ask("studio.state.form.length") == epochs
+    assert unit("steps") == 120, "there and back is the same again"
+    assert unit("epochs") == epochs
+    length.fill("3")
+    tab.wait("studio.state.form.length === 3")
+    assert unit("steps") == 3 * -(-rows // 16)
+    assert unit("epochs") == 3
+    length.fill("")
+    assert unit("steps") == 120

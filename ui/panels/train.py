@@ -282,6 +282,10 @@ def build_train(studio: Studio) -> SettingsForm:
         js="() => window.studio.modelKey()",
         **quietly,
     ).then(None, form.widgets(), None, js=READ_FORM)
+    # The length in the other unit, so that it stays about as long.
+    form.unit.input(
+        None, [form.unit, form.length], form.length, js="(unit, length) => window.studio.converted(unit, length)"
+    ).then(None, form.widgets(), None, js=READ_FORM)
     # What other panels need of the settings is kept in the page, and what they propose is put back into the form.
     gr.on([widget.input for widget in form.widgets()], None, form.widgets(), None, js=READ_FORM)
     form_event.click(None, form.widgets(), form.widgets(), js=WRITE_FORM)
