@@ -83,6 +83,8 @@ class Row:
     turns: tuple[Turn, ...]
     language: str = ""
     """What a language column says of it, such as `de`."""
+    origin: str = field(default="", compare=False)
+    """Where it came from, to be named in a sentence: file and row, such as `vqa.csv, line 12`."""
 
     @property
     def prompt(self) -> tuple[Turn, ...]:
