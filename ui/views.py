@@ -18,8 +18,9 @@ from core.jobs.backend import JobRow
 from core.lora.budget import budget
 from core.lora.presets import PRESETS, TASKS, USUAL, preset_cells, preset_of_data, usual_cells
 from core.lora.priorities import priorities
-from core.spec import Inspection, Module, Recipe, Source, Spec, Status, to_dict
+from core.spec import COMPONENTS, Inspection, Module, Recipe, Source, Spec, Status, to_dict
 from ui import words
+from ui.datasets import sample, title_of_job
 from ui.studio import key_of
 
 DEFAULTS = to_dict(Recipe())
@@ -60,8 +61,11 @@ def datasets() -> list[dict[str, Any]]:
 
 def _card(dataset: Dataset) -> dict[str, Any]:
     return {
+        "key": dataset.name,
         "name": dataset.name,
+        "pictures": f"data/{dataset.name}",
         "title": dataset.title,
+        "question": dataset.train[0].question,
         "story": dataset.story,
         "licence": dataset.licence,
         "train": len(dataset.train),
@@ -76,7 +80,7 @@ def _different(dataset: Dataset) -> list[dict[str, str]]:
     """The first rows with answers that differ, to show what the set is like."""
     chosen = {row.answer: row for row in reversed(dataset.train)}
     rows = sorted(chosen.values(), key=lambda row: row.picture_name)[:SAMPLES]
-    return [{"picture": row.picture_name, "question": row.question, "answer": row.answer} for row in rows]
+    return [sample(row) for row in rows]
 
 
 def inspection(value: Inspection) -> dict[str, Any]:
@@ -120,6 +124,11 @@ def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
         "created": row.created,
         "model": model_label(spec.model),
         "data": _data_title(spec),
+        "method": spec.plan.method,
+        "rank": spec.plan.rank,
+        "parts": _parts(spec),
+        "steps": spec.settings.steps,
+        "epochs": spec.settings.epochs,
         "trainable": spec.trainable,
         "before": to_dict(status.before) if status.before else None,
         "after": to_dict(status.after) if status.after else None,
@@ -132,7 +141,7 @@ def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> di
     return {
         "name": spec.name,
         "model": model_label(spec.model),
-        "data": _data_title(spec),
+        "data": _data_title(spec, folder),
         "spec": to_dict(published_spec(spec)),
         "status": to_dict(status),
         "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
@@ -148,9 +157,15 @@ def _by_component(spec: Spec, made: Inspection | None) -> dict[str, int] | None:
         return None
 
 
-def _data_title(spec: Spec) -> str:
+def _parts(spec: Spec) -> list[str]:
+    """The components that were chosen as a whole or by their roles; modules chosen one by one belong to none here."""
+    chosen = {cell.partition(".")[0] for cell in spec.selection.cells} | set(spec.selection.full)
+    return [component for component in COMPONENTS if component in chosen]
+
+
+def _data_title(spec: Spec, folder: Path) -> str:
     titles = {card["name"]: str(card["title"]) for card in datasets()}
-    return titles.get(spec.data.name, Path(spec.data.name).name)
+    return titles.get(spec.data.name) or title_of_job(spec, folder)
 
 
 def file_name(name: str) -> str:

@@ -42,6 +42,17 @@ export function figure(value) {
   return value.toPrecision(3);
 }
 
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+// How long ago, to the nearest sensible unit.
+export function ago(seconds, now = Date.now() / 1000) {
+  const past = Math.max(0, now - seconds);
+  for (const [size, unit] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
+    if (past >= size) return relative.format(-Math.floor(past / size), unit);
+  }
+  return "just now";
+}
+
 export function when(seconds) {
   return new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

@@ -3,7 +3,7 @@
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { pictureUrl, url } from "./api.js";
-import { bytes, count, percent, when } from "./format.js";
+import { ago, bytes, count, percent, when } from "./format.js";
 import { COMPONENT_SHORT, METHODS, STARTS, STATE_NAME } from "./words.js";
 import { isRunning, watch } from "./run.js";
 import { answersTable } from "./progress.js";
@@ -82,10 +82,19 @@ export function mountTries(element) {
   }, "run", "step");
 }
 
+// What tells a job from another one: how it was adapted, which parts learned, and for how long.
+function jobInWords({ method, rank, parts, steps, epochs }) {
+  const learned = parts.map((name) => COMPONENT_SHORT[name]).join(" + ") || "single modules";
+  const length = steps ? `${count(steps)} ${steps === 1 ? "step" : "steps"}` : `${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
+  return `${METHODS.find(([name]) => name === method)[1]}, rank ${rank} · ${learned} · ${length}`;
+}
+
 function jobRow(job) {
-  const result = job.after ? `${percent(job.before?.exact_match)} → ${percent(job.after.exact_match)}` : "–";
-  return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${String(job.id === state.job)}">${job.name}</button></td><td><span class="badge ${job.state}">${STATE_NAME[job.state]}</span></td>
-    <td class="opt">${job.model}</td><td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${when(job.created)}</td></tr>`;
+  const { status } = job.id === state.run?.id ? state.run : { status: job };
+  const result = status.after ? `${percent(status.before?.exact_match)} → ${percent(status.after.exact_match)}` : "–";
+  const started = html`<time datetime="${new Date(job.created * 1000).toISOString()}" title="${when(job.created)}">${ago(job.created)}</time>`;
+  return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${String(job.id === state.job)}">${job.name}</button><small class="how">${jobInWords(job)}</small><small class="how narrow">${job.data} · ${started}</small></td>
+    <td><span class="badge ${status.state}">${STATE_NAME[status.state]}</span></td><td class="opt">${job.model}</td><td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${started}</td></tr>`;
 }
 
 export function mountJobs(element) {
@@ -95,10 +104,12 @@ export function mountJobs(element) {
     watch(button.dataset.job);
     window.scrollTo({ top: 0, behavior: "smooth" });
   });
-  subscribe(() => {
+  const show = () => {
     if (state.step !== "result" || !state.home) return undefined;
     const { jobs } = state.home;
     if (!jobs.length) return draw(element, "");
     return draw(element, html`<div class="card"><div class="cap"><strong>Jobs so far</strong><span>click one to open it again</span></div><table class="jobs-list"><thead><tr><th scope="col">job</th><th scope="col">state</th><th scope="col" class="opt">model</th><th scope="col" class="opt">data</th><th scope="col" class="opt">trained</th><th scope="col">right, before → after</th><th scope="col" class="opt">started</th></tr></thead><tbody>${jobs.map(jobRow)}</tbody></table></div>`);
-  }, "home", "job", "step");
+  };
+  subscribe(show, "home", "job", "step", "run");
+  setInterval(show, 30000); // what was a minute ago is two
 }

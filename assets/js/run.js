@@ -49,6 +49,7 @@ export async function watch(id) {
   update({ job: id, runError: null });
   try {
     const info = await patiently(`jobs/${id}`, current);
+    if (state.home && !state.home.jobs.some((job) => job.id === id)) await listJobs(current);
     if (current()) await follow(empty(id, info), current);
   } catch (error) {
     if (current()) update({ run: null, job: null, runError: error.message });
@@ -74,6 +75,11 @@ async function follow(run, current) {
 // What is known only at the end: the adapter's size, and the job's line in the list.
 async function settle(run, current) {
   const info = await patiently(`jobs/${run.id}`, current);
+  await listJobs(current);
+  if (current()) update({ run: Object.assign(run, { info }) });
+}
+
+async function listJobs(current) {
   const { jobs } = await patiently("jobs", current);
-  if (current()) update({ run: Object.assign(run, { info }), home: state.home && { ...state.home, jobs } });
+  if (current() && state.home) update({ home: { ...state.home, jobs } });
 }

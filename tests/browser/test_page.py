@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,32 @@ def test_a_training_is_as_long_in_the_other_unit(tab: Tab) -> None:
     assert unit("epochs") == 3
     length.fill("")
     assert unit("steps") == 120
+
+
+def test_jobs_of_one_name_are_told_apart(tab: Tab) -> None:
+    alike = {"name": "Digits", "state": "finished", "model": "Demo VLM", "data": "Handwritten digits", "trainable": 9}
+    alike |= {"before": None, "after": None}
+    first = {"method": "dora", "rank": 16, "parts": ["vision", "language"], "steps": 120, "epochs": None}
+    second = {"method": "lora", "rank": 8, "parts": [], "steps": None, "epochs": 3}
+    made = [
+        {**alike, **first, "id": "a", "created": time.time() - 2 * 3600 - 60},
+        {**alike, **second, "id": "b", "created": time.time() - 26 * 3600},
+    ]
+
+    def with_jobs(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "jobs": made, "running": None})
+
+    tab.page.route("**/studio/home", with_jobs)
+    tab.open()
+    tab.step("result")
+    rows = [row.inner_text() for row in tab.page.locator("#jobs tbody tr").all()]
+    assert "DoRA, rank 16 · vision + language · 120 steps" in rows[0]
+    assert "2 hours ago" in rows[0]
+    assert "LoRA, rank 8 · single modules · 3 epochs" in rows[1]
+    assert "yesterday" in rows[1]
+    absolute = tab.page.locator("#jobs td:last-child time").first.get_attribute("title")
+    assert str(time.localtime(made[0]["created"]).tm_year) in str(absolute)  # type: ignore[arg-type]
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    assert "Handwritten digits · 2 hours ago" in tab.page.inner_text("#jobs tbody tr >> nth=0")
+    tab.errors.clear()  # the server knows no such jobs

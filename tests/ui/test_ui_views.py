@@ -134,3 +134,19 @@ def test_a_space_without_storage_says_that_nothing_is_kept(monkeypatch, space, h
     monkeypatch.setenv("SPACE_ID", space)
     monkeypatch.setenv("STUDIO_HOME", home)
     assert bool(views.notice()) == said
+
+
+@pytest.mark.parametrize(
+    ("cells", "full", "include", "parts"),
+    [
+        (("language.mlp", "vision.attention"), ("projector",), (), ["vision", "projector", "language"]),
+        ((), (), ("model.text_model.layers.0.mlp.up_proj",), []),
+    ],
+)
+def test_a_jobs_line_tells_it_from_the_next_one(tmp_path: Path, cells, full, include, parts):
+    selection = Selection(cells=cells, full=full, include=include)
+    spec = replace(SPEC, selection=selection, plan=make_plan(DEMO, selection, Recipe(rank=4, method="rslora")))
+    make_job(tmp_path / "home", "local")
+    line = views.job_line(make_studio(tmp_path).backend.jobs("local")[0], spec, STATUS)
+    assert (line["method"], line["rank"], line["parts"]) == ("rslora", 4, parts)
+    assert (line["steps"], line["epochs"]) == (SPEC.settings.steps, None)
