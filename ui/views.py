@@ -20,7 +20,6 @@ from core.lora.presets import PRESETS, TASKS, USUAL, preset_cells, preset_of_dat
 from core.lora.priorities import priorities
 from core.spec import COMPONENTS, Inspection, Module, Recipe, Source, Spec, Status, to_dict
 from ui import words
-from ui.datasets import sample, title_of_job
 from ui.studio import key_of
 
 DEFAULTS = to_dict(Recipe())
@@ -61,11 +60,8 @@ def datasets() -> list[dict[str, Any]]:
 
 def _card(dataset: Dataset) -> dict[str, Any]:
     return {
-        "key": dataset.name,
         "name": dataset.name,
-        "pictures": f"data/{dataset.name}",
         "title": dataset.title,
-        "question": dataset.train[0].question,
         "story": dataset.story,
         "licence": dataset.licence,
         "train": len(dataset.train),
@@ -80,7 +76,7 @@ def _different(dataset: Dataset) -> list[dict[str, str]]:
     """The first rows with answers that differ, to show what the set is like."""
     chosen = {row.answer: row for row in reversed(dataset.train)}
     rows = sorted(chosen.values(), key=lambda row: row.picture_name)[:SAMPLES]
-    return [sample(row) for row in rows]
+    return [{"picture": row.picture_name, "question": row.question, "answer": row.answer} for row in rows]
 
 
 def inspection(value: Inspection) -> dict[str, Any]:
@@ -141,7 +137,7 @@ def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> di
     return {
         "name": spec.name,
         "model": model_label(spec.model),
-        "data": _data_title(spec, folder),
+        "data": _data_title(spec),
         "spec": to_dict(published_spec(spec)),
         "status": to_dict(status),
         "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
@@ -163,9 +159,9 @@ def _parts(spec: Spec) -> list[str]:
     return [component for component in COMPONENTS if component in chosen]
 
 
-def _data_title(spec: Spec, folder: Path) -> str:
+def _data_title(spec: Spec) -> str:
     titles = {card["name"]: str(card["title"]) for card in datasets()}
-    return titles.get(spec.data.name) or title_of_job(spec, folder)
+    return titles.get(spec.data.name, Path(spec.data.name).name)
 
 
 def file_name(name: str) -> str:
