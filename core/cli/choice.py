@@ -26,6 +26,7 @@ from core.lora.limits import parse_start, refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, find_preset, preset_choice, usual_rate
 from core.lora.selection import parse_targets
+from core.models.defaults import defaults_note
 from core.models.inspection import inspect_source
 from core.models.relabel import relabelled
 from core.models.repository import clip
@@ -48,6 +49,7 @@ from core.spec import (
 
 USUAL = Recipe(rank=16, alpha=32.0)
 """Where neither a file nor a preset says otherwise."""
+NOTHING_LEARNS = "What learns was not said: add --targets all, or one of --preset NAME, --config FILE and --full NAME."
 SOURCE_HELP = "demo, a folder, or a Hub id (owner/name@revision)"
 
 Number = TypeVar("Number", int, float)
@@ -68,7 +70,7 @@ class Chosen:
     data: str | None
     """A folder or the name of a demo data set, where a flag or the file gives one."""
     notes: tuple[str, ...]
-    """What differs from the preset on this model, and what is only guessed; a sentence each."""
+    """What differs from the preset on this model, what its config leaves out, and what is guessed; a sentence each."""
 
 
 def add_choice_flags(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +95,7 @@ def add_choice_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora-bias", action=argparse.BooleanOptionalAction, help="train a bias of LoRA's B as well")
     add_settings_flags(parser)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep inspections here")
-    parser.set_defaults(misused=parser.error)
+    parser.set_defaults(parser=parser)
 
 
 def add_settings_flags(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +116,7 @@ def chosen(options: argparse.Namespace) -> Chosen:
         StudioError: in words.
     """
     if not (options.targets or options.targets == "" or options.preset or options.config or options.full):
-        options.misused("one of --targets, --preset, --config, --full is needed")
+        options.parser.exit(2, f"{NOTHING_LEARNS}\n{options.parser.prog} --help lists all flags.\n")
     made = inspect_source(parse_source(options.source), options.cache)
     data = None
     notes: tuple[str, ...] = ()
@@ -134,7 +136,8 @@ def chosen(options: argparse.Namespace) -> Chosen:
     plan = make_plan(made, selection, recipe)
     refuse_impossible(plan, labelled, settings)
     data = getattr(options, "data", None) or data
-    return Chosen(made, labelled, selection, recipe, settings, plan, data, (*notes, *guess_note(labelled, plan)))
+    said = (*notes, *filter(None, [defaults_note(made)]), *guess_note(labelled, plan))
+    return Chosen(made, labelled, selection, recipe, settings, plan, data, said)
 
 
 def data_source(text: str) -> Source:

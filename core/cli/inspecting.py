@@ -14,6 +14,7 @@ from typing import Any
 from core.cli.choice import SOURCE_HELP
 from core.errors import StudioError
 from core.lora.selection import available_cells
+from core.models.defaults import defaults_note
 from core.models.inspection import inspect_source
 from core.models.repository import clip
 from core.models.source import parse_source
@@ -57,6 +58,7 @@ def _table(made: Inspection) -> str:
         inside = [module for module in made.modules if module.component == component]
         lines.append(f"  {component:16}{sum(module.params for module in inside):>16,}  in {len(inside)} modules")
     lines += _guesses(made)
+    lines += [f"  note: {note}" for note in [defaults_note(made)] if note]
     cells = ", ".join(f"{name} ({count})" for name, count in available_cells(made).items())
     return "\n".join([*lines, f"  targets: {cells}"])
 

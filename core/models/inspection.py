@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from core.models.build import build_on_meta
 from core.models.components import LABELS_VERSION
 from core.models.repository import asked_for, is_commit
 from core.models.rows import module_rows
+from core.models.senses import refuse_one_sense, refuse_text_only
 from core.models.source import ASSETS, DEMO_MODEL, Resolved, resolve
 from core.spec import Inspection, Source, read, write
 
@@ -82,7 +82,7 @@ def inspect_model(model: Any, source: Source, config_hash: str = "") -> Inspecti
         raise InspectionError(
             asked_for(str(source)), "its modules do not add up to its parameters", "Please report this model as a fault"
         )
-    _refuse_one_sense(made, model.config)
+    refuse_one_sense(made, model.config)
     return made
 
 
@@ -92,30 +92,8 @@ def config_hash(config_bytes: bytes) -> str:
 
 
 def _inspect(resolved: Resolved) -> Inspection:
+    refuse_text_only(resolved)
     return inspect_model(build_on_meta(resolved), resolved.source, config_hash(resolved.config_bytes))
-
-
-def _refuse_one_sense(made: Inspection, config: Any) -> None:
-    """Refuses what is not a vision-language model."""
-    components = {module.component for module in made.modules}
-    asked = asked_for(str(made.source))
-    remedy = "Take a vision-language model, such as the demo or HuggingFaceTB/SmolVLM-256M-Instruct"
-    if "vision" not in components:
-        empty = next((key for key, value in vars(config).items() if "vision" in key and value is None), None)
-        if empty is not None:
-            reason = f"its config leaves {empty} empty, so that nothing in it sees pictures"
-            raise InspectionError(asked, reason, "Take a version of the model that sees")
-        reason = f"it looks like {_kind(made, components)} model ({made.model_class}): nothing in it sees pictures"
-        raise InspectionError(asked, reason, remedy)
-    if "language" not in components:
-        raise InspectionError(asked, f"nothing in it ({made.model_class}) reads or writes text", remedy)
-
-
-def _kind(made: Inspection, components: Collection[str]) -> str:
-    """What a model that does not see is for."""
-    if "protein" in made.model_class.lower():
-        return "a protein"
-    return "an audio" if "audio" in components else "a text-only"
 
 
 def _read_cache(resolved: Resolved, cache_dir: Path | None) -> Inspection | None:

@@ -40,6 +40,15 @@ def cost(selection: Selection, recipe: Recipe) -> int:
     return budget(demo(), make_plan(demo(), selection, recipe)).trainable
 
 
+def test_without_a_word_of_what_learns_one_sentence_and_a_hint_are_said(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["budget", "demo"])
+    assert ended.value.code == 2
+    sentence, hint = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("What learns was not said")
+    assert hint == "python -m core.cli budget --help lists all flags."
+
+
 def test_budget_is_one_object(capsys):
     made = run(capsys, "--targets", "vision.attention,language.mlp", "--rank", "16")
     assert set(made) == KEYS

@@ -36,6 +36,18 @@ def test_inspect_prints_one_object_a_source(tmp_path, capsys):
     assert "text-only" in text_only["error"]
 
 
+def test_inspect_says_which_sizes_are_defaults(tmp_path, capsys):
+    bare = write_config(tmp_path / "bare", {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"]})
+    half = {**CONFIGS["llava"], "text_config": {"model_type": "llama"}}
+    said = []
+    for source in (str(bare), str(write_config(tmp_path / "half", half)), "demo"):
+        assert cli.main(["inspect", source]) == 0
+        said.append(capsys.readouterr().out)
+    assert "no sizes for vision and language: those shown are what transformers takes for “llava”" in said[0]
+    assert "no sizes for language:" in said[1]
+    assert "no sizes" not in said[2]
+
+
 def test_inspect_fails_when_every_source_fails(tmp_path, capsys):
     assert cli.main(["inspect", str(tmp_path), "--jsonl"]) == 1
     assert "no config.json" in lines(capsys)[0]["error"]
