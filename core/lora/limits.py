@@ -91,7 +91,7 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
     if settings is not None and settings.quantization != "none" and plan.start in CHANGES_WEIGHTS:
         yield _never(
             START_NAMES[plan.start],
-            "it takes its start out of the weights, and packed weights cannot hold what is left of them",
+            "it first changes the model's own weights a little, and weights packed to few bits are too coarse for that",
             "Train without quantization, or take the default start",
         )
     yield from _in_full(plan, modules)
@@ -179,13 +179,13 @@ def _unknown_to(plan: Plan, module: Module, dropout: float) -> Iterator[tuple[st
     if plan.start in (*CHANGES_WEIGHTS, "eva") and special:
         yield START_NAMES[plan.start], "it knows matrices only"
     if plan.start == "olora" and module.kind == "Conv1D":
-        yield "OLoRA", "PEFT's takes its weight, which is stored inputs first, for its transpose"
+        yield "OLoRA", "PEFT's version of it reads the weight of such a layer the wrong way round"
     if plan.lora_bias and (table or attention):
-        yield "A LoRA bias", "its update has no place for one"
+        yield "A LoRA bias", "LoRA on layers of this kind has none"
     if plan.method == "dora" and attention:
-        yield "DoRA", "PEFT has none for it"
+        yield "DoRA", "PEFT, which puts it on, does not offer it for layers of this kind"
     if dropout > 0 and (table or attention):
-        yield "Dropout", "PEFT leaves it out there without a word"
+        yield "Dropout", "PEFT, which puts LoRA on, ignores dropout in layers of this kind"
 
 
 def _ranks(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
@@ -246,7 +246,9 @@ def _by_name(plan: Plan) -> Iterator[PlanError]:
     if any((own[name].dropout if name in own else plan.dropout) > 0 for name in plan.target_parameters):
         asked.append(("Dropout", "Set the dropout of its component to 0"))
     for what, remedy in asked:
-        reason = "PEFT has plain LoRA without dropout only for a tensor that is no layer: fused experts, bare matrices"
+        reason = (
+            "fused experts and bare matrices are no layers, and on them PEFT offers plain LoRA without dropout only"
+        )
         yield _never(f"{what} on “{first}”", reason, f"{remedy}, or leave it out")
 
 

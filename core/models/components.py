@@ -19,7 +19,7 @@ from core.models.evidence import Evidence, holds, holds_stack, is_stack
 from core.models.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
 from core.spec import Component, Confidence
 
-LABELS_VERSION = 5
+LABELS_VERSION = 6
 """Raised whenever a label or a reason changes, so that cached inspections are made anew."""
 
 _INSIDE = (

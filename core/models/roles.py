@@ -92,7 +92,7 @@ def role_of(around: Chain, component: Component, is_head: bool) -> tuple[Role, s
     found = _by_class(around) or _by_name(around, _NAMES)
     if isinstance(module, torch.nn.Linear):
         if component == "projector" and (found is None or found[0] not in ("attention", "norm")):
-            return "mlp", "it is a linear layer of the projector, outside of attention"
+            return "mlp", "it is a linear layer, outside of attention"
         found = found or _by_name(around[:2], _LAST)
         if found is None and _beside_stack(around) and not re.search(r"pos|bias|pool", around[0][0].rpartition(".")[2]):
             found = "mlp", "it is a linear layer beside the numbered ones"
