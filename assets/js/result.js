@@ -94,7 +94,7 @@ function jobRow(job) {
   const result = status.after ? `${percent(status.before?.exact_match)} → ${percent(status.after.exact_match)}` : "–";
   const started = html`<time datetime="${new Date(job.created * 1000).toISOString()}" title="${when(job.created)}">${ago(job.created)}</time>`;
   return html`<tr><td><button data-job="${job.id}" data-key="job-${job.id}" aria-current="${String(job.id === state.job)}">${job.name}</button><small class="how">${jobInWords(job)}</small><small class="how narrow">${job.data} · ${started}</small></td>
-    <td><span class="badge ${status.state}">${STATE_NAME[status.state]}</span></td><td class="opt">${job.model}</td><td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td>${result}</td><td class="opt">${started}</td></tr>`;
+    <td><span class="badge ${status.state}">${STATE_NAME[status.state]}</span></td><td class="opt">${job.model}</td><td class="opt">${job.data}</td><td class="opt">${count(job.trainable)}</td><td class="gain">${result}</td><td class="opt">${started}</td></tr>`;
 }
 
 export function mountJobs(element) {

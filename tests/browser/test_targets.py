@@ -377,3 +377,20 @@ def test_nothing_scrolls_sideways_or_is_cut_on_usual_screens(aim: Tab) -> None:
             assert aim.ask(CUT) == [], (step, width)
             tops = "new Set([...document.querySelectorAll('.segments label')].map((e) => e.offsetTop)).size <= 1"
             assert aim.ask(tops), "the methods stand in one line"
+
+
+def test_advice_while_a_run_goes_on_says_that_it_is_for_the_next_one(aim: Tab) -> None:
+    page = aim.page
+    page.fill("#alpha", "900")
+    page.press("#alpha", "Tab")
+    advice = page.locator("#aside .advices")
+    expect(advice).to_contain_text("Worth a thought", timeout=60_000)  # the server may still be importing
+    assert "next" not in advice.inner_text()
+    # As the page is while a job runs; only what the panels look at.
+    page.evaluate("""() => {
+      const status = { state: "running", step: 1, total_steps: 9 };
+      studio.state.run = { status, info: {}, train: [], evals: [], samples: [], answers: [], notes: [] };
+      studio.stopped("");
+    }""")
+    expect(advice).to_contain_text("keeps its settings")
+    assert "for the next run" in advice.inner_text()
