@@ -212,7 +212,7 @@ def _form() -> SettingsForm:
     units = [words.UNIT_STEPS, words.UNIT_EPOCHS]
     with gr.Column(elem_classes=["sheet"], elem_id="settings"):
         with gr.Row(equal_height=False):
-            boxes["unit"] = gr.Radio(units, value=words.UNIT_STEPS, label=words.UNIT, min_width=170)
+            boxes["unit"] = gr.Radio(units, value=words.UNIT_STEPS, label=words.UNIT, min_width=200)
             boxes["length"] = gr.Number(usual.steps, label=words.LENGTH, info=words.LENGTH_INFO, min_width=110)
             boxes["batch_size"] = _number_box("batch_size", words.BATCH, words.BATCH_INFO)
             boxes["learning_rate"] = gr.Textbox(
