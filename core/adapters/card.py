@@ -15,10 +15,13 @@ from core.errors import StudioError
 from core.lora.limits import NAMES, START_NAMES
 from core.lora.selection import range_text
 from core.lora.tensors import CHANGES_WEIGHTS, saved_plan_rank
+from core.models.classes import class_name
 from core.models.loading import public_name
+from core.models.source import resolve
 from core.spec import Override, Plan, Quantization, Score, Selection, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
+ANY_CLASS = "AutoModelForImageTextToText"
 ANY_QUESTION = "What is in the picture?"
 _PRECISION: dict[Quantization, str] = {
     "none": "as they are",
@@ -46,17 +49,19 @@ def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None
 def load_code(spec: Spec, question: str = ANY_QUESTION) -> str:
     """A script that answers the question about `picture.png` with the tuned model."""
     revision = f", revision={spec.model.revision!r}" if spec.model.revision else ""
+    model_class = _model_class(spec.model)
+    imported = ", ".join(sorted(("AutoProcessor", model_class), key=str.lower))
     return f"""\
 from peft import PeftModel
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import {imported}
 
 base = {_base(spec.model)}
 adapter = "."  # this folder
 question = {_literal(question)}
 
 processor = AutoProcessor.from_pretrained(base{revision})
-model = AutoModelForImageTextToText.from_pretrained(base{revision})
+model = {model_class}.from_pretrained(base{revision})
 model = PeftModel.from_pretrained(model, adapter).eval()
 
 picture = Image.open("picture.png").convert("RGB")
@@ -205,6 +210,14 @@ def _base(source: Source) -> str:
     if source.kind == "folder":
         return f"{_literal(f'/path/to/{name}')}  # the folder of the base model"
     return _literal(name)
+
+
+def _model_class(source: Source) -> str:
+    """The class that the studio itself trains; transformers' own choice where the config cannot be read any more."""
+    try:
+        return class_name(resolve(source, offline=True)) or ANY_CLASS
+    except StudioError:
+        return ANY_CLASS
 
 
 def _how(source: Source) -> str:

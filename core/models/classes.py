@@ -48,6 +48,13 @@ def usual_class(model_type: str) -> str | None:
     return next((name for name in found if isinstance(name, str)), None)
 
 
+def class_name(resolved: Resolved) -> str | None:
+    """The name of the class that `named_class` gives, as far as the config says it; transformers is asked where not."""
+    names = resolved.config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else usual_class(str(resolved.config.get("model_type")))
+    return name if isinstance(name, str) and name.isidentifier() else None
+
+
 def read_config(resolved: Resolved) -> Any:
     """The config as transformers understands it.
 

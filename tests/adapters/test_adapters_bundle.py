@@ -172,21 +172,32 @@ def test_a_hub_model_is_named_with_its_revision(job_dir: Path):
 
 
 @pytest.mark.parametrize(
-    ("model", "line"),
+    ("model", "line", "kind"),
     [
-        (Source("demo", "demo-vlm"), '"/path/to/vlm-lora-studio/assets/demo/model"  # the demo model in your checkout'),
-        (Source("folder", "/home/me/mine"), '"/path/to/mine"  # the folder of the base model'),
-        (Source("hub", "org/model", "abc123"), '"org/model"'),
+        (
+            Source("demo", "demo-vlm"),
+            '"/path/to/vlm-lora-studio/assets/demo/model"  # the demo model in your checkout',
+            "Idefics3ForConditionalGeneration",
+        ),
+        # Where the config cannot be read any more, transformers chooses the class.
+        (
+            Source("folder", "/home/me/mine"),
+            '"/path/to/mine"  # the folder of the base model',
+            "AutoModelForImageTextToText",
+        ),
+        (Source("hub", "org/model", "abc123"), '"org/model"', "AutoModelForImageTextToText"),
     ],
 )
 def test_the_code_in_the_card_names_the_model_the_adapter_and_a_question_of_the_data(
-    job_dir: Path, model: Source, line: str
+    job_dir: Path, model: Source, line: str, kind: str
 ):
     spec = replace(read(Spec, job_dir / "spec.json"), model=model)
     card = card_text(spec, Status(state="finished"))
     question = load_dataset(spec.data).heldout[0].question
     assert f'\nbase = {line}\nadapter = "."  # this folder\nquestion = "{question}"\n' in card
     assert ("path of `base` filled in" in card) == (model.kind != "hub")
+    assert f"\nmodel = {kind}.from_pretrained(base" in card
+    assert re.search(rf"(?m)^from transformers import .*\b{kind}\b", card)
 
 
 def test_a_card_is_made_without_the_data_and_with_any_question(job_dir: Path, tmp_path: Path):
