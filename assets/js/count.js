@@ -22,10 +22,10 @@ function withinLayers(model, ranges) {
   return (module) => !chosen.has(module.component) || chosen.get(module.component).has(module.layer);
 }
 
-// Whether a module is trained in full: by its name, one that it lies in, or its component where no module has that name.
+// Whether a module is trained in full: by its component, its name, or one that it lies in where no component is called so.
 function trainedInFull(model, full) {
-  const names = full.filter((name) => model.modules.some((module) => module.name === name || module.name.startsWith(`${name}.`)));
-  const components = new Set(full.filter((name) => !names.includes(name)));
+  const components = new Set(full.filter((name) => model.modules.some((module) => module.component === name)));
+  const names = full.filter((name) => !components.has(name));
   return (module) => components.has(module.component) || names.some((name) => module.name === name || module.name.startsWith(`${name}.`));
 }
 

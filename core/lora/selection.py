@@ -120,13 +120,15 @@ def range_text(layers: LayerRange) -> str:
 def trained_in_full(inspection: Inspection, selection: Selection) -> dict[str, Module]:
     """The modules of which every parameter is trained without LoRA, by name, in the order of the model.
 
+    A component's name means the component also where a module is called the same.
+
     Raises:
         PlanError: a name is neither a component nor a module of this model.
     """
     found: dict[str, Module] = {}
     for wanted in selection.full:
-        inside = [m for m in inspection.modules if m.name == wanted or m.name.startswith(wanted + ".")]
-        inside = inside or [m for m in inspection.modules if m.component == wanted]
+        inside = [m for m in inspection.modules if m.component == wanted]
+        inside = inside or [m for m in inspection.modules if m.name == wanted or m.name.startswith(wanted + ".")]
         if not inside:
             raise PlanError(
                 f"Training “{clip(wanted)}” in full was asked for",

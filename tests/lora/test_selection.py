@@ -9,9 +9,9 @@ import pytest
 from core.errors import PlanError
 from core.lora.plan import make_plan, peft_config, target_regex
 from core.lora.presets import PRESETS, preset_cells
-from core.lora.selection import available_cells, cell, parse_targets, selected
+from core.lora.selection import available_cells, cell, parse_targets, selected, trained_in_full
 from core.models.inspection import inspect_model
-from core.spec import Inspection, Recipe, Selection, Source
+from core.spec import Inspection, Module, Recipe, Selection, Source
 from tests.models.families import FAMILIES, tiny_model
 
 
@@ -142,3 +142,11 @@ def test_presets_mean_what_they_say():
     assert cells["vision_language"] == both | {"projector.mlp", "cross_attention.attention", "cross_attention.mlp"}
     assert {name.split(".")[1] for name in cells["attention"]} == {"attention"}
     assert cells["everything"] == cells["vision_language"]
+
+
+def test_a_component_in_full_is_all_of_it_also_where_a_module_is_called_the_same():
+    parts = {"projector": "projector", "projector.fc": "projector", "vision.merger": "projector", "head": "language"}
+    modules = tuple(Module(name, "Linear", (2, 2), part, "mlp", None, 4, True, "") for name, part in parts.items())
+    made = Inspection(Source("folder", "made up"), "MadeUp", "made_up", 16, modules, "")
+    assert list(trained_in_full(made, Selection(full=("projector",)))) == ["projector", "projector.fc", "vision.merger"]
+    assert list(trained_in_full(made, Selection(full=("projector.fc",)))) == ["projector.fc"]
