@@ -16,6 +16,7 @@ from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, preset_choice
 from core.lora.unused import feature_layer, unused_layers
 from core.models.relabel import relabelled
+from core.models.source import DEMO_MODEL
 from core.spec import Inspection, Knobs, Module, Parameter, Plan, Recipe, Selection, Settings, Source
 from tests.models.families import CONFIGS, write_config
 
@@ -298,6 +299,9 @@ def test_the_config_says_which_layer_pictures_are_read_from(tmp_path):
     said = {"vision_feature_layer": -2}
     assert feature_layer(Source("folder", str(write_config(tmp_path / "a", CONFIGS["llava"] | said)))) == -2
     assert feature_layer(Source("folder", str(write_config(tmp_path / "b", CONFIGS["qwen2_vl"])))) is None
+    assert "vision_feature_layer" not in CONFIGS["llava"]
+    assert feature_layer(Source("folder", str(write_config(tmp_path / "d", CONFIGS["llava"])))) == -2
+    assert feature_layer(DEMO_MODEL) is None
     several = {"vision_feature_layer": [-2, 3]}
     assert feature_layer(Source("folder", str(write_config(tmp_path / "c", CONFIGS["llava"] | several)))) == (-2, 3)
     assert feature_layer(Source("folder", str(tmp_path / "none"))) is None
