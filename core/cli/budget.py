@@ -13,11 +13,11 @@ from typing import Any
 from core.cli.choice import Chosen, add_choice_flags, chosen, say
 from core.cli.memory import add_memory_flags, memory_of
 from core.lora.advice import Advice, advise
-from core.lora.advice.case import plural
 from core.lora.budget import budget
 from core.lora.presets import rank_use
 from core.lora.unused import feature_layer
 from core.spec import Budget, to_dict
+from core.spec.text import plural
 
 
 def add_commands(commands: Any) -> None:

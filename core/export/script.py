@@ -39,11 +39,16 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     heads = ["lm_head", *(module.name for module in inspection.modules if module.role == "head")]
     several_rates = bool(_rates(plan))
     dropouts = _dropouts(plan)
+    constants = [
+        *_constants(context, trainable),
+        *(_whole((*heads, *plan.full_modules)) if context.settings.quantization != "none" else ()),
+        *(_targets(plan, listing) if plan.target_modules else ()),
+        *_table("RATES", "learning rate", _rates(plan)),
+        *_table("DROPOUT", "dropout", dropouts),
+    ]
     trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
     blocks = [
-        _head(plan, inspection, context, trainable)
-        + "\n"
-        + _constants(plan, context, trainable, dropouts, listing, heads),
+        "\n".join([_head(plan, inspection, context, trainable), *constants]),
         parts.ROWS,
         parts.COLLATOR,
         trainer + (parts.RATES if several_rates else ""),
@@ -86,28 +91,21 @@ def _uses_re(plan: Plan) -> bool:
     return bool(_rates(plan) or _dropouts(plan))
 
 
-def _constants(
-    plan: Plan, context: Context, trainable: int, dropouts: list[tuple[str, float]], listing: bool, heads: Sequence[str]
-) -> str:
+def _constants(context: Context, trainable: int) -> Iterator[str]:
     settings = context.settings
-    lines = [
-        f"MODEL = {json.dumps(context.model)}",
-        *([f"REVISION = {json.dumps(context.revision)}"] if context.revision else []),
-        f"DATA = {json.dumps(context.data or NO_DATA)}",
-        f"SEED = {settings.seed}",
-        f"LEARNING_RATE = {settings.learning_rate!r}",
-        f"TRAINABLE = {trainable}  # parameters; anything else is refused",
-    ]
-    if settings.quantization != "none":
-        whole = [f"    {json.dumps(name)}," for name in dict.fromkeys((*heads, *plan.full_modules))]
-        lines += ["# Left as they are when the weights are packed.", "WHOLE = [", *whole, "]"]
-    if plan.target_modules:
-        lines += _targets(plan, listing)
-    if _rates(plan):
-        lines += ["# Parts of the model with a learning rate of their own.", *_table("RATES", _rates(plan))]
-    if dropouts:
-        lines += ["# Parts of the model with a dropout of their own.", *_table("DROPOUT", dropouts)]
-    return "\n".join(lines)
+    yield f"MODEL = {json.dumps(context.model)}"
+    if context.revision:
+        yield f"REVISION = {json.dumps(context.revision)}"
+    yield f"DATA = {json.dumps(context.data or NO_DATA)}"
+    yield f"SEED = {settings.seed}"
+    yield f"LEARNING_RATE = {settings.learning_rate!r}"
+    yield f"TRAINABLE = {trainable}  # parameters; anything else is refused"
+
+
+def _whole(names: Iterable[str]) -> Iterator[str]:
+    yield from ("# Left as they are when the weights are packed.", "WHOLE = [")
+    yield from (f"    {json.dumps(name)}," for name in dict.fromkeys(names))
+    yield "]"
 
 
 def _targets(plan: Plan, listing: bool) -> list[str]:
@@ -123,10 +121,12 @@ def _targets(plan: Plan, listing: bool) -> list[str]:
     return [what, f"TARGETS = {_raw(target_regex(plan.target_modules))}"]
 
 
-def _table(name: str, rows: Iterable[tuple[str, float]]) -> Iterator[str]:
-    yield f"{name} = ["
-    yield from (f"    ({_raw(pattern)}, {value!r})," for pattern, value in rows)
-    yield "]"
+def _table(name: str, what: str, rows: Sequence[tuple[str, float]]) -> Iterator[str]:
+    """Regexes of modules with a number of their own, if there are any."""
+    if rows:
+        yield from (f"# Parts of the model with a {what} of their own.", f"{name} = [")
+        yield from (f"    ({_raw(pattern)}, {value!r})," for pattern, value in rows)
+        yield "]"
 
 
 def _raw(pattern: str) -> str:

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from core.export.context import Context, Exported
-from core.lora.advice.case import plural
 from core.lora.selection import by_parameter, cell
 from core.models.relabel import relabelled
 from core.spec import Inspection, Module, Plan
-from core.spec.text import plain_number
+from core.spec.text import plain_number, plural
 
 SIDES = ("vision", "language")
 KINDS = ("attention", "mlp")

@@ -25,6 +25,15 @@ def plain_number(number: float) -> str:
     return f"{int(number) if whole else number:,}"
 
 
+def plural(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "row"), plural(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 Value = TypeVar("Value")
 
 

@@ -147,15 +147,6 @@ class Case:
         return {"components": {**components, group.component: {**components.get(group.component, {}), **numbers}}}
 
 
-def plural(count: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> plural(1, "row"), plural(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def rounded(number: float) -> float:
     """To one significant digit, as learning rates are given.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-from core.lora.advice.case import Advice, Case, Group, plural, rounded
+from core.lora.advice.case import Advice, Case, Group, rounded
 from core.lora.conventions import CONVENTIONS
 from core.lora.presets import rank_use, usual_rate
+from core.spec.text import plural
 
 FAR_LOW, FAR_HIGH = 0.5, 4.0
 """Scales of the update outside of which alpha is far from the rank; 1 and 2 are usual."""

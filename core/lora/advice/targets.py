@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.lora.advice.case import Advice, Case, plural
+from core.lora.advice.case import Advice, Case
 from core.lora.conventions import Preset
 from core.lora.priorities import TOWERS
 from core.lora.selection import by_parameter, layers_of, range_text
 from core.lora.unused import unused_layers
 from core.spec import Component, Inspection, Knobs, Module, Plan, to_dict
+from core.spec.text import plural
 
 
 def guessed(inspection: Inspection, plan: Plan) -> tuple[Module, ...]:
