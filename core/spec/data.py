@@ -31,8 +31,9 @@ Part = Literal[
     "language",
     "split",
     "group",
+    "choices",
 ]
-"""What a column is for."""
+"""What a column is for; `choices` are those that an answer's number or letter means."""
 SplitBy = Literal["share", "column", "folders"]
 Severity = Literal["error", "warning"]
 MAX_TEMPLATE = 4000

@@ -1,0 +1,214 @@
+"""What speaks for each format in the columns of a table, as candidates with their mapping and their reasons.
+
+What it does not do: open a file (`core.data.recognition` hands it the columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.data.columns import Column
+from core.data.formats import roles
+from core.data.formats.templates import AS_JSON
+from core.spec.data import Format, Part
+
+Columns = Sequence[Column]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way in which a table can be read."""
+
+    format: Format
+    columns: dict[Part, str]
+    reason: str
+    sure: int
+    """0 to 100; among several the highest is taken."""
+    template: str | None = None
+    """Where the format's own does not fit."""
+    reasons: dict[Part, str] = field(default_factory=dict)
+
+
+def candidates(columns: Columns) -> list[Candidate]:
+    """All ways in which a table with these columns can be read, the best first."""
+    found = [one for look in _LOOKS for one in look(columns)]
+    best: dict[Format, Candidate] = {}
+    for one in sorted(found, key=lambda candidate: -candidate.sure):
+        best.setdefault(one.format, one)
+    return list(best.values())
+
+
+def for_format(columns: Columns, format: Format) -> list[Candidate]:
+    """The best way to read a table in one format, whatever its columns are called; none when parts are missing."""
+    own = [one for one in candidates(columns) if one.format == format]
+    if own:
+        return own[:1]
+    usable = list(roles.text_columns(columns))
+    named: dict[Part, Column] = {}
+    for part in roles.NEEDED[format]:
+        if part == "image":
+            continue
+        fits = [one for one in columns if one.kind in ("turns", "pairs")] if part == "messages" else usable
+        fits = [one for one in fits if one not in named.values()]
+        if not fits:
+            return []
+        named[part] = roles.best(fits, part) or max(fits, key=lambda one: one.words[1])
+    return [candidate(format, named, columns, 40)] if named else []
+
+
+def candidate(format: Format, named: dict[Part, Column], columns: Columns, sure: int, why: str = "") -> Candidate:
+    """A candidate with the parts that any format may have, and the reasons in words."""
+    mapping: dict[Part, str] = {**roles.beside(columns), **{part: column.name for part, column in named.items()}}
+    by_name = {column.name: column for column in columns}
+    pictures = roles.picture_columns(columns)
+    reasons: dict[Part, str] = {part: column.said() for part, column in named.items()}
+    if pictures:
+        reasons["image"] = pictures[0].said()
+    for part, name in mapping.items():
+        if part not in reasons and name in by_name:
+            reasons[part] = f"is called so and {by_name[name].said()}"
+    seen = [(mapping["image"], reasons["image"])] if pictures else []
+    seen += [(column.name, reasons[part]) for part, column in named.items()]
+    seen = list(dict.fromkeys(seen))
+    text = ", ".join(
+        f"the column “{name}” {said}" if not place else f"“{name}” {said}" for place, (name, said) in enumerate(seen)
+    )
+    if not pictures and format not in ("messages", "sharegpt"):
+        sure //= 2
+    return Candidate(format, mapping, f"{text}{'; ' if why else ''}{why}", sure, reasons=reasons)
+
+
+def _conversations(columns: Columns) -> list[Candidate]:
+    found = []
+    for column in columns:
+        place = roles.rank(column, roles.CALLED["messages"])
+        if column.kind == "turns":
+            sure = 98 if place is not None else 60
+            if "role" in column.keys:
+                why = "its turns have “role” and “content”"
+                found.append(candidate("messages", {"messages": column}, columns, sure, why))
+            elif "from" in column.keys or "value" in column.keys:
+                why = "its turns have “from” and “value”, as ShareGPT and LLaVA write them"
+                found.append(candidate("sharegpt", {"messages": column}, columns, sure, why))
+        if column.kind == "pairs" and "user" in column.keys:
+            why = "its turns have “user” and “assistant”"
+            found.append(candidate("messages", {"messages": column}, columns, 96, why))
+    return found
+
+
+def _lists_of_questions(columns: Columns) -> list[Candidate]:
+    return [
+        candidate("vqa", {"question": column, "answer": column}, columns, 95, "each picture has several questions")
+        for column in columns
+        if (column.kind == "pairs" and "user" not in column.keys)
+        or (column.kind == "json" and "gt_parses" in column.keys)
+    ]
+
+
+def _objects_to_read(columns: Columns) -> list[Candidate]:
+    found = []
+    for column in columns:
+        if column.kind == "json" and ("gt_parse" in column.keys or roles.plain(column.name) in roles.READ_OFF):
+            one = candidate("ocr", {"text": column}, columns, 94, "the answer is this object, as JSON")
+            found.append(_with_template(one, AS_JSON))
+    return found
+
+
+def _with_template(one: Candidate, template: str) -> Candidate:
+    return Candidate(one.format, one.columns, one.reason, one.sure, template, one.reasons)
+
+
+def _prompt_completion(columns: Columns) -> list[Candidate]:
+    usable = [*roles.text_columns(columns), *(column for column in columns if column.kind == "turns")]
+    prompt = roles.best(usable, "prompt")
+    completion = roles.best([column for column in usable if column is not prompt], "completion")
+    if prompt is None or completion is None:
+        return []
+    own = {roles.plain(prompt.name), roles.plain(completion.name)}
+    plain_names = own & {"prompt", "instruction", "completion", "chosen", "output"}
+    turns = prompt.kind == "turns" or completion.kind == "turns"
+    sure = 99 if turns and len(plain_names) == 2 else 92 if len(plain_names) == 2 else 75 if plain_names else 50
+    found = candidate("prompt_completion", {"prompt": prompt, "completion": completion}, columns, sure)
+    more = next((column for column in usable if roles.plain(column.name) == "input" and column is not prompt), None)
+    if roles.plain(prompt.name) == "instruction" and more and more.filled:
+        return [_with_template(found, f"{{{prompt.name}}}\n{{{more.name}}}")]
+    return [found]
+
+
+def _questions(columns: Columns) -> list[Candidate]:
+    usable = [*roles.text_columns(columns), *(one for one in columns if one.kind == "json" and "answer" in one.keys)]
+    question = roles.best([column for column in usable if not column.repeats or _asks(column)], "question")
+    answer = roles.best([column for column in usable if column is not question], "answer")
+    if question is None or answer is None:
+        return []
+    sure = 93 if (roles.rank(question, roles.CALLED["question"]) or 0) < 100 else 80
+    why = "of several answers the most common one is learned" if answer.kind in ("texts", "answers") else ""
+    found = candidate("vqa", {"question": question, "answer": answer}, columns, sure, why)
+    letters = [column for column in columns if column.name in ("A", "B", "C", "D", "E") and column.is_text]
+    if len(letters) >= 2 and answer.words[2] == 1:
+        options = "\n".join(f"{column.name}. {{{column.name}}}" for column in letters)
+        return [_with_template(found, f"{{{question.name}}}\n{options}")]
+    return [found]
+
+
+def _asks(column: Column) -> bool:
+    return any(example.rstrip().endswith(("?", "？")) for example in column.examples) or column.words[1] >= 3
+
+
+def _texts(columns: Columns) -> list[Candidate]:
+    """A picture and one text: captions, classes, text to read, or pairs."""
+    if not roles.picture_columns(columns):
+        return []
+    usable = roles.text_columns(columns)
+    label, text = roles.best(usable, "label"), roles.best(usable, "text")
+    if text is None and label is None and usable:
+        text = label = max(usable, key=lambda column: (column.kind == "text", column.words[1], column.different))
+    one = text or label
+    if one is None:
+        return []
+    said, read, named = judged(one)
+    if (
+        label is not None
+        and label is not text
+        and text is not None
+        and roles.rank(text, roles.CALLED["text"]) not in (0, 1, 4)
+    ):
+        named = max(named, 60)
+    found = [
+        candidate("captions", {"text": one}, columns, said),
+        candidate("ocr", {"text": one}, columns, read),
+        candidate("pairs", {"text": one}, columns, 10, "each picture has its text"),
+    ]
+    return [*found, candidate("classes", {"label": label or one}, columns, judged(label or one)[2] if label else named)]
+
+
+def judged(column: Column) -> tuple[int, int, int]:
+    """How sure it is that a text says what is seen, what is written there, or of which class it is (0 to 100)."""
+    words = set(roles.plain(column.name).split("_"))
+    long = column.words[1]
+    written = column.written * 3 >= column.filled > 0
+    name = roles.plain(column.name)
+    if name in roles.READ_OFF or words & (roles.READ_OFF - {"words"}):
+        return 40, 85, 20
+    if words & roles.SAID_ABOUT:
+        return (85, 30, 20) if not (column.repeats and long <= 2) else (60, 20, 55)
+    if name in roles.CALLED["label"] and name not in ("name", "target") and long <= 6:
+        return (30, 40, 85) if column.repeats or column.different <= 20 else (45, 60, 50) if long <= 3 else (60, 50, 40)
+    if column.repeats and long <= 4:
+        return 40, 30, 80
+    if written:
+        return 50, 70, 10
+    if long >= 4:
+        return 80, 50, 10
+    return (65, 45, 30) if name in ("name", "title") else (50, 60, 30)
+
+
+_LOOKS: tuple[Callable[[Columns], list[Candidate]], ...] = (
+    _conversations,
+    _lists_of_questions,
+    _objects_to_read,
+    _prompt_completion,
+    _questions,
+    _texts,
+)

@@ -1,0 +1,151 @@
+"""The picture that a row means: by its name, by a name without its suffix, by a number, or with its bytes in the row.
+
+What it does not do: open a picture, or decide which names are safe; that is `Tree.find`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from core.data.entries import shown, trouble_with
+from core.data.formats.turns import Unusable
+from core.data.formats.values import SUFFIXES, embedded, is_picture_bytes, text_of, without_number
+from core.data.pictures import open_picture
+from core.data.rows import Picture
+from core.data.tree import Entry, Tree
+from core.errors import DataError
+from core.spec.data import Place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_NAME_KEYS = ("path", "file_name", "filename", "image", "url", "name")
+
+
+@dataclass(frozen=True)
+class TreePicture:
+    """A picture that is a file of a tree."""
+
+    name: str
+    entry: Entry = field(compare=False, hash=False, repr=False)
+
+    def open(self) -> Image:
+        """As RGB, turned the way its EXIF data says. Raises DataError: damaged, no picture, too large."""
+        return open_picture(self.entry.read(), self.name)
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises DataError: it is no longer there."""
+        return self.entry.read()
+
+
+@dataclass(frozen=True)
+class PictureBytes:
+    """A picture whose bytes stand in a table."""
+
+    name: str
+    """Of the table, the row and the picture."""
+    data: bytes = field(compare=False, hash=False, repr=False)
+
+    def open(self) -> Image:
+        """As RGB, turned the way its EXIF data says. Raises DataError: damaged, no picture, too large."""
+        return open_picture(self.data, self.name)
+
+    def read(self) -> bytes:
+        """The bytes as they stand in the table."""
+        return self.data
+
+
+def is_picture_file(name: str) -> bool:
+    """Whether a file's name is one of a picture."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+class Finder:
+    """Finds the pictures of one tree; names without a suffix are looked up in an index made once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def find(self, value: Any, place: Place) -> Picture:
+        """The picture that a value names or holds.
+
+        Args:
+            value: a name, a number, bytes, base64, or an object of these.
+            place: of the row; names are looked up beside its table first.
+
+        Raises:
+            Unusable: it is not there, its name leads out of the data, or the value is no picture.
+        """
+        data, name = _taken_apart(value)
+        if data is not None:
+            shown = f"{place.file}/{place.row or 0}/{PurePosixPath(name).name or 'picture'}"
+            return PictureBytes(shown, data)
+        if not name:
+            raise Unusable("bad_value", f"{text_of(value)[:60] or 'nothing'} is no picture")
+        return self._by_name(name, place.file)
+
+    def has(self, value: Any, beside: str = "") -> bool:
+        """Whether a value finds a picture."""
+        try:
+            self.find(value, Place(beside))
+        except Unusable:
+            return False
+        return True
+
+    def _by_name(self, name: str, beside: str) -> TreePicture:
+        reason = trouble_with(name, climbing=True)
+        if reason:
+            raise Unusable("unsafe_path", f"{shown(name)}: {reason}")
+        for one in dict.fromkeys((name, without_number(name))):
+            try:
+                entry = self._tree.find(one, beside)
+            except DataError as error:
+                if "climb" in error.reason or "link" in error.reason:
+                    raise Unusable("unsafe_path", f"{shown(name)}: {error.reason}") from None
+                continue  # it may still be a name without its suffix
+            if is_picture_file(entry.name):
+                return TreePicture(entry.name, entry)
+        known = None if is_picture_file(name) else self._stems.get(name) or self._numbers.get(name)
+        if known is None:
+            raise Unusable("missing_image", shown(name))
+        return TreePicture(known, self._tree.entries[known])
+
+    @cached_property
+    def pictures(self) -> tuple[str, ...]:
+        """Names of all picture files, in their order."""
+        return tuple(name for name in self._tree.entries if is_picture_file(name))
+
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        """Picture files by their names without folder and suffix; only those that are unique."""
+        return _unique((PurePosixPath(name).stem, name) for name in self.pictures)
+
+    @cached_property
+    def _numbers(self) -> dict[str, str]:
+        """Picture files by the number that their names end with: COCO_val2014_000000262148.jpg is 262148."""
+        numbered = ((PurePosixPath(name).stem.rpartition("_")[2], name) for name in self.pictures)
+        return _unique((str(int(number)), name) for number, name in numbered if number.isdecimal())
+
+
+def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str | None] = {}
+    for key, name in pairs:
+        found[key] = None if key in found else name
+    return {key: name for key, name in found.items() if name is not None}
+
+
+def _taken_apart(value: Any) -> tuple[bytes | None, str]:
+    """The bytes that a value holds, if any, and the name that it gives."""
+    if isinstance(value, (bytes, bytearray)):
+        return (bytes(value), "") if is_picture_bytes(bytes(value)) else (None, "")
+    if isinstance(value, dict):
+        name = next((text_of(value[key]) for key in _NAME_KEYS if isinstance(value.get(key), str)), "")
+        data = value.get("bytes")
+        return (bytes(data), name) if isinstance(data, (bytes, bytearray)) and data else (None, name)
+    text = text_of(value)
+    data = embedded(text)
+    return (data, "") if data is not None else (None, text)

@@ -1,0 +1,100 @@
+"""Pictures that are told by where they lie: one folder a class, a text beside each, a class in each file's name.
+
+What it does not do: read a table (`survey`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+from typing import Any
+
+from core.data.columns import looked_at
+from core.data.formats import evidence, folders
+from core.data.formats.finder import Finder
+from core.data.tree import Tree
+from core.spec.data import Format, Part
+
+LOOKED_AT = 200
+"""Texts beside pictures that are read."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which files say what is learned."""
+
+    format: Format
+    columns: dict[Part, str]
+    reason: str
+    sure: int
+    others: tuple[tuple[Format, str], ...] = ()
+    names: tuple[str, ...] = ()
+    """Of all columns that there are."""
+
+
+def found(tree: Tree, finder: Finder, format: Format | None = None) -> list[Layout]:
+    """The layouts that the files allow, or those of one format."""
+    layouts = [*_sidecars(tree, finder, format), *_class_folders(finder), *_class_names(finder)]
+    return [layout for layout in layouts if format is None or layout.format == format]
+
+
+def _class_folders(finder: Finder) -> list[Layout]:
+    """One folder a class: at least two folders, and nearly all pictures in one."""
+    classes = Counter(folders.class_of(name) for name in finder.pictures)
+    without = classes.pop("", 0)
+    if len(classes) < 2 or without * 5 > len(finder.pictures):
+        return []
+    sure = 70 if len(classes) * 1.5 <= len(finder.pictures) else 45
+    shown = ", ".join(f"“{name}”" for name in list(classes)[:3])
+    reason = f"{len(classes)} folders hold pictures, such as {shown}; each folder is a class"
+    return [_classes(folders.LABEL, reason, sure)]
+
+
+def _class_names(finder: Finder) -> list[Layout]:
+    """A class at the start of each file's name, such as `cat.12.jpg`; only where classes repeat."""
+    classes = Counter(folders.name_class(name) for name in finder.pictures)
+    if len(classes) < 2 or "" in classes or min(classes.values()) < 2 or set(classes) & folders.NO_CLASS:
+        return []
+    shown = ", ".join(f"“{name}”" for name in list(classes)[:3])
+    reason = f"the pictures' names begin with {len(classes)} different words, such as {shown}; each is a class"
+    return [_classes(folders.NAME, reason, 35)]
+
+
+def _classes(label: str, reason: str, sure: int) -> Layout:
+    columns: dict[Part, str] = {"image": folders.IMAGE, "label": label}
+    return Layout("classes", columns, reason, sure, names=(folders.IMAGE, folders.LABEL, folders.NAME))
+
+
+def _sidecars(tree: Tree, finder: Finder, format: Format | None) -> list[Layout]:
+    """A text beside at least half of the pictures, that is more than numbers (which would be boxes)."""
+    sample = finder.pictures[:: max(1, len(finder.pictures) // LOOKED_AT)]
+    with_text = [name for name in sample if folders.sidecar_of(tree, name)]
+    if not with_text or len(with_text) * 2 < len(sample):
+        return []
+    rows = [record.values for record in islice(folders.sidecar_records(tree), LOOKED_AT) if record.values]
+    texts = [row[folders.TEXT] for row in rows if row[folders.TEXT]]
+    if not texts or median(_numbers(text) for text in texts) > 0.8:
+        return []
+    return _told(rows, folders.sidecar_of(tree, with_text[0]), finder, format)
+
+
+def _told(rows: Sequence[dict[str, Any]], example: str, finder: Finder, format: Format | None) -> list[Layout]:
+    column = next(column for column in looked_at(rows, finder) if column.name == folders.TEXT)
+    said, read, _ = evidence.judged(column)
+    read = 90 if example.endswith(".gt.txt") else read
+    columns: dict[Part, str] = {"image": folders.IMAGE, "text": folders.TEXT}
+    reason = f"beside the pictures are text files, such as “{example}”; their column {column.said()}"
+    kinds: tuple[tuple[Format, int], ...] = (("captions", said), ("ocr", read), ("pairs", 10))
+    ranked = sorted(kinds, key=lambda pair: -pair[1])
+    chosen = format if format in ("captions", "ocr", "pairs") else ranked[0][0]
+    others = tuple((kind, reason) for kind, _ in ranked if kind != chosen)
+    return [Layout(chosen, columns, reason, 90, others, (folders.IMAGE, folders.TEXT))]
+
+
+def _numbers(text: str) -> float:
+    """Share of a text's words that are numbers."""
+    words = text.split()
+    return sum(word.replace(".", "").replace("-", "").isdecimal() for word in words) / max(1, len(words))

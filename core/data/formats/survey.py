@@ -1,0 +1,108 @@
+"""The tables of a tree, each looked at by its first rows.
+
+What it does not do: choose among them (`core.data.recognition`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+
+from core.data.columns import Column, looked_at
+from core.data.formats import coco, evidence, roles
+from core.data.formats.evidence import Candidate
+from core.data.formats.finder import Finder
+from core.data.formats.sides import Side, side_of_folder
+from core.data.formats.turns import Unusable
+from core.data.formats.values import kind_of, unfolded
+from core.data.tables import is_table, read_table
+from core.data.tree import Entry, Tree
+from core.errors import StudioError
+from core.spec.data import Place
+
+LOOKED_AT = 200
+"""Rows of a table that are looked at."""
+MOST_TABLES = 40
+"""Tables of different names that are looked at; files whose names differ in numbers only are of one kind."""
+_NO_DATA = re.compile(
+    r"(sample_?submission.*|readme.*|licen[sc]e.*|requirements|classes|dataset_infos?)\.\w+", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file with rows, as its first ones show it."""
+
+    name: str
+    size: int
+    """Bytes, of all that are alike."""
+    alike: tuple[str, ...]
+    """Files whose names differ from it in numbers only, itself among them."""
+    columns: tuple[Column, ...]
+    candidates: tuple[Candidate, ...]
+    """Ways to read it, the surest first."""
+    picture_sides: frozenset[Side] = frozenset()
+    """What the folders of its first pictures say."""
+    coco: bool = False
+
+
+def survey(tree: Tree, finder: Finder) -> list[Table]:
+    """The tables of a tree, in the order of their names; those that cannot be read are left out."""
+    beside = {PurePosixPath(name).with_suffix("").as_posix() for name in finder.pictures}
+    alike: dict[str, list[str]] = {}
+    for name in tree.entries:
+        path = PurePosixPath(name)
+        if is_table(name) and not _NO_DATA.fullmatch(path.name) and not _is_sidecar(name, beside):
+            alike.setdefault(re.sub(r"\d+", "#", name), []).append(name)
+    tables = (_look(tree, names, finder) for names in islice(alike.values(), MOST_TABLES))
+    return [table for table in tables if table is not None]
+
+
+def _is_sidecar(name: str, pictures: set[str]) -> bool:
+    """Whether a file belongs to one picture: `a/1.txt`, `a/1.gt.txt` or `a/1.png.txt` beside `a/1.png`."""
+    stem = PurePosixPath(name).with_suffix("")
+    return stem.as_posix() in pictures or stem.with_suffix("").as_posix() in pictures
+
+
+def _look(tree: Tree, names: Sequence[str], finder: Finder) -> Table | None:
+    """The first of some files that are alike, with its columns; None when it has no rows."""
+    entry = tree.entries[names[0]]
+    try:
+        is_coco = entry.name.lower().endswith(".json") and coco.is_coco(entry)
+        rows = first_rows(entry, is_coco)
+    except StudioError:
+        return None
+    if not rows:
+        return None
+    columns = looked_at(rows, finder, entry.name)
+    found = [coco.candidate(columns)] if is_coco else evidence.candidates(columns)
+    size = sum(tree.entries[name].size for name in names)
+    sides = _picture_sides(rows, columns, finder, entry.name)
+    return Table(entry.name, size, tuple(names), columns, tuple(found), sides, is_coco)
+
+
+def first_rows(entry: Entry, is_coco: bool = False) -> list[dict[str, Any]]:
+    """The first rows that can be read. Raises DataError: the file cannot."""
+    found = islice(coco.joined(entry), LOOKED_AT) if is_coco else read_table(entry, LOOKED_AT)
+    return [record.values for record in found if isinstance(record.values, dict)]
+
+
+def _picture_sides(
+    rows: Sequence[dict[str, Any]], columns: Sequence[Column], finder: Finder, beside: str
+) -> frozenset[Side]:
+    names = [column.name for column in roles.picture_columns(columns)]
+    values = [unfolded(row.get(name)) for row in rows[:50] for name in names]
+    single = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    found: set[Side] = set()
+    for value in single:
+        if kind_of(value) == "empty":
+            continue
+        try:
+            found.add(side_of_folder(finder.find(value, Place(beside)).name))
+        except Unusable:
+            continue
+    return frozenset(found)

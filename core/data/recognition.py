@@ -1,0 +1,182 @@
+"""How data want to be read, told by a look at names and first rows: the format, the columns, the reason.
+
+Tables come first, if their rows name or hold pictures; then texts beside pictures; then one folder a class.
+What it does not do: read all rows, or judge them (`core.data.checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from core.data.formats import evidence, layouts, roles
+from core.data.formats.finder import Finder
+from core.data.formats.sides import side_of_folder, side_of_table
+from core.data.formats.survey import Table, survey
+from core.data.formats.templates import DEFAULT_TEMPLATES
+from core.data.tree import Tree
+from core.errors import DataError
+from core.spec.data import Format, Guess, Part, Reading, Split, SplitBy
+
+KNOWN = (
+    "rows that name pictures in CSV, JSON, JSON Lines or Parquet; one folder of pictures for each class; "
+    "or a text file beside each picture"
+)
+_NAMES: dict[Format, str] = {
+    "messages": "conversations (messages)",
+    "sharegpt": "conversations as ShareGPT and LLaVA write them",
+    "prompt_completion": "prompts with completions",
+    "vqa": "questions with answers",
+    "captions": "captions",
+    "coco": "captions as COCO has them",
+    "classes": "classes",
+    "ocr": "text to read",
+    "pairs": "pairs of picture and text",
+}
+Scored = tuple[int, Guess]
+"""How sure a guess is, and the guess; 100 and more where its pictures are there."""
+
+
+def recognise(tree: Tree) -> Guess:
+    """How the data of a tree want to be read; only the first rows are looked at.
+
+    Raises:
+        DataError: nothing is there that could be read; the sentence says what was seen and what is known.
+    """
+    finder = Finder(tree)
+    tables = survey(tree, finder)
+    guesses = [_of_tables(tables, finder), *(_of_layout(layout, finder) for layout in layouts.found(tree, finder))]
+    scored = [guess for guess in guesses if guess is not None]
+    if not scored:
+        raise _nothing(tree, finder, tables)
+    return max(scored, key=lambda pair: pair[0])[1]
+
+
+def reread(tree: Tree, format: Format, before: Reading | None = None) -> Guess:
+    """A full reading in the format that a person chose; what they wrote before (system prompt, split) stays.
+
+    Raises:
+        DataError: the data cannot be read so at all; the sentence says what is missing.
+    """
+    finder = Finder(tree)
+    tables = survey(tree, finder)
+    if before and before.tables:
+        tables = [table for table in tables if set(table.alike) & set(before.tables)] or tables
+    guesses = [_of_tables(tables, finder, format)]
+    guesses += [_of_layout(layout, finder) for layout in layouts.found(tree, finder, format)]
+    scored = [guess for guess in guesses if guess is not None]
+    if not scored:
+        wanted = " and ".join(f"“{part}”" for part in roles.NEEDED[format])
+        reason = f"no files or columns were found that could be {wanted}"
+        raise DataError(f"Reading the data as {_NAMES[format]} was asked for", reason, "Choose another format")
+    guess = max(scored, key=lambda pair: pair[0])[1]
+    return replace(guess, reading=_kept(guess.reading, before)) if before else guess
+
+
+def _kept(reading: Reading, before: Reading) -> Reading:
+    """The new reading with what does not hang on the format."""
+    return replace(reading, system=before.system, drop=before.drop, max_side=before.max_side, limit=before.limit)
+
+
+def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = None) -> Scored | None:
+    """The guess of the best table, with all tables that say the same."""
+    rated = [
+        (_score(table, candidate, finder), table.size, number, table, candidate)
+        for number, table in enumerate(tables)
+        for candidate in (evidence.for_format(table.columns, format) if format else table.candidates)
+    ]
+    if not rated:
+        return None
+    score, _, _, table, candidate = max(rated, key=lambda each: each[:2])
+    together, left_out = _together(tables, table, candidate)
+    names = tuple(sorted(name for each in together for name in each.alike))
+    by, names, why = _split(names, table, candidate, finder)
+    reading = _reading(candidate, names, by)
+    where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"
+    reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, left_out) if text)
+    others = (
+        ()
+        if format
+        else tuple((other.format, other.reason) for other in table.candidates if other.format != candidate.format)
+    )
+    columns = tuple(dict.fromkeys(column.name for each in together for column in each.columns))
+    joined = [name for name in candidate.columns.values() if name not in columns]
+    return score, Guess(reading, reason, (*columns, *joined), candidate.reasons, others)
+
+
+def _reading(candidate: evidence.Candidate, tables: tuple[str, ...], by: SplitBy) -> Reading:
+    template = DEFAULT_TEMPLATES.get(candidate.format, "") if candidate.template is None else candidate.template
+    return Reading(candidate.format, tables, candidate.columns, template, split=Split(by=by))
+
+
+def _score(table: Table, candidate: evidence.Candidate, finder: Finder) -> int:
+    """Sure by its columns; beyond any layout of folders where the pictures are there."""
+    if "image" not in candidate.columns:
+        return candidate.sure + (20 if candidate.format in ("messages", "sharegpt") else 0)
+    pictures = roles.picture_columns(table.columns)
+    there = any(column.kind == "picture" or column.names_files or not column.looked_up for column in pictures)
+    return candidate.sure + 100 if there else candidate.sure // 2
+
+
+def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidate) -> tuple[list[Table], str]:
+    """The tables that can be read in the same way, and a sentence about those that look alike and cannot."""
+    wanted = {name for joined in candidate.columns.values() for name in roles.split_names(joined, best.columns)}
+    learned = candidate.columns[roles.NEEDED[candidate.format][-1]]
+    chosen, odd = [], []
+    for table in tables:
+        if PurePosixPath(table.name).suffix != PurePosixPath(best.name).suffix or table.coco != best.coco:
+            continue
+        filled = {column.name for column in table.columns if column.filled}
+        needed = {candidate.columns[part] for part in roles.NEEDED[candidate.format] if part in candidate.columns}
+        if (
+            learned in filled
+            and wanted & {name for joined in needed for name in roles.split_names(joined, best.columns)} <= filled
+        ):
+            chosen.append(table)
+        elif side_of_table(table.name):
+            odd.append(table.name)
+    left_out = f"“{odd[0]}” was left out, for it has nothing under “{learned}”" if odd else ""
+    return chosen or [best], left_out
+
+
+def _split(
+    names: tuple[str, ...], table: Table, candidate: evidence.Candidate, finder: Finder
+) -> tuple[SplitBy, tuple[str, ...], str]:
+    """How rows are held out, the tables that take part in it, and a sentence about it."""
+    sides = {name: side_of_table(name) for name in names}
+    if {"train", "heldout"} <= set(sides.values()):
+        used = tuple(name for name in names if sides[name])
+        return "folders", used, "the tables' names say which rows are held out"
+    if "split" in candidate.columns:
+        return "column", names, f"“{candidate.columns['split']}” says which rows are held out"
+    if table.picture_sides and "" not in table.picture_sides and _both_sides(finder):
+        return "folders", names, "the pictures' folders say which rows are held out"
+    return "share", names, ""
+
+
+def _both_sides(finder: Finder) -> bool:
+    return {"train", "heldout"} <= {side_of_folder(name) for name in finder.pictures}
+
+
+def _of_layout(layout: layouts.Layout, finder: Finder) -> Scored:
+    by: SplitBy = "folders" if _both_sides(finder) else "share"
+    columns: dict[Part, str] = layout.columns
+    reading = Reading(layout.format, (), columns, DEFAULT_TEMPLATES[layout.format], split=Split(by=by))
+    why = "; the folders' names say which rows are held out" if by == "folders" else ""
+    reasons: dict[Part, str] = dict.fromkeys(columns, layout.reason)
+    return layout.sure, Guess(reading, f"{layout.reason}{why}", layout.names, reasons, layout.others)
+
+
+def _nothing(tree: Tree, finder: Finder, tables: Sequence[Table]) -> DataError:
+    """What was seen, when nothing of it can be read."""
+    asked = "The data were looked at"
+    remedy = f"Bring {KNOWN}"
+    if not tree.entries:
+        return DataError(asked, "there is no file in them", remedy)
+    count = len(finder.pictures)
+    seen = f"{len(tree.entries):,} files were seen, {count:,} of them pictures" if count else "no picture was seen"
+    if tables:
+        columns = ", ".join(f"“{column.name}”" for column in tables[0].columns[:8])
+        seen += f", and “{tables[0].name}” with the columns {columns}"
+    return DataError(asked, f"{seen}; nothing says what is to be learned of which picture", remedy)
