@@ -22,6 +22,9 @@ MAX_READ = 128 * 2**20
 """Bytes of a file that is read as a whole, unless told otherwise; tables are read piece by piece."""
 MAX_NAME = 1000
 """Characters of a name with its folders."""
+_USUAL = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.() -]*/)*[A-Za-z0-9_][A-Za-z0-9_.() -]*")
+"""Names that need no closer look, unless they are long."""
+_NOISE = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini"))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(file|data|ftp|http|https|javascript):", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -98,7 +101,11 @@ def plain_name(raw: str) -> str:
     >>> plain_name("./images\\\\cats//1.png")
     'images/cats/1.png'
     """
-    parts = unicodedata.normalize("NFC", raw).replace("\\", "/").split("/")
+    if _USUAL.fullmatch(raw):
+        return raw
+    if not raw.isascii():
+        raw = unicodedata.normalize("NFC", raw)
+    parts = raw.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
 
 
@@ -109,6 +116,8 @@ def trouble_with(raw: str, climbing: bool = False) -> str:
         raw: as it was found, before `plain_name`.
         climbing: whether `..` may stand in it, because the caller looks where it leads.
     """
+    if len(raw) <= 200 and _USUAL.fullmatch(raw):
+        return ""
     if "\0" in raw:
         return "the name holds a NUL sign"
     if _SCHEME.match(raw):
@@ -119,11 +128,18 @@ def trouble_with(raw: str, climbing: bool = False) -> str:
         return "it is a path from the root of a machine"
     if not climbing and ".." in raw.replace("\\", "/").split("/"):
         return "it climbs out with “..”"
-    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign in _TURNING for sign in raw):
+    if not raw.isprintable() and any(
+        unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or sign in _TURNING for sign in raw
+    ):
         return "the name holds signs that cannot be shown"
     if len(raw) > MAX_NAME or any(len(part.encode()) > 255 for part in re.split(r"[\\/]", raw)):
         return "the name is too long"
     return "" if plain_name(raw) else "the name is empty"
+
+
+def is_noise(name: str) -> bool:
+    """Whether a name is that of a hidden file, or of one that an operating system leaves behind."""
+    return any((part.startswith(".") and part not in (".", "..")) or part in _NOISE for part in name.split("/"))
 
 
 def shown(raw: str) -> str:

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.data.entries import Entry, FileEntry, plain_name, shown, trouble_with
-from core.errors import DataError, SourceNotFound
+from core.data.archives import Refused, entries_of, is_any_archive, is_archive, stem
+from core.data.entries import Entry, FileEntry, is_noise, plain_name, shown, trouble_with
+from core.data.packing import LINK, NOT_PLAIN
+from core.errors import DataError, SourceNotFound, SourceRefused
 from core.spec.data import Place
 
 __all__ = ["Entry", "Tree", "tree_of_folder", "tree_of_upload"]
 
-MAX_FILES = 2_000_000
+MAX_FILES = 1_000_000
 """In a folder; each costs some hundred bytes of memory."""
-_NOISE = ("__MACOSX", "Thumbs.db", "desktop.ini")
-"""What operating systems leave in folders and archives."""
-Refused = tuple[Place, str]
-"""Where something lies that is not used, and the sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -42,49 +40,51 @@ class Tree:
         """The file that a row names.
 
         Looked for beside its table, then from the root, then by what the two paths share at their end: a row may name
-        folders that were not packed, or leave out those that were added. A name in a folder that is there and does
-        not hold it is missing, also if another folder has a file of that name.
+        folders that were not packed, or leave out those that were added. Where the folder that a row means is there
+        and holds files of this kind, a name that it does not hold is missing, whatever other folders hold.
 
         Args:
             name: as it stands in the row.
             beside: the name of the table that the row is from.
 
         Raises:
-            DataError: the name is an address, absolute or climbs out, leads to a link, to nothing, or to several files.
+            SourceRefused: the name is an address, absolute, climbs out of the tree, or is that of a refused file.
+            DataError: nothing has this name, or several files have.
         """
         asked = f"The file “{shown(name)}” was looked for"
         reason = trouble_with(name, climbing=True)
-        if reason:
-            raise DataError(asked, reason, "Give names of files inside, such as images/1.png")
         path = plain_name(name)
         near = posixpath.normpath(posixpath.join(posixpath.dirname(beside), path))
-        candidates = [posixpath.normpath(path), near] if ".." not in path.split("/") else [near]
-        if near.split("/")[0] == "..":
-            raise DataError(asked, "it climbs out with “..”", "Give names of files inside, such as images/1.png")
-        for candidate in reversed(candidates):
-            if candidate in self.entries:
-                return self.entries[candidate]
-        for candidate in candidates:
-            if candidate in self._sentences:
-                raise DataError(asked, self._sentences[candidate], "Put the file itself there")
-        return self._elsewhere(candidates, asked)
+        if not reason and near.split("/")[0] == "..":
+            reason = "it climbs out with “..”"
+        if reason:
+            raise SourceRefused(asked, reason, "Give names of files inside, such as images/1.png")
+        places = (near,) if ".." in path.split("/") else (near, path)
+        for place in places:
+            if place in self.entries:
+                return self.entries[place]
+        for place in places:
+            if place in self._sentences:
+                raise SourceRefused(asked, self._sentences[place], "Put the file itself there")
+        return self.entries[self._elsewhere(places, beside, asked)]
 
-    def _elsewhere(self, candidates: list[str], asked: str) -> Entry:
-        """The one file whose path ends like the row's, when the row's folder is not there."""
-        missing = DataError(asked, "it is not there", "Add the file or take its row out")
-        folders = {posixpath.dirname(candidate) for candidate in candidates}
-        if any(folder in self._folders for folder in folders if folder):
-            raise missing
-        wanted = candidates[0].split("/")
+    def _elsewhere(self, places: Sequence[str], beside: str, asked: str) -> str:
+        """The one name that ends as the row's does, when the row's folder is not there."""
+        wanted = places[-1].split("/")
         found = self._by_last_part.get(wanted[-1], [])
+        home = f"{posixpath.dirname(beside)}/".removeprefix("/")
+        if len(wanted) == 1 and any(name.startswith(home) for name in found):
+            found = [name for name in found if name.startswith(home)]
+        elif any(_kind(place) in self._kinds for place in places):
+            found = []
         best = max((_shared(name, wanted) for name in found), default=0)
         closest = [name for name in found if _shared(name, wanted) == best]
         if not closest:
-            raise missing
+            raise DataError(asked, "it is not there", "Add the file or take its row out")
         if len(closest) > 1:
             reason = f"{len(closest)} files have this name, such as “{shown(closest[0])}” and “{shown(closest[1])}”"
             raise DataError(asked, reason, "Name it with its folder")
-        return self.entries[closest[0]]
+        return closest[0]
 
     @cached_property
     def _by_last_part(self) -> dict[str, list[str]]:
@@ -95,20 +95,20 @@ class Tree:
         return found
 
     @cached_property
-    def _folders(self) -> frozenset[str]:
-        """All folders, with those that hold only folders."""
-        found: set[str] = set()
-        for name in self.entries:
-            folder = posixpath.dirname(name)
-            while folder and folder not in found:
-                found.add(folder)
-                folder = posixpath.dirname(folder)
-        return frozenset(found)
+    def _kinds(self) -> frozenset[tuple[str, str]]:
+        """Folders with the endings of the files that lie in them."""
+        return frozenset(_kind(name) for name in self.entries)
 
     @cached_property
     def _sentences(self) -> dict[str, str]:
         """Why a name is not among the entries."""
         return {place.file: reason for place, reason in self.refused}
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """The folder of a file, and how its name ends."""
+    folder, _, last = name.rpartition("/")
+    return folder, posixpath.splitext(last)[1].lower()
 
 
 def _shared(name: str, wanted: list[str]) -> int:
@@ -122,26 +122,36 @@ def _shared(name: str, wanted: list[str]) -> int:
 
 
 def tree_of_folder(root: Path) -> Tree:
-    """The plain files of a folder and its folders; links, devices and hidden files are left out.
+    """The plain files of a folder and its folders; links, devices, archives and hidden files are left out.
 
     Raises:
         SourceNotFound: there is no such folder.
         DataError: it holds more than `MAX_FILES`.
     """
+    entries, refused = _listed(root)
+    for name in [name for name in entries if is_any_archive(name)]:
+        del entries[name]
+        refused.append((Place(name), "archives in a folder are not opened; unpack it there"))
+    return Tree(entries, tuple(refused))
+
+
+def _listed(root: Path) -> tuple[dict[str, FileEntry], list[Refused]]:
+    """Every plain file below a folder by its name, in the order of the names; and what is left out."""
     real = Path(os.path.realpath(root))
     if not real.is_dir():
-        raise SourceNotFound(f"The folder “{root.name}” was read", "it is not there", "Check the path")
-    entries: dict[str, Entry] = {}
+        raise SourceNotFound(f"The folder “{shown(root.name)}” was read", "it is not there", "Check the path")
+    entries: dict[str, FileEntry] = {}
     refused: list[Refused] = []
     for name, found in _walk(real):
         if isinstance(found, str):
-            refused.append((Place(plain_name(name)), found))
+            refused.append((Place(name), found))
             continue
         if len(entries) >= MAX_FILES:
             limit = f"it holds more than {MAX_FILES:,} files"
-            raise DataError(f"The folder “{root.name}” was read", limit, "Put the rows and pictures into Parquet files")
+            remedy = "Put the rows and pictures into Parquet files"
+            raise DataError(f"The folder “{shown(root.name)}” was read", limit, remedy)
         entries[found.name] = found
-    return Tree(dict(sorted(entries.items())), tuple(refused))
+    return dict(sorted(entries.items())), refused
 
 
 def _walk(root: Path) -> Iterator[tuple[str, FileEntry | str]]:
@@ -155,22 +165,45 @@ def _walk(root: Path) -> Iterator[tuple[str, FileEntry | str]]:
             yield inside, f"the folder cannot be read ({error.strerror})"
             continue
         for item in found:
-            if item.name.startswith(".") or item.name in _NOISE:
+            if is_noise(item.name):
                 continue
             name = f"{inside}{item.name}"
-            reason = trouble_with(name.encode("utf-8", "replace").decode("utf-8"))
             if item.is_symlink():
-                yield name, "it is a link, and links are not followed"
-            elif reason:
+                yield shown(name), LINK
+            elif reason := trouble_with(name):
                 yield shown(name), reason
             elif item.is_dir(follow_symlinks=False):
                 waiting.append((f"{name}/", item.path))
             elif item.is_file(follow_symlinks=False):
                 yield name, FileEntry(plain_name(name), item.stat(follow_symlinks=False).st_size, Path(item.path))
             else:
-                yield name, "it is no plain file"
+                yield name, NOT_PLAIN
 
 
 def tree_of_upload(folder: Path) -> Tree:
-    """The files that were uploaded into a folder."""
-    return tree_of_folder(folder)
+    """The files that were uploaded into a folder, with those in archives in the archives' place.
+
+    The files of one archive lie where it lay; of several archives each gets a folder of its own name, so that
+    `train.zip` and `test.zip` stay apart. Nothing is unpacked but a compressed tar, into `.unpacked` in the folder.
+
+    Raises:
+        SourceNotFound: there is no such folder.
+        DataError: an archive is damaged, encrypted, or breaks a limit; see `core.data.archives`.
+    """
+    files, refused = _listed(folder)
+    entries: dict[str, Entry] = {name: entry for name, entry in files.items() if not is_any_archive(name)}
+    archives = [entry for name, entry in files.items() if is_archive(name)]
+    for name in files:
+        if is_any_archive(name) and not is_archive(name):
+            refused.append((Place(name), "an archive of this kind is not opened; pack the files as a zip"))
+    for archive in archives:
+        home = stem(archive.name) if len(archives) > 1 else posixpath.dirname(archive.name)
+        found, left_out = entries_of(archive.path, archive.name, folder / ".unpacked")
+        refused += [(Place(posixpath.join(home, place.file), detail=place.detail), why) for place, why in left_out]
+        for inside, entry in found.items():
+            name = posixpath.join(home, inside)
+            if name in files:
+                refused.append((Place(name, detail=archive.name), "a file of this name came beside the archive"))
+            else:
+                entries[name] = replace(entry, name=name) if home else entry
+    return Tree(dict(sorted(entries.items())), tuple(refused))
