@@ -90,16 +90,12 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
         return None
     score, _, _, table, candidate = max(rated, key=lambda each: each[:2])
     together, left_out = _together(tables, table, candidate)
-    names = tuple(sorted(name for each in together for name in each.alike))
+    names = tuple(sorted((name for each in together for name in each.alike), key=_train_first))
     by, names, why = _split(names, table, candidate, finder)
     reading = _reading(candidate, names, by)
     where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"
     reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, left_out) if text)
-    others = (
-        ()
-        if format
-        else tuple((other.format, other.reason) for other in table.candidates if other.format != candidate.format)
-    )
+    others = tuple((other.format, other.reason) for other in table.candidates if other.format != candidate.format)
     columns = tuple(dict.fromkeys(column.name for each in together for column in each.columns))
     joined = [name for name in candidate.columns.values() if name not in columns]
     return score, Guess(reading, reason, (*columns, *joined), candidate.reasons, others)
@@ -121,18 +117,15 @@ def _score(table: Table, candidate: evidence.Candidate, finder: Finder) -> int:
 
 def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidate) -> tuple[list[Table], str]:
     """The tables that can be read in the same way, and a sentence about those that look alike and cannot."""
-    wanted = {name for joined in candidate.columns.values() for name in roles.split_names(joined, best.columns)}
-    learned = candidate.columns[roles.NEEDED[candidate.format][-1]]
+    needed = [candidate.columns[part] for part in roles.NEEDED[candidate.format] if part in candidate.columns]
+    wanted = {name for joined in needed for name in roles.split_names(joined, best.columns)}
+    learned = needed[-1]
     chosen, odd = [], []
     for table in tables:
         if PurePosixPath(table.name).suffix != PurePosixPath(best.name).suffix or table.coco != best.coco:
             continue
         filled = {column.name for column in table.columns if column.filled}
-        needed = {candidate.columns[part] for part in roles.NEEDED[candidate.format] if part in candidate.columns}
-        if (
-            learned in filled
-            and wanted & {name for joined in needed for name in roles.split_names(joined, best.columns)} <= filled
-        ):
+        if learned in filled and wanted <= filled:
             chosen.append(table)
         elif side_of_table(table.name):
             odd.append(table.name)
@@ -153,6 +146,10 @@ def _split(
     if table.picture_sides and "" not in table.picture_sides and _both_sides(finder):
         return "folders", names, "the pictures' folders say which rows are held out"
     return "share", names, ""
+
+
+def _train_first(name: str) -> tuple[bool, str]:
+    return side_of_table(name) == "heldout", name
 
 
 def _both_sides(finder: Finder) -> bool:

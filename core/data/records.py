@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from core.data.formats import coco, folders, templates
@@ -80,7 +80,10 @@ def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Ite
             raise Unusable("unknown_split", f"“{_cell(values, reading, 'split')[:40]}”")
         pictures = _pictures(record, reading, finder)
         side = bare.side or (side_of_folder(pictures[0].name) if pictures and reading.split.by == "folders" else "")
-        conversations = templates.conversations(reading, values, lambda value: finder.find(value, record.place))
+        numbers = count(len(pictures) + 1)
+        conversations = templates.conversations(
+            reading, values, lambda value: finder.find(value, record.place, next(numbers))
+        )
     except Unusable as trouble:
         yield replace(bare, trouble=(*warnings, (trouble.kind, trouble.detail)))
         return
@@ -98,9 +101,21 @@ def _item(
         turns = turns_of(said, pictures, _cell(values, reading, "system") or reading.system)
     except Unusable as trouble:
         return replace(bare, trouble=(*bare.trouble, (trouble.kind, trouble.detail)))
-    row = Row(turns, _cell(values, reading, "language"))
+    row = Row(turns, _cell(values, reading, "language"), origin(bare.place))
     alone: tuple[Trouble, ...] = () if row.pictures else (("text_only", ""),)
     return replace(bare, row=row, trouble=(*bare.trouble, *alone))
+
+
+def origin(place: Place) -> str:
+    """Where a row stands, in words.
+
+    >>> origin(Place("a.csv", 3)), origin(Place("a.json", 3)), origin(Place("cats/1.png"))
+    ('a.csv, line 3', 'a.json, row 3', 'cats/1.png')
+    """
+    if place.row is None:
+        return place.file
+    counted = "row" if place.file.lower().endswith((".json", ".parquet")) else "line"
+    return f"{place.file}, {counted} {place.row}"
 
 
 def _cell(values: dict[str, Any], reading: Reading, part: Part) -> str:
@@ -132,5 +147,6 @@ def _pictures(record: Record, reading: Reading, finder: Finder) -> tuple[Picture
     for column in picture_columns(name, values.__contains__):
         value = unfolded(values.get(column))
         several = value if isinstance(value, (list, tuple)) else (value,)
-        pictures += [finder.find(one, record.place) for one in several if kind_of(one) != "empty"]
+        there = [one for one in several if kind_of(one) != "empty"]
+        pictures += [finder.find(one, record.place, len(pictures) + n) for n, one in enumerate(there, 1)]
     return tuple(pictures)

@@ -168,13 +168,6 @@ def _texts(columns: Columns) -> list[Candidate]:
     if one is None:
         return []
     said, read, named = judged(one)
-    if (
-        label is not None
-        and label is not text
-        and text is not None
-        and roles.rank(text, roles.CALLED["text"]) not in (0, 1, 4)
-    ):
-        named = max(named, 60)
     found = [
         candidate("captions", {"text": one}, columns, said),
         candidate("ocr", {"text": one}, columns, read),

@@ -70,19 +70,20 @@ class Finder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
 
-    def find(self, value: Any, place: Place) -> Picture:
+    def find(self, value: Any, place: Place, number: int = 1) -> Picture:
         """The picture that a value names or holds.
 
         Args:
             value: a name, a number, bytes, base64, or an object of these.
             place: of the row; names are looked up beside its table first.
+            number: of the picture in its row, from 1; makes the name of bytes unique.
 
         Raises:
             Unusable: it is not there, its name leads out of the data, or the value is no picture.
         """
         data, name = _taken_apart(value)
         if data is not None:
-            shown = f"{place.file}/{place.row or 0}/{PurePosixPath(name).name or 'picture'}"
+            shown = f"{place.file}/{place.row or 0}/{number}-{PurePosixPath(name).name or 'picture'}"
             return PictureBytes(shown, data)
         if not name:
             raise Unusable("bad_value", f"{text_of(value)[:60] or 'nothing'} is no picture")
