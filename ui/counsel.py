@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from core.data.source import load_dataset
-from core.errors import DataError, PlanError, SpecError
+from core.errors import DataError, PlanError, SourceNotFound, SpecError
 from core.lora.advice import advise
 from core.lora.budget import budget
 from core.lora.limits import problems
 from core.lora.unused import feature_layer
-from core.spec import Knobs, Settings, Source, to_dict
+from core.spec import Knobs, Settings, to_dict
 from ui.choice import Chosen, read_choice
+from ui.datasets import dataset_of
 from ui.panels.train import form_of, settings_of
 from ui.studio import Studio
 
 MOST_REFUSALS = 3
 
 
-def counsel(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+def counsel(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any]:
     """`refused`: what cannot be; `advice`: what is worth saying, which is nothing while something is refused."""
     chosen = read_choice(studio, asked)
     settings = settings_so_far(asked.get("form"))
@@ -31,7 +31,7 @@ def counsel(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
         refused = list(_refusals(chosen, settings))
     except PlanError as error:
         refused = [{"control": "selection", "sentence": str(error), "change": None}]
-    advice = [] if refused else [_shown(each) for each in _advice(chosen, settings, asked)]
+    advice = [] if refused else [_shown(each) for each in _advice(studio, chosen, settings, asked, owner)]
     return {"refused": refused[:MOST_REFUSALS], "advice": advice}
 
 
@@ -78,7 +78,9 @@ def _ways_out(chosen: Chosen) -> Iterator[tuple[str, dict[str, Any], Chosen]]:
         yield "full", {"selection": {"full": []}}, Chosen(chosen.inspection, less, recipe)
 
 
-def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _advice(
+    studio: Studio, chosen: Chosen, settings: Settings, asked: dict[str, Any], owner: str
+) -> Iterator[dict[str, Any]]:
     dataset = asked.get("dataset")
     found = advise(
         chosen.inspection,
@@ -86,7 +88,7 @@ def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterat
         chosen.recipe,
         chosen.plan,
         settings,
-        rows_of(dataset),
+        rows_of(studio, dataset, owner),
         preset=asked.get("task") or None,
         data=str(dataset) if dataset else None,
         trainable=budget(chosen.labelled, chosen.plan).trainable,
@@ -95,11 +97,11 @@ def _advice(chosen: Chosen, settings: Settings, asked: dict[str, Any]) -> Iterat
     return (to_dict(each) for each in found if each.key != "guessed")  # the confirmation beside Start says that
 
 
-def rows_of(dataset: Any) -> int | None:
-    """Rows to learn from of a demo data set; None where none is chosen."""
+def rows_of(studio: Studio, dataset: Any, owner: str) -> int | None:
+    """Rows to learn from of a data set, by its key; None where none is chosen, or it is gone."""
     try:
-        return len(load_dataset(Source("demo", str(dataset))).train) if dataset else None
-    except DataError:
+        return len(dataset_of(studio, dataset, owner).train) if dataset else None
+    except (DataError, SourceNotFound):
         return None
 
 

@@ -18,7 +18,7 @@ from ui.counsel import rows_of, settings_so_far
 from ui.studio import Studio
 
 
-def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+def exported(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any]:
     """`text`, `file_name` and `notes` of one format.
 
     Raises:
@@ -38,7 +38,7 @@ def exported(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
         settings=settings,
         revision=source.revision,
         data=str(asked["dataset"]) if form == "yaml" and asked.get("dataset") else None,
-        rows=rows_of(asked.get("dataset")),
+        rows=rows_of(studio, asked.get("dataset"), owner),
     )
     found = export(chosen.plan, chosen.inspection, context, form)
     return {"text": found.text, "file_name": found.file_name, "notes": list(found.notes)}

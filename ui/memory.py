@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from core.data.source import load_dataset
-from core.errors import DataError, InspectionError, SourceError, SpecError
+from core.errors import DataError, InspectionError, SourceError, SourceNotFound, SpecError
 from core.memory.cards import CARDS, Card, found
 from core.memory.workload import Workload
 from core.models.libraries import import_what_is_slow
 from core.models.source import resolve
-from core.spec import Knobs, Plan, Recipe, Settings, Source, to_dict
+from core.spec import Knobs, Plan, Recipe, Settings, to_dict
 from ui.choice import Chosen, read_choice
 from ui.counsel import settings_so_far
+from ui.datasets import dataset_of
 from ui.panels.train import form_of
 from ui.studio import Studio
 
@@ -29,6 +30,8 @@ KINDS = frozenset({"checkpointing", "batch", "8bit", "4bit", "rank"})
 """The changes that a person can make on the page."""
 USUAL_SIDE = 448
 """Pixels, where no data are chosen."""
+LOOKED_AT = 20
+"""Rows among which one with a picture is looked for."""
 
 
 @cache
@@ -37,7 +40,7 @@ def own_card() -> Card:
     return found()
 
 
-def memory(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+def memory(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any]:
     """Whether a step fits, with its terms; where there can be no estimate, `unknown` says why.
 
     With `change` the cheapest change that makes it fit comes too, if there is one: it takes several estimates.
@@ -48,7 +51,7 @@ def memory(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     from core.memory.estimate import estimate
     from core.memory.verdict import Setup, answer_of, cheapest
 
-    setup = Setup(chosen.plan, _workload(asked, settings, card))
+    setup = Setup(chosen.plan, _workload(studio, asked, settings, card, owner))
     try:
         model = resolve(chosen.inspection.source, offline=True)
         seen = estimate(model, setup.plan, setup.work)
@@ -81,11 +84,11 @@ def _card(name: Any) -> Card:
     raise SpecError("A memory estimate was asked for", "there is no such card in the list", "Reload the page")
 
 
-def _workload(asked: dict[str, Any], settings: Settings, card: Card) -> Workload:
+def _workload(studio: Studio, asked: dict[str, Any], settings: Settings, card: Card, owner: str) -> Workload:
     """Raises SpecError for numbers out of range."""
     tokens, side = _whole(asked, "text_tokens"), _whole(asked, "image_side")
     tokens = Workload.text_tokens if tokens is None else tokens
-    side = _side(asked.get("dataset")) if side is None else side
+    side = _side(studio, asked.get("dataset"), owner) if side is None else side
     return Workload(
         batch=settings.batch_size,
         image_size=(side, side),
@@ -106,14 +109,13 @@ def _whole(asked: dict[str, Any], name: str) -> int | None:
     raise SpecError("A memory estimate was asked for", f"{name.replace('_', ' ')} is no whole number", "Correct it")
 
 
-@cache
-def _side(dataset: Any) -> int:
+def _side(studio: Studio, dataset: Any, owner: str) -> int:
     """Pixels of the longer side of the first picture to learn from."""
     try:
-        rows = load_dataset(Source("demo", str(dataset))).train if dataset else ()
-        picture = rows[0].picture
+        rows = dataset_of(studio, dataset, owner).train if dataset else ()
+        picture = next((row.picture for row in islice(rows, LOOKED_AT) if row.picture), None)
         return max(picture.open().size) if picture else USUAL_SIDE
-    except (DataError, OSError, IndexError):
+    except (DataError, SourceNotFound):
         return USUAL_SIDE
 
 

@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from core.data.source import load_dataset
 from core.errors import StudioError
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
 from core.memory.pace import last_run, pace
-from core.spec import Source, Spec
+from core.spec import Spec
 from ui.choice import read_choice
 from ui.counsel import settings_so_far
+from ui.datasets import dataset_of, source_of
 from ui.studio import Studio
 
 
@@ -32,9 +32,8 @@ def pace_of(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any]
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
     if not asked.get("dataset"):
         return {"pace": None}
-    data = load_dataset(Source("demo", str(asked["dataset"])))
+    data, source = dataset_of(studio, asked["dataset"], owner), source_of(asked["dataset"])
     cost = budget(chosen.labelled, chosen.plan)
-    source = Source("demo", data.name)
     spec = Spec(data.title, chosen.inspection.source, source, chosen.selection, chosen.plan, settings, cost.trainable)
     jobs = studio.backend.jobs(owner) if owner else []
     run = last_run([job.folder for job in jobs], spec, _device(studio, owner, jobs))

@@ -7,19 +7,13 @@
 /studio/memory      whether a step fits a card; one at a time, and none for a page that has gone on
 /studio/pace        how long it will take, by the owner's last run that was like it
 
-What it does not do: look at who asks, but for the pace, since nothing else here is anybody's; or count, which the
-browser does by itself.
+What it does not do: count, which the browser does by itself.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -32,34 +26,37 @@ from core.errors import PlanError, SpecError, StudioError
 from core.lora.presets import find_preset, preset_choice
 from core.lora.priorities import priorities
 from core.spec import to_dict
+from ui.asking import FOREIGN, HEADERS, is_foreign, json_body, refused
 from ui.choice import read_choice
 from ui.counsel import counsel
 from ui.exports import exported
+from ui.lanes import Gone, awaited, give_way
 from ui.memory import memory
 from ui.pace import pace_of
 from ui.panels.train import form_of
-from ui.plainly import sentence
 from ui.studio import Studio
 
-MAX_BODY = 2 * 1024 * 1024
-"""Bytes; 5,000 modules taken in one by one are half a megabyte."""
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-LOOK = 0.1
-"""Seconds between two looks whether somebody still waits for the answer."""
 ASKED = "Something was asked about a choice"
+Answer = Callable[[Studio, dict[str, Any], str], dict[str, Any]]
+"""Of the studio's parts, what was asked, and whose browser asks (empty for nobody's)."""
 
 
 def question_routes(studio: Studio) -> list[Route]:
     """The routes, to be given to the server before Gradio's own."""
-    answers = (("preset", preset), ("priority", priority), ("advice", counsel), ("export", exported))
+    answers: tuple[tuple[str, Answer], ...] = (
+        ("preset", preset),
+        ("priority", priority),
+        ("advice", counsel),
+        ("export", exported),
+        ("pace", pace_of),
+    )
     return [
         *(_route(studio, path, answer) for path, answer in answers),
-        _route(studio, "memory", memory, _one_at_a_time()),
-        _route(studio, "pace", pace_of, owned=True),
+        _route(studio, "memory", memory, ThreadPoolExecutor(1, "memory", give_way)),
     ]
 
 
-def preset(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+def preset(studio: Studio, asked: dict[str, Any], _owner: str) -> dict[str, Any]:
     """A task's usual choice; the person's labels stay, and so does the recipe where the preset says nothing of it."""
     chosen = read_choice(studio, asked)
     wanted = find_preset(str(asked["name"]))
@@ -74,7 +71,7 @@ def preset(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def priority(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
+def priority(studio: Studio, asked: dict[str, Any], _owner: str) -> dict[str, Any]:
     """A priority's choice of layers; the recipe stays as it is."""
     chosen = read_choice(studio, asked)
     for found in priorities(chosen.labelled):
@@ -84,74 +81,30 @@ def priority(studio: Studio, asked: dict[str, Any]) -> dict[str, Any]:
     raise PlanError("A priority was asked for", "there is none of this name", "Reload the page")
 
 
-def _route(
-    studio: Studio, path: str, answer: Callable[..., dict[str, Any]], alone: Executor | None = None, owned: bool = False
-) -> Route:
-    """A route; with an executor of its own, its questions wait there for each other; `owned` tells it whose it is."""
+def _route(studio: Studio, path: str, answer: Answer, alone: Executor | None = None) -> Route:
+    """A route; with an executor of its own, its questions wait there for each other."""
 
     async def answered(request: Request) -> Response:
+        if is_foreign(request):
+            return refused(FOREIGN, 403)
         try:
-            asked = await _body(request)
+            asked = await json_body(request, ASKED, "Choose whole parts instead of modules")
+            owner = studio.owner(request.cookies)
             if alone is None:
-                whose = (studio.owner(request.cookies),) if owned else ()
-                return JSONResponse(await run_in_threadpool(answer, studio, asked, *whose), headers=HEADERS)
-            return await _in_turn(request, alone.submit(answer, studio, asked))
+                found = await run_in_threadpool(answer, studio, asked, owner)
+            else:
+                found = await awaited(request, alone.submit(answer, studio, asked, owner))
+            return JSONResponse(found, headers=HEADERS)
+        except Gone:
+            return Response(status_code=204, headers=HEADERS)
         except (KeyError, TypeError, ValueError) as error:
-            return _refused(_unreadable(error), 422)
+            return refused(_unreadable(error), 422)
         except Exception as error:
-            return _refused(error, 422 if isinstance(error, StudioError) else 500)
+            return refused(error, 422 if isinstance(error, StudioError) else 500)
 
     return Route(f"/studio/{path}", answered, methods=["POST"])
 
 
-async def _in_turn(request: Request, answer: Future[dict[str, Any]]) -> Response:
-    """The answer when it is there; a question whose page has gone on to another one is not begun any more."""
-    waiting = asyncio.wrap_future(answer)
-    while not waiting.done():
-        await asyncio.wait([waiting], timeout=LOOK)
-        if await request.is_disconnected() and answer.cancel():
-            return Response(status_code=204, headers=HEADERS)
-    return JSONResponse(waiting.result(), headers=HEADERS)
-
-
-def _one_at_a_time() -> Executor:
-    """One thread, which gives way to everything else that the server has to do."""
-    return ThreadPoolExecutor(1, thread_name_prefix="memory", initializer=_give_way)
-
-
-def _give_way() -> None:
-    if sys.platform == "linux":  # elsewhere this is of the process, not of the thread
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent.
-
-    Raises:
-        SpecError: it is too long, no JSON object, or sent in a way that another site's page may use without asking.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise SpecError(ASKED, "it was not sent as JSON", "Reload the page")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            raise SpecError(ASKED, f"it is longer than {MAX_BODY:,} bytes", "Choose whole parts instead of modules")
-    try:
-        asked = json.loads(bytes(data))
-    except (ValueError, RecursionError):
-        asked = None
-    if not isinstance(asked, dict):
-        raise SpecError(ASKED, "what was sent is no JSON object", "Reload the page")
-    return asked
-
-
-def _unreadable(error: Exception) -> Exception:
-    """A StudioError stays; what a made-up choice makes Python say does not reach the page."""
-    if isinstance(error, StudioError):
-        return error
+def _unreadable(error: Exception) -> StudioError:
+    """What a made-up choice makes Python say does not reach the page."""
     return SpecError(ASKED, f"it cannot be read ({type(error).__name__})", "Reload the page")
-
-
-def _refused(error: Exception, code: int) -> JSONResponse:
-    return JSONResponse({"error": sentence(error)}, status_code=code, headers=HEADERS)

@@ -1,4 +1,5 @@
-"""The studio's own routes, from which the islands read. Each one looks up jobs by their owner; none changes anything.
+"""The studio's own routes, from which the islands read. Each one looks up jobs by their owner; none of these changes
+anything.
 
 /studio/static/…                 scripts and styles of assets/
 /studio/plotly.js                the plot library
@@ -12,7 +13,8 @@
 /studio/jobs/ID/pictures/NAME    a held-out picture that the job follows
 /studio/jobs/ID/adapter.zip      the adapter to take home
 
-What is asked about a choice, by POST, stands in `questions.py`.
+What is asked about a choice, by POST, stands in `questions.py`; bringing data in `uploads.py`, `drafts.py` and
+`datasets.py`.
 """
 
 from __future__ import annotations
@@ -34,23 +36,26 @@ from starlette.staticfiles import StaticFiles
 from core.data.pictures import as_png
 from core.data.rows import Dataset, Picture
 from core.data.source import load_dataset
-from core.errors import AdapterError, DataError, JobError, SourceError, StudioError
+from core.errors import DataError, SourceError, StudioError
 from core.jobs.backend import JobRow
 from core.memory.cards import CARDS
 from core.models.inspection import cached_inspection
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
 from ui import views
+from ui.asking import HEADERS, code_of, refused
+from ui.datasets import data_of_job, dataset_routes, own_cards
+from ui.drafts import draft_routes
 from ui.panels.train import first_form
-from ui.plainly import sentence
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
+from ui.thumbnails import shown, thumbnail
 from ui.trainable import whether_trainable
+from ui.uploads import upload_routes
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 YEAR = 31_536_000
 """Seconds a browser may keep what never changes under its address."""
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 PICTURES = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"WEBP", "image/webp"))
 """First bytes of the pictures that browsers show; any other is sent as PNG."""
 
@@ -77,6 +82,9 @@ def studio_routes(studio: Studio) -> list[BaseRoute]:
         route("jobs/{job}/pictures/{picture:path}", _job_picture),
         route("jobs/{job}/adapter.zip", _adapter),
         *question_routes(studio),
+        *upload_routes(studio),
+        *draft_routes(studio),
+        *dataset_routes(studio),
         Mount("/studio/static/js", _Assets(directory=ASSETS / "js")),
         Mount("/studio/static/css", _Assets(directory=ASSETS / "css")),
     ]
@@ -98,15 +106,9 @@ def _plain(answer: Answer) -> Answer:
         try:
             return answer(request)
         except Exception as error:
-            return JSONResponse({"error": sentence(error)}, status_code=_code(error), headers=HEADERS)
+            return refused(error, code_of(error))
 
     return safe
-
-
-def _code(error: Exception) -> int:
-    if isinstance(error, (JobError, SourceError, AdapterError)):
-        return 404
-    return 422 if isinstance(error, StudioError) else 500
 
 
 def _json(data: Any) -> JSONResponse:
@@ -134,7 +136,7 @@ def _home(studio: Studio, request: Request) -> Response:
         {
             "device": views.device(),
             "notice": views.notice(),
-            "datasets": views.datasets(),
+            "datasets": [*views.datasets(), *own_cards(studio, request)],
             "jobs": _job_lines(studio, jobs),
             "running": running,
             "model_key": key_of(model),
@@ -221,8 +223,19 @@ def _data_picture(_studio: Studio, request: Request) -> Response:
 
 
 def _job_picture(studio: Studio, request: Request) -> Response:
-    spec = studio.backend.spec(request.path_params["job"], _owner(studio, request))
-    return _picture(_dataset(spec.data), request.path_params["picture"])
+    """Of a job's own data, which stay when the data set is taken away."""
+    job, owner = request.path_params["job"], _owner(studio, request)
+    spec, name = studio.backend.spec(job, owner), request.path_params["picture"]
+    if spec.data.kind != "stored":
+        return _picture(_dataset(spec.data), name)
+    return shown(thumbnail(_found(data_of_job(spec, studio.backend.folder(job, owner)), name)))
+
+
+def _found(dataset: Dataset, name: str) -> Picture:
+    picture = dataset.pictures.get(name)
+    if picture is None:
+        raise SourceError("A picture was asked for", "the data set has no such picture", "Reload the page")
+    return picture
 
 
 @lru_cache(maxsize=16)

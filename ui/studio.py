@@ -15,11 +15,12 @@ from secrets import token_urlsafe
 
 from core.errors import JobError, SourceNotFound
 from core.jobs.backend import JobBackend
-from core.jobs.home import LOCAL_OWNER
+from core.jobs.home import LOCAL_OWNER, Home
 from core.models.inspection import cached_inspection, inspect_source
 from core.models.libraries import import_what_is_slow
 from core.models.source import DEMO_MODEL
 from core.spec import Inspection, Source, to_json
+from ui.desk import Desk
 
 OWNER_COOKIE = "studio-owner"
 OWNER_LENGTH = 43
@@ -40,6 +41,8 @@ class Studio:
     """Those that were opened, by their keys."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while a model is built: two at once would fill the memory."""
+    desk: Desk = field(default_factory=Desk)
+    """The drafts of data that are open, and what is being done with them."""
 
     def open(self, source: Source) -> Inspection:
         """The inspection of a source, from the cache where it can be. Raises like `inspect_source`."""
@@ -73,7 +76,7 @@ class Studio:
         shown = cookies.get(OWNER_COOKIE, "")
         return shown if len(shown) == OWNER_LENGTH else ""
 
-    def known_owner(self, cookies: Mapping[str, str]) -> str:
+    def known_owner(self, cookies: Mapping[str, str], asked: str = "Training was asked for") -> str:
         """Whose request it is, where it must be somebody's: what nobody owns, every visitor would own.
 
         Raises:
@@ -82,11 +85,15 @@ class Studio:
         owner = self.owner(cookies)
         if not owner:
             raise JobError(
-                "Training was asked for",
-                "your browser keeps no cookie of this page, by which a job is known as yours",
+                asked,
+                "your browser keeps no cookie of this page, by which things here are known as yours",
                 "Allow its cookies, or open it in a tab of its own, and reload",
             )
         return owner
+
+    def data(self, owner: str) -> Path:
+        """The folder of an owner's own data."""
+        return Home(self.cache.parent).data(owner)
 
 
 def new_owner() -> str:

@@ -20,6 +20,7 @@ from core.lora.presets import PRESETS, TASKS, USUAL, preset_cells, preset_of_dat
 from core.lora.priorities import priorities
 from core.spec import COMPONENTS, Inspection, Module, Recipe, Source, Spec, Status, to_dict
 from ui import words
+from ui.datasets import sample, title_of_job
 from ui.studio import key_of
 
 DEFAULTS = to_dict(Recipe())
@@ -60,8 +61,11 @@ def datasets() -> list[dict[str, Any]]:
 
 def _card(dataset: Dataset) -> dict[str, Any]:
     return {
+        "key": dataset.name,
         "name": dataset.name,
+        "pictures": f"data/{dataset.name}",
         "title": dataset.title,
+        "question": dataset.train[0].question,
         "story": dataset.story,
         "licence": dataset.licence,
         "train": len(dataset.train),
@@ -76,7 +80,7 @@ def _different(dataset: Dataset) -> list[dict[str, str]]:
     """The first rows with answers that differ, to show what the set is like."""
     chosen = {row.answer: row for row in reversed(dataset.train)}
     rows = sorted(chosen.values(), key=lambda row: row.picture_name)[:SAMPLES]
-    return [{"picture": row.picture_name, "question": row.question, "answer": row.answer} for row in rows]
+    return [sample(row) for row in rows]
 
 
 def inspection(value: Inspection) -> dict[str, Any]:
@@ -119,7 +123,7 @@ def job_line(row: JobRow, spec: Spec, status: Status) -> dict[str, Any]:
         "state": status.state,
         "created": row.created,
         "model": model_label(spec.model),
-        "data": _data_title(spec),
+        "data": _data_title(spec, row.folder),
         "method": spec.plan.method,
         "rank": spec.plan.rank,
         "parts": _parts(spec),
@@ -137,7 +141,7 @@ def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> di
     return {
         "name": spec.name,
         "model": model_label(spec.model),
-        "data": _data_title(spec),
+        "data": _data_title(spec, folder),
         "spec": to_dict(published_spec(spec)),
         "status": to_dict(status),
         "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
@@ -159,9 +163,9 @@ def _parts(spec: Spec) -> list[str]:
     return [component for component in COMPONENTS if component in chosen]
 
 
-def _data_title(spec: Spec) -> str:
+def _data_title(spec: Spec, folder: Path) -> str:
     titles = {card["name"]: str(card["title"]) for card in datasets()}
-    return titles.get(spec.data.name, Path(spec.data.name).name)
+    return titles.get(spec.data.name) or title_of_job(spec, folder)
 
 
 def file_name(name: str) -> str:

@@ -74,7 +74,11 @@ class Comparison:
         Raises:
             AdapterError: the question is empty or too long, the picture too large, or the memory did not suffice.
         """
-        rows = [_checked(picture, question)]
+        return self.answer_row(_checked(picture, question))
+
+    def answer_row(self, row: Row) -> Answers:
+        """Both answers to a row of the data, with all its pictures and turns; see `answer`."""
+        rows = [row]
         with (
             _memory_in_words("An answer was asked for", "Take a smaller picture or end a running job"),
             _TURN,

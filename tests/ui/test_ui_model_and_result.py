@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from core.adapters.compare import Answers
+from core.data.rows import Row
 from core.data.source import load_dataset
 from core.errors import AdapterError
 from core.models.source import ASSETS, DEMO_MODEL
@@ -104,6 +105,10 @@ def asked(tmp_path: Path, monkeypatch) -> list[tuple[tuple[int, int], str]]:
         def answer(self, picture: Image.Image, question: str) -> Answers:
             questions.append((picture.size, question))
             return Answers(base=SCRIPT, tuned="")
+
+        def answer_row(self, row: Row) -> Answers:
+            assert row.picture
+            return self.answer(row.picture.open(), row.question)
 
     monkeypatch.setattr(result, "open_comparison", lambda folder, token: Both())
     return questions

@@ -6,14 +6,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.data.source import load_dataset
 from core.errors import SpecError
+from core.jobs.home import LOCAL_OWNER
 from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Settings, Source
 from tests.ui.conftest import end_workers
@@ -33,12 +32,6 @@ from ui.panels.train import OTHER_MODELS, make_spec, settings_of, start, stop, u
 from ui.studio import Studio, key_of
 
 NAN, INF = math.nan, math.inf
-READ_ONCE = lru_cache(load_dataset)
-
-
-@pytest.fixture(autouse=True)
-def _data_are_read_once(monkeypatch):
-    monkeypatch.setattr("ui.panels.train.load_dataset", READ_ONCE)
 
 
 def press_start(studio: Studio, choice: Any, form: dict[str, Any], owner: str | None = None) -> dict[str, str]:
@@ -81,7 +74,7 @@ def test_what_is_clicked_is_what_is_trained(studio: Studio):
         "length": 7,
         "seed": 3,
     }
-    spec = make_spec(studio, choice, form)
+    spec = make_spec(studio, choice, form, LOCAL_OWNER)
     assert (spec.name, spec.model, spec.data) == ("My job", DEMO_MODEL, Source("demo", "digits"))
     assert (spec.plan.rank, spec.plan.alpha, spec.plan.dropout) == (8, 4.5, 0.1)
     assert spec.trainable == choice["shown"] > 0
@@ -107,8 +100,8 @@ def test_a_decimal_comma_is_understood():
 
 
 def test_a_job_without_a_name_is_named_after_its_data_and_a_long_one_is_cut(studio: Studio):
-    assert make_spec(studio, good_choice(studio), good_form()).name == "Handwritten digits"
-    assert len(make_spec(studio, good_choice(studio), {**good_form(), "name": "x" * 5000}).name) == 80
+    assert make_spec(studio, good_choice(studio), good_form(), LOCAL_OWNER).name == "Handwritten digits"
+    assert len(make_spec(studio, good_choice(studio), {**good_form(), "name": "x" * 5000}, LOCAL_OWNER).name) == 80
 
 
 FORMS: dict[str, tuple[Any, ...]] = {
@@ -245,9 +238,9 @@ def test_guessed_parts_are_trained_only_when_that_is_confirmed(studio: Studio, t
     assert "model.text_model" in refused
     unsaid = {name: value for name, value in guessed.items() if name != "confirmed"}
     assert assert_refused(studio, tmp_path, unsaid, good_form()) == refused
-    assert make_spec(studio, {**guessed, "confirmed": True}, good_form()).trainable == guessed["shown"]
+    assert make_spec(studio, {**guessed, "confirmed": True}, good_form(), LOCAL_OWNER).trainable == guessed["shown"]
     agreed = {**guessed["selection"], "relabels": {"model.text_model": "language"}}
-    assert make_spec(studio, {**guessed, "selection": agreed}, good_form()).selection.relabels
+    assert make_spec(studio, {**guessed, "selection": agreed}, good_form(), LOCAL_OWNER).selection.relabels
 
 
 def test_what_cannot_be_together_starts_nothing(studio: Studio, tmp_path: Path):

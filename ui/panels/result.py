@@ -12,9 +12,9 @@ import gradio as gr
 from core.adapters.compare import Answers, open_comparison
 from core.data.pictures import open_picture
 from core.data.rows import Row
-from core.data.source import load_dataset
 from core.errors import DataError
 from ui import words
+from ui.datasets import data_of_job
 from ui.handlers import with_request
 from ui.islands import heading, island
 from ui.plainly import sentence
@@ -55,26 +55,25 @@ def compare(studio: Studio, request: gr.Request, picture: str | None, question: 
 
 
 def _sample(studio: Studio, request: gr.Request, trying: str) -> tuple[str, Row]:
+    """The job and the row, out of those that it is judged on."""
+    from core.training.looks import choose_rows
+
     chosen = json.loads(trying)
-    spec = studio.backend.spec(chosen["job"], studio.owner(request.cookies))
-    data = load_dataset(spec.data)
-    for row in data.heldout:
+    owner = studio.owner(request.cookies)
+    spec, folder = studio.backend.spec(chosen["job"], owner), studio.backend.folder(chosen["job"], owner)
+    for row in choose_rows(data_of_job(spec, folder).heldout, spec.settings).rows:
         if (row.picture_name, row.question) == (chosen["picture"], chosen["question"]):
             return chosen["job"], row
     raise DataError("A held-out picture was asked for", "the data has no such row", "Reload the page")
 
 
 def compare_sample(studio: Studio, request: gr.Request, trying: str) -> tuple[Image | None, str, str]:
-    """A held-out picture, its question, and both models' answers beside the expected one."""
+    """A held-out row's first picture, its question, and both models' answers beside the expected one."""
     try:
         job, row = _sample(studio, request, trying)
-        picture = row.picture.open()  # type: ignore[union-attr]
         folder = studio.backend.folder(job, studio.owner(request.cookies))
-        return (
-            picture,
-            row.question,
-            _both(open_comparison(folder, token=not studio.shared).answer(picture, row.question), row.answer),
-        )
+        answers = open_comparison(folder, token=not studio.shared).answer_row(row)
+        return (row.picture.open() if row.picture else None), row.question, _both(answers, row.answer)
     except Exception as error:
         return None, "", _refused(error)
 

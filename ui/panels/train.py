@@ -11,14 +11,14 @@ from typing import Any, get_args, get_type_hints
 import gradio as gr
 
 from core.adapters.compare import release_comparison
-from core.data.source import load_dataset
 from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.limits import refuse_impossible
 from core.models.repository import clip
-from core.spec import Settings, Source, Spec, from_dict, to_dict
+from core.spec import Settings, Spec, from_dict, to_dict
 from ui import words
 from ui.choice import read_choice, refuse_unconfirmed
+from ui.datasets import dataset_of, source_of
 from ui.handlers import with_request
 from ui.islands import heading, island
 from ui.plainly import sentence
@@ -107,8 +107,8 @@ def _number(text: Any) -> float:
         ) from None
 
 
-def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> Spec:
-    """The spec of what was clicked.
+def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any], owner: str) -> Spec:
+    """The spec of what was clicked; the data are the demo's or the owner's.
 
     Raises:
         StudioError: something chosen cannot be; the sentence says what.
@@ -125,11 +125,11 @@ def make_spec(studio: Studio, choice: dict[str, Any], form: dict[str, Any]) -> S
             f"the page counted {choice['shown']:,} trainable parameters and the server {trainable:,}",
             "Reload the page; please report this",
         )
-    data = load_dataset(Source("demo", str(choice["dataset"])))
+    data = dataset_of(studio, choice["dataset"], owner)
     return Spec(
         name=(form["name"] or "").strip()[:80] or data.title,
         model=chosen.inspection.source,
-        data=Source("demo", data.name),
+        data=source_of(choice["dataset"]),
         selection=chosen.selection,
         plan=chosen.plan,
         settings=settings,
@@ -150,8 +150,8 @@ def start(studio: Studio, request: gr.Request, choice: str, *values: Any) -> str
         chosen = json.loads(choice)
         ticket = chosen["ticket"]
         form = dict(zip((field.name for field in fields(SettingsForm)), values, strict=True))
-        spec = make_spec(studio, chosen, form)
         owner = studio.known_owner(request.cookies)
+        spec = make_spec(studio, chosen, form, owner)
         release_comparison()  # the job needs the memory more
         answer = {"job": studio.backend.submit(spec, owner)}
     except Exception as error:

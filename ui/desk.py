@@ -1,0 +1,185 @@
+"""The drafts that are open on this server: as they are understood, their first rows, and what is being done with each.
+
+A draft itself lies on disk (`core.data.drafts`); what is here can be made again.
+What it does not do: know who asks; the routes look up the owner first.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from core.data.rows import Picture
+from core.errors import DataError, SourceNotFound
+from core.spec import Reading
+from ui.lanes import Lanes
+from ui.plainly import sentence
+from ui.thumbnails import thumbnail
+
+if TYPE_CHECKING:
+    from core.data.drafts import Draft, Drafts
+    from core.data.records import Item
+    from core.data.tree import Tree
+
+FIRST_ROWS = 24
+MOST_OPEN = 64
+"""Drafts that are kept open, the longest unused are let go first."""
+log = logging.getLogger("studio")
+
+Doing = Literal["checking", "storing", "ready", "failed"]
+
+
+@dataclass
+class Work:
+    """Something that is being done with a draft, or how it ended."""
+
+    doing: Doing
+    done: int = 0
+    total: int | None = None
+    error: str = ""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Told by the work itself."""
+        self.done, self.total = done, total
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has not ended."""
+        return self.doing in ("checking", "storing")
+
+
+@dataclass
+class Preview:
+    """The first rows of a draft, and their pictures numbered over all of them."""
+
+    items: tuple[Item, ...]
+    pictures: tuple[Picture, ...]
+    drawn: dict[int, bytes] = field(default_factory=dict)
+
+    def picture(self, number: int) -> bytes:
+        """A picture, small. Raises SourceNotFound: there is none of this number; DataError: it cannot be opened."""
+        if not 0 <= number < len(self.pictures):
+            raise SourceNotFound("A picture was asked for", "the preview has no such picture", "Reload the page")
+        if number not in self.drawn:
+            self.drawn[number] = thumbnail(self.pictures[number])
+        return self.drawn[number]
+
+
+class Bench:
+    """One open draft. Safe to use from many threads."""
+
+    def __init__(self, drafts: Drafts, draft: Draft) -> None:
+        self.drafts, self.draft = drafts, draft
+        self.tree, self.looks = draft.tree, draft.looks
+        self.preview = preview_of(self.tree, draft.reading)
+        self.work = Work("ready")
+        self.lock = threading.RLock()
+
+    def read_as(self, reading: Reading) -> None:
+        """Takes another reading. Raises StudioError, and stays as it was: no row can be read like that."""
+        preview = preview_of(self.tree, reading)
+        with self.lock:
+            self.refuse_while_storing()
+            self.cancel()
+            self.keep(replace(self.draft, reading=reading, report=None))
+            self.preview = preview
+
+    def keep(self, draft: Draft) -> None:
+        """Writes the draft down as it is now."""
+        self.draft = self.drafts.save(draft)
+
+    def cancel(self) -> None:
+        """Has what goes on end soon; nothing of it is kept."""
+        with self.lock:
+            self.work.cancelled.set()
+            if self.work.goes_on:
+                self.work = Work("ready")
+
+    def refuse_while_storing(self) -> None:
+        """Raises DataError while it is being stored."""
+        if self.work.doing == "storing":
+            asked = f"A change of “{self.draft.title}” was asked for"
+            raise DataError(asked, "it is being stored right now", "Wait for it to end, or cancel it")
+
+    def begin(self, lanes: Lanes, owner: str, doing: Doing, task: Callable[[Draft, Work], Draft]) -> None:
+        """Has the task done in the background; the draft that it returns is kept, unless it was cancelled."""
+        with self.lock:
+            self.refuse_while_storing()
+            self.work.cancelled.set()
+            work = self.work = Work(doing)
+            draft = self.draft
+        lanes.submit(owner, lambda: self._do(work, draft, task))
+
+    def _do(self, work: Work, draft: Draft, task: Callable[[Draft, Work], Draft]) -> None:
+        if work.cancelled.is_set():
+            return
+        try:
+            found = task(draft, work)
+            with self.lock:
+                if not work.cancelled.is_set():
+                    self.keep(found)
+                    work.doing = "ready"
+        except Exception as error:
+            if not work.cancelled.is_set():
+                work.error = sentence(error)
+                work.doing = "failed"
+
+
+def preview_of(tree: Tree, reading: Reading) -> Preview:
+    """Reads the first rows. Raises StudioError: see `core.data.records.records`."""
+    from core.data.records import records
+
+    items = tuple(records(tree, reading, limit=FIRST_ROWS))
+    return Preview(items, tuple(picture for item in items if item.row for picture in item.row.pictures))
+
+
+@dataclass
+class Desk:
+    """All open drafts of this server."""
+
+    lanes: Lanes = field(default_factory=Lanes)
+    _benches: dict[tuple[str, str], Bench] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self, owner: str, drafts: Drafts, name: str) -> Bench:
+        """The draft of this id; one that has never been checked is checked now. Raises SourceNotFound."""
+        with self._lock:
+            bench = self._benches.pop((owner, name), None)
+            if bench is not None:
+                self._benches[owner, name] = bench
+                return bench
+        return self.add(owner, drafts, drafts.open(name))
+
+    def add(self, owner: str, drafts: Drafts, draft: Draft) -> Bench:
+        """Puts a draft on the desk and has it checked where that was not done yet."""
+        bench = Bench(drafts, draft)
+        with self._lock:
+            bench = self._benches.setdefault((owner, draft.id), bench)
+            idle = [key for key, other in self._benches.items() if not other.work.goes_on and other is not bench]
+            for key in idle[: max(0, len(self._benches) - MOST_OPEN)]:
+                del self._benches[key]
+        if bench.draft.report is None and not bench.work.goes_on:
+            self.check(owner, bench)
+        return bench
+
+    def check(self, owner: str, bench: Bench) -> None:
+        """Has a draft checked in the background."""
+        from core.data.checks import check
+
+        def checked(draft: Draft, work: Work) -> Draft:
+            report = check(bench.tree, draft.reading, work.progress, work.cancelled.is_set, bench.looks)
+            return replace(draft, report=report)
+
+        bench.begin(self.lanes, owner, "checking", checked)
+
+    def remove(self, owner: str, drafts: Drafts, name: str) -> None:
+        """Takes a draft away, with its upload. Raises SourceNotFound."""
+        with self._lock:
+            bench = self._benches.pop((owner, name), None)
+        if bench is not None:
+            bench.cancel()
+        drafts.remove(name)

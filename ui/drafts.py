@@ -1,0 +1,216 @@
+"""Data that were brought and not yet stored: how they are understood, what was found in them, and the person's say.
+
+POST   /studio/drafts                {folder} | {hub, revision, split, limit} -> the draft
+GET    /studio/drafts                {drafts: [...]}, without rows
+GET    /studio/drafts/ID             the draft: reading, first rows, report, and what is being done with it
+POST   /studio/drafts/ID/reading     {reading}: read it like that, and check it again
+POST   /studio/drafts/ID/format      {format}: read it as that form, the rest guessed anew
+POST   /studio/drafts/ID/cancel      ends the check or the storing that goes on
+POST   /studio/drafts/ID/store       {title}: store it as a data set, in the background
+GET    /studio/drafts/ID/pictures/N  a picture of the first rows, small
+DELETE /studio/drafts/ID             nothing of it stays
+
+What it does not do: read data (`core.data`), or the work itself (`desk.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.data.findings import title_of
+from core.data.rows import Row
+from core.errors import DataError, SpecError
+from core.spec import Reading, from_dict, to_dict
+from ui.asking import route, text_of
+from ui.desk import Bench, Work
+from ui.studio import Studio
+from ui.thumbnails import shown
+
+if TYPE_CHECKING:
+    from core.data.drafts import Draft, Drafts
+    from core.data.records import Item
+
+MAX_DRAFTS = 20
+"""Of one owner."""
+MAX_TEXT = 4_000
+"""Characters of one text of a row that the page shows."""
+MAX_TITLE = 80
+MAX_PATH = 4_096
+
+
+def draft_routes(studio: Studio) -> list[Route]:
+    """The routes, to be given to the server before Gradio's own."""
+    return [
+        route(studio, "drafts", {"GET": _list, "POST": _create}),
+        route(studio, "drafts/{id}", {"GET": _draft, "DELETE": _remove}),
+        route(studio, "drafts/{id}/reading", {"POST": _read_as}),
+        route(studio, "drafts/{id}/format", {"POST": _format}),
+        route(studio, "drafts/{id}/cancel", {"POST": _cancel}),
+        route(studio, "drafts/{id}/store", {"POST": _store}),
+        route(studio, "drafts/{id}/pictures/{number:int}", {"GET": _picture}),
+    ]
+
+
+def drafts_of(studio: Studio, request: Request) -> Drafts:
+    """The drafts of whoever asks; of nobody there never are any."""
+    return _drafts(studio, studio.owner(request.cookies))
+
+
+def drafts_of_known(studio: Studio, request: Request, asked: str) -> Drafts:
+    """The drafts of whoever brings data.
+
+    Raises:
+        JobError: it is nobody's browser.
+        DataError: there are too many drafts already.
+    """
+    drafts = _drafts(studio, studio.known_owner(request.cookies, asked))
+    if len(drafts.list()) >= MAX_DRAFTS:
+        raise DataError(asked, f"you have {MAX_DRAFTS} drafts already", "Store or remove one of them")
+    return drafts
+
+
+def _drafts(studio: Studio, owner: str) -> Drafts:
+    from core.data.drafts import Drafts
+
+    return Drafts(studio.data(owner), studio.shared)
+
+
+def bench_of(studio: Studio, request: Request) -> Bench:
+    """The draft that a request names. Raises SourceNotFound: there is none, or it is another's."""
+    drafts = drafts_of(studio, request)
+    return studio.desk.open(studio.owner(request.cookies), drafts, request.path_params["id"])
+
+
+def draft_shown(bench: Bench) -> dict[str, Any]:
+    """A draft as the page reads it."""
+    with bench.lock:
+        draft, work, preview = bench.draft, bench.work, bench.preview
+    state = work.doing if work.doing != "ready" else "stored" if draft.stored else "ready"
+    numbers = iter(range(len(preview.pictures)))
+    return {
+        "id": draft.id,
+        "title": draft.title,
+        "origin": draft.origin,
+        "state": state,
+        "progress": {"done": work.done, "total": work.total},
+        "error": work.error or None,
+        "guess": to_dict(draft.guess),
+        "reading": to_dict(draft.reading),
+        "columns": list(draft.guess.columns),
+        "rows": [_item(item, numbers) for item in preview.items],
+        "report": to_dict(draft.report) if draft.report else None,
+        "stored": draft.stored or None,
+    }
+
+
+def _item(item: Item, numbers: Any) -> dict[str, Any]:
+    turns = _turns(item.row, numbers) if item.row else []
+    return {
+        "place": to_dict(item.place),
+        "turns": turns,
+        "pictures": [part["picture"] for turn in turns for part in turn["parts"] if "picture" in part],
+        "side": item.side,
+        "trouble": [{"kind": kind, "title": title_of(kind), "detail": detail} for kind, detail in item.trouble],
+    }
+
+
+def _turns(row: Row, numbers: Any) -> list[dict[str, Any]]:
+    """The turns with pictures by their numbers and texts that are not endless."""
+    return [
+        {
+            "speaker": turn.speaker,
+            "parts": [
+                {"text": _short(part)} if isinstance(part, str) else {"picture": next(numbers)} for part in turn.parts
+            ],
+        }
+        for turn in row.turns
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " …"
+
+
+def _list(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
+    owner = studio.owner(request.cookies)
+    found = _drafts(studio, owner).list() if owner else ()
+    return {"drafts": [{"id": each.id, "title": each.title, "origin": each.origin} for each in found]}
+
+
+def _create(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    drafts = drafts_of_known(studio, request, "Data were brought")
+    return draft_shown(studio.desk.add(studio.owner(request.cookies), drafts, _brought(studio, drafts, asked)))
+
+
+def _brought(studio: Studio, drafts: Drafts, asked: dict[str, Any]) -> Draft:
+    if "folder" in asked:
+        return drafts.from_folder(text_of(asked, "folder", MAX_PATH))
+    name, revision, split = (
+        text_of(asked, "hub", 300),
+        text_of(asked, "revision", 200, ""),
+        text_of(asked, "split", 100, ""),
+    )
+    limit = asked.get("limit")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise SpecError("Data of the Hub were asked for", "the number of rows is no whole number", "Correct it")
+    return drafts.from_hub(name, revision, split, limit, token=not studio.shared)
+
+
+def _draft(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
+    return draft_shown(bench_of(studio, request))
+
+
+def _remove(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
+    studio.desk.remove(studio.owner(request.cookies), drafts_of(studio, request), request.path_params["id"])
+    return {}
+
+
+def _read_as(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    bench = bench_of(studio, request)
+    return _again(studio, request, bench, from_dict(Reading, asked.get("reading")))
+
+
+def _format(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    from core.data.recognition import reread
+
+    bench = bench_of(studio, request)
+    wanted = from_dict(Reading, {"format": asked.get("format")}).format
+    return _again(studio, request, bench, reread(bench.tree, wanted))
+
+
+def _again(studio: Studio, request: Request, bench: Bench, reading: Reading) -> dict[str, Any]:
+    bench.read_as(reading)
+    studio.desk.check(studio.owner(request.cookies), bench)
+    return draft_shown(bench)
+
+
+def _cancel(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
+    bench = bench_of(studio, request)
+    bench.cancel()
+    return draft_shown(bench)
+
+
+def _store(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    bench, owner = bench_of(studio, request), studio.owner(request.cookies)
+    title = text_of(asked, "title", MAX_TITLE, "").strip() or bench.draft.title
+    report = bench.draft.report
+    if report is None:
+        raise DataError(f"Storing “{title}” was asked for", "it has not been checked yet", "Wait for the check to end")
+    if report.blocked:
+        raise DataError(f"Storing “{title}” was asked for", "the check found errors", "Apply what it proposes")
+
+    def stored(draft: Draft, work: Work) -> Draft:
+        made = bench.drafts.store(draft, title, work.progress, work.cancelled.is_set)
+        return replace(draft, title=title, stored=made.name)
+
+    bench.begin(studio.desk.lanes, owner, "storing", stored)
+    return {}
+
+
+def _picture(studio: Studio, request: Request, _asked: dict[str, Any]) -> Response:
+    return shown(bench_of(studio, request).preview.picture(request.path_params["number"]))
