@@ -43,6 +43,8 @@ SMALL_IMAGE = "small_image"
 THIN_IMAGE = "thin_image"
 SEVERAL_FRAMES = "several_frames"
 REFUSED_FILE = "refused_file"
+TEXT_ONLY = "text_only"
+CHOSEN = "chosen"
 
 LONG_SIDE, SHORT_SIDE, THIN = 2048, 28, 10
 """Pixels from which a picture is called large or small, and how many times longer than wide one is called thin.
@@ -213,8 +215,8 @@ KINDS: dict[str, Kind] = {
     ),
     IMBALANCE: Kind(
         "warning",
-        "One answer is far more common than the others",
-        "{count} rows have answers that are far more common than the others",
+        "1 row too many has the most common answer",
+        "{count} rows too many have the most common answers",
         "A model that always gives the most common answer scores well and has learned nothing",
         "Keep fewer of these rows, drawn at random; held-out rows stay as they are",
         "Keep fewer of them",
@@ -297,6 +299,22 @@ KINDS: dict[str, Kind] = {
         action="",
         change={},
     ),
+    TEXT_ONLY: Kind(
+        "warning",
+        "1 row has no picture and is text alone",
+        "{count} rows have no picture and are text alone",
+        "They are learned like the others; a model that sees may answer them worse for it",
+        "Nothing has to be done when they are meant to be there",
+    ),
+    CHOSEN: Kind(
+        "warning",
+        "1 row was left out by hand",
+        "{count} rows were left out by hand",
+        "They are in the files and not in the data set",
+        "Nothing has to be done",
+        action="",
+        change={},
+    ),
     REFUSED_FILE: Kind(
         "warning",
         "1 file was not taken in",
@@ -309,21 +327,20 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def finding(kind: str, places: Places, dropped: bool, count: int | None = None) -> Finding:
+def finding(kind: str, places: Places, dropped: bool, title: str = "") -> Finding:
     """The finding in words. What the reading leaves out is only a warning, without a button.
 
     Args:
         kind: one of the constants above.
         places: where it was found.
         dropped: whether the reading leaves rows of this kind out.
-        count: what the title names, where that is not the number of places.
+        title: where one is known that says more.
 
     >>> finding(EMPTY_ANSWER, Places(2), dropped=False).title
     '2 rows have no answer'
     """
     known = KINDS[kind]
-    number = places.count if count is None else count
-    title = known.one if number == 1 else known.many.format(count=f"{number:,}")
+    title = title or (known.one if places.count == 1 else known.many.format(count=f"{places.count:,}"))
     change: dict[str, object] = {"drop": [kind]} if known.change is None else known.change
     return Finding(
         kind=kind,
@@ -333,7 +350,7 @@ def finding(kind: str, places: Places, dropped: bool, count: int | None = None) 
         remedy="They are left out, and the data set says so" if dropped else known.remedy,
         action="" if dropped else known.action,
         change={} if dropped else change,
-        count=number,
+        count=places.count,
         left_out=places.count if dropped else 0,
         places=tuple(places.first),
     )

@@ -178,7 +178,8 @@ class Rows(Sequence[Row]):
 
     def _row(self, number: int) -> Row:
         turns = self._file.value("turns", number)
-        return Row(tuple(map(self._turn, turns)), self._file.value("language", number))
+        language, origin = self._file.value("language", number), self._file.value("origin", number)
+        return Row(tuple(map(self._turn, turns)), language, origin)
 
     def _turn(self, turn: dict[str, Any]) -> Turn:
         parts = (

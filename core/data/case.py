@@ -1,0 +1,132 @@
+"""The rows under judgement: which are still in, what was found about them, and what the reading drops.
+
+What it does not do: look for trouble; the steps in checks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from core.data import findings
+from core.data.findings import KINDS, SHOWN, Places, can_drop, errors_first, finding
+from core.data.survey import Survey
+from core.spec import Finding, Place, Reading
+
+Numbers = np.ndarray[Any, Any]
+
+
+class Case:
+    """What was read, and what is left of it.
+
+    Args:
+        found: every row in numbers.
+        reading: says what is dropped.
+    """
+
+    def __init__(self, found: Survey, reading: Reading) -> None:
+        self.found, self.reading = found, reading
+        self._places: dict[str, Places] = {}
+        self._titles: dict[str, str] = {}
+        chosen = np.zeros(len(found), bool)
+        chosen[[row for row in reading.drop_rows if 0 <= row < len(found)]] = True
+        self.alive = ~chosen
+        """Rows that are still in, as booleans [rows]."""
+        self.find(findings.CHOSEN, chosen)
+        for kind, trouble in found.troubles.items():
+            rows = np.zeros(len(found), bool)
+            rows[np.frombuffer(trouble.rows, np.int64)] = True
+            self.find(kind, rows & ~chosen, partial(_told, trouble.details))
+        self.alive &= self.column("answer") >= 0
+
+    def column(self, name: str) -> Numbers:
+        """One column of the survey [rows]."""
+        values = getattr(self.found, name)
+        return np.frombuffer(values, values.typecode) if len(values) else np.zeros(0, values.typecode)
+
+    def find(self, kind: str, rows: Numbers, detail: Callable[[int], str] = lambda _: "", title: str = "") -> None:
+        """Rows [rows] that have a kind of trouble; errors, and what is dropped, are out from now on."""
+        places = np.flatnonzero(rows)
+        if not len(places):
+            return
+        known = self._places.setdefault(kind, Places())
+        for row in places[: max(0, SHOWN - len(known.first))].tolist():
+            known.first.append(self.found.place(row, detail(row)))
+        known.count += len(places)
+        if title:
+            self._titles[kind] = title
+        if self._drops(kind) or kind not in KINDS or KINDS[kind].severity == "error":
+            self.alive &= ~rows
+
+    def find_later(self, kind: str, keys: Numbers, besides: Numbers | None = None) -> None:
+        """Rows whose key an earlier row has that is still in."""
+        rows = np.flatnonzero(self.alive)
+        _, first, member = np.unique(keys[rows], return_index=True, return_inverse=True)
+        origin = np.arange(len(keys))
+        origin[rows] = rows[first[member]]
+        later = origin != np.arange(len(keys))
+        if besides is not None:
+            later &= ~besides
+        self.find(kind, later, lambda row: f"as {self.where(int(origin[row]))}")
+
+    def note(self, kind: str, file: str = "", detail: str = "") -> None:
+        """A trouble that belongs to no row."""
+        self._places.setdefault(kind, Places()).add(Place(file, None, detail))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All of them, errors first."""
+        order = list(KINDS)
+        kinds = sorted(self._places, key=lambda kind: order.index(kind) if kind in KINDS else 0)
+        return errors_first(
+            [finding(kind, self._places[kind], self._drops(kind), self._titles.get(kind, "")) for kind in kinds]
+        )
+
+    def said(self, row: int) -> str:
+        """A row's answer, to be shown."""
+        text = self.found.spoken[self.found.answer[int(row)]]
+        return f"“{text[:60]}{'…' if len(text) > 60 else ''}”"
+
+    def where(self, row: int) -> str:
+        """A row's file and number, to be shown."""
+        place = self.found.place(int(row))
+        return place.file if place.row is None else f"{place.file}, row {place.row:,}"
+
+    def picture_of(self, row: int) -> str:
+        """The name of a row's first picture."""
+        return self._name(next(iter(self._numbers(row)), -1))
+
+    def size_of(self, odd: Numbers, row: int) -> str:
+        """Name and size of a row's first picture among those [pictures]."""
+        number = next(number for number in self._numbers(row) if odd[number])
+        look = self.found.looks.table[number]
+        return f"{self._name(number)}, {look['width']:,} × {look['height']:,}"
+
+    def with_picture(self, odd: Numbers) -> Numbers:
+        """Rows that have one of those pictures, as booleans [rows]."""
+        return counts_of(odd[self.column("pictures")], self.column("starts")) > 0
+
+    def numbers_of(self, rows: Numbers) -> Numbers:
+        """Numbers of all pictures of those rows."""
+        return self.column("pictures")[np.repeat(rows, np.diff(self.column("starts")))]
+
+    def _numbers(self, row: int) -> list[int]:
+        return list(self.found.pictures[self.found.starts[row] : self.found.starts[row + 1]])
+
+    def _name(self, number: int) -> str:
+        return self.found.looks.name(number) if number >= 0 else ""
+
+    def _drops(self, kind: str) -> bool:
+        return kind in self.reading.drop and can_drop(kind)
+
+
+def _told(details: dict[int, str], row: int) -> str:
+    return details.get(row, "")
+
+
+def counts_of(flags: Numbers, starts: Numbers) -> Numbers:
+    """How many flags are set between each two starts."""
+    sums = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
+    return sums[starts[1:]] - sums[starts[:-1]]

@@ -1,0 +1,450 @@
+"""Data on their way in: uploads that may be taken up again, and drafts that are looked at, put right and stored.
+
+    OWNER/uploads/ID/upload.json, 0, 1, ...      files as they arrive, named by their number
+    OWNER/drafts/ID/draft.json, files/, looks    what was given, how it is understood, what was found
+    OWNER/sets/HASH/                             see `core.data.stored`
+
+No path is made from what a browser sends: ids are looked up by their form, files lie under their number.
+What it does not do: know who the owner is (`Home.data`), run anything in the background, or understand a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic.dataclasses import dataclass as checked
+
+from core.data.checks import check
+from core.data.importing import store
+from core.data.looks import Looks
+from core.data.recognition import recognise
+from core.data.survey import Progress, quietly
+from core.data.tree import Tree, tree_of_folder, tree_of_upload
+from core.errors import DataError, SourceNotFound, SourceRefused, SpecError
+from core.spec import Guess, Imported, Reading, Report, read, write
+
+ROOT_VARIABLE = "STUDIO_DATA_ROOT"
+"""When set, folders of the server must lie inside of it; on a shared server none is read without it."""
+LIMIT_VARIABLE = "STUDIO_MAX_UPLOAD"
+"""Bytes of one upload."""
+MAX_FILES = 100_000
+MAX_NAME = 1024
+SPARE_BYTES = 500 * 1024 * 1024
+"""Left free on the disk after an upload."""
+_ID = re.compile(r"[0-9a-f]{32}")
+_UPLOAD, _DRAFT, _FILES, _LOOKS = "upload.json", "draft.json", "files", "looks.bin"
+
+
+class TooLarge(DataError):
+    """More bytes or files than the server takes."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files on their way."""
+
+    id: str
+    files: tuple[tuple[str, int], ...]
+    """Names and sizes (bytes) as the browser said."""
+    received: tuple[int, ...]
+    """Bytes of each that are there."""
+
+
+@checked(frozen=True)
+class _Sent:
+    """`upload.json`."""
+
+    files: tuple[tuple[str, int], ...]
+
+
+@checked(frozen=True)
+class _Kept:
+    """`draft.json`."""
+
+    title: str
+    origin: str
+    kind: Literal["upload", "folder", "hub"]
+    created: float
+    guess: Guess
+    reading: Reading
+    files: tuple[str, ...] = ()
+    """Names of the uploaded files, in the order of their numbers."""
+    folder: str = ""
+    """Of the server, where that is what was given."""
+    report: Report | None = None
+    stored: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Data that are being looked at. Change it by `replace` and `Drafts.save`."""
+
+    id: str
+    title: str
+    origin: str
+    guess: Guess
+    reading: Reading
+    report: Report | None
+    """Of this very reading; None until it was checked."""
+    stored: str | None
+    """The hash, once it is stored."""
+    place: Path = field(repr=False)
+    kept: _Kept = field(repr=False)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Its files, looked at when first asked for. Raises DataError: they are gone."""
+        return _tree(self.place, self.kept)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """What is known of its pictures from earlier checks."""
+        return Looks(self.place / _LOOKS)
+
+
+class Drafts:
+    """Uploads, drafts and stored sets of one owner; safe to use from many threads.
+
+    Args:
+        root: the owner's folder, see `Home.data`.
+        shared: other people use this server too.
+    """
+
+    def __init__(self, root: Path, shared: bool = False) -> None:
+        self.root, self._shared = root, shared
+        self._lock = threading.RLock()
+
+    @property
+    def sets(self) -> Path:
+        """Where stored sets lie."""
+        return self.root / "sets"
+
+    def create_upload(self, files: Sequence[tuple[str, int]]) -> str:
+        """Makes room for files of these names and sizes (bytes) -> the upload's id.
+
+        Raises:
+            TooLarge: they are too many, too large together, or larger than the disk's free space.
+            DataError: there is none, or a name or a size makes no sense.
+        """
+        _check_sent(files)
+        total = sum(size for _, size in files)
+        self._check_room(total)
+        new = secrets.token_hex(16)
+        folder = self._folder("uploads") / new
+        folder.mkdir(mode=0o700)
+        for number in range(len(files)):
+            (folder / str(number)).touch(mode=0o600)
+        write(_Sent(tuple((name, size) for name, size in files)), folder / _UPLOAD)
+        return new
+
+    def upload(self, id: str) -> Upload:
+        """How far an upload is, to take it up again. Raises SourceNotFound: there is none."""
+        folder = self._find("uploads", id)
+        try:
+            sent = read(_Sent, folder / _UPLOAD)
+        except SpecError:
+            raise _unknown("upload") from None
+        return Upload(id, sent.files, tuple((folder / str(n)).stat().st_size for n in range(len(sent.files))))
+
+    def receive(self, id: str, number: int, offset: int, chunks: Iterable[bytes]) -> int:
+        """Adds bytes to a file -> how many of it are there now.
+
+        Raises:
+            SourceNotFound: there is no such upload or file.
+            DataError: the bytes do not follow what is there; ask `upload` how far it is.
+            TooLarge: more came than was announced, or the disk is full.
+        """
+        upload = self.upload(id)
+        if not 0 <= number < len(upload.files):
+            raise _unknown("file")
+        size = upload.files[number][1]
+        with (self._find("uploads", id) / str(number)).open("r+b") as file:
+            _take_hold(file)
+            there = file.seek(0, os.SEEK_END)
+            if offset != there:
+                asked = f"Bytes from {offset:,} of “{upload.files[number][0][:100]}” came"
+                raise DataError(asked, f"{there:,} bytes are there", "Go on from where it stopped")
+            return _append(file, there, size, chunks)
+
+    def remove_upload(self, id: str) -> None:
+        """Throws away what has arrived. Raises SourceNotFound: there is none."""
+        _discard(self._find("uploads", id))
+
+    def finish(self, id: str) -> Draft:
+        """Makes a draft of an upload that is complete; one that nothing can be made of is thrown away.
+
+        Raises:
+            SourceNotFound: there is no such upload.
+            DataError: bytes are missing, or nothing can be recognised.
+        """
+        with self._lock:
+            upload = self.upload(id)
+            for (name, size), there in zip(upload.files, upload.received, strict=True):
+                if there != size:
+                    reason = f"{there:,} of {size:,} bytes of “{name[:100]}” are there"
+                    raise DataError("Ending an upload was asked for", reason, "Send the rest first")
+            place = self._new_draft()
+            self._find("uploads", id).rename(place / _FILES)
+        (place / _FILES / _UPLOAD).unlink()
+        names = tuple(name for name, _ in upload.files)
+        more = f" and {len(names) - 1:,} more files" if len(names) > 1 else ""
+        return self._begin(place, "upload", f"{_base(names[0])}{more}", files=names)
+
+    def from_folder(self, path: str) -> Draft:
+        """A draft of a folder of the server, which is read where it lies.
+
+        Raises:
+            SourceRefused: folders of this server may not be read, or this one lies outside of its root.
+            SourceNotFound: there is none.
+            DataError: nothing can be recognised.
+        """
+        folder = allowed_folder(path, self._shared)
+        return self._begin(self._new_draft(), "folder", folder.name, folder=str(folder))
+
+    def list(self) -> tuple[Draft, ...]:
+        """All drafts, the newest first."""
+        found = []
+        for folder in self._folder("drafts").iterdir():
+            try:
+                found.append(self.open(folder.name))
+            except SourceNotFound:
+                continue
+        return tuple(sorted(found, key=lambda draft: -draft.kept.created))
+
+    def open(self, id: str) -> Draft:
+        """The draft of this id. Raises SourceNotFound: there is none."""
+        place = self._find("drafts", id)
+        try:
+            return _opened(place, read(_Kept, place / _DRAFT))
+        except SpecError:
+            raise _unknown("draft") from None
+
+    def save(self, draft: Draft) -> Draft:
+        """Writes a changed draft back; a report of another reading is taken off it.
+
+        Raises:
+            SourceNotFound: it has been removed.
+        """
+        place = self._find("drafts", draft.id)
+        before = read(_Kept, place / _DRAFT)
+        stale = draft.reading != before.reading and draft.report == before.report
+        kept = replace(
+            draft.kept,
+            title=draft.title.strip()[:200] or before.title,
+            guess=draft.guess,
+            reading=draft.reading,
+            report=None if stale else draft.report,
+            stored=draft.stored,
+        )
+        write(kept, place / _DRAFT)
+        return _opened(place, kept)
+
+    def remove(self, id: str) -> None:
+        """Removes a draft with its files; sets stored from it stay. Raises SourceNotFound: there is none."""
+        _discard(self._find("drafts", id))
+
+    def check(self, draft: Draft, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False) -> Draft:
+        """Checks a draft and keeps the report; see `core.data.checks.check`."""
+        report = check(draft.tree, draft.reading, progress, cancelled, draft.looks)
+        return self.save(replace(draft, report=report))
+
+    def store(
+        self, draft: Draft, title: str, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False
+    ) -> Imported:
+        """Stores a draft as a data set of its owner; see `core.data.importing.store`."""
+        if draft.report is None:
+            raise DataError("Storing was asked for", "the data have not been checked", "Check them first")
+        made = store(
+            draft.tree,
+            draft.reading,
+            draft.report,
+            self.sets,
+            title or draft.title,
+            draft.origin,
+            progress,
+            cancelled,
+            draft.looks,
+        )
+        self.save(replace(draft, stored=made.name))
+        return made
+
+    def sweep(self, max_age: float = 24 * 3600.0) -> None:
+        """Removes uploads that nothing was added to for so many seconds, and what a killed server left half done."""
+        for kind in ("uploads", "drafts", "sets"):
+            for folder in self._folder(kind).iterdir():
+                half_done = folder.name.startswith(".") or (kind == "drafts" and not (folder / _DRAFT).exists())
+                if (half_done or kind == "uploads") and time.time() - _last_change(folder) > max_age:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _begin(
+        self,
+        place: Path,
+        kind: Literal["upload", "folder", "hub"],
+        origin: str,
+        files: tuple[str, ...] = (),
+        folder: str = "",
+    ) -> Draft:
+        """Looks at what was given and writes the draft; leaves nothing when that fails."""
+        nothing = Guess(Reading("captions"), "")
+        kept = _Kept(_title(origin), origin, kind, time.time(), nothing, nothing.reading, files, folder)
+        try:
+            guess = recognise(_tree(place, kept))
+            kept = replace(kept, guess=guess, reading=guess.reading)
+            write(kept, place / _DRAFT)
+        except BaseException:
+            _discard(place)
+            raise
+        return _opened(place, kept)
+
+    def _new_draft(self) -> Path:
+        place = self._folder("drafts") / secrets.token_hex(16)
+        place.mkdir(mode=0o700)
+        return place
+
+    def _folder(self, kind: str) -> Path:
+        folder = self.root / kind
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _find(self, kind: str, id: str) -> Path:
+        folder = self.root / kind / id if _ID.fullmatch(id) else None
+        if folder is None or not folder.is_dir():
+            raise _unknown(kind[:-1])
+        return folder
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self._folder("uploads")).free
+        if needed > free - SPARE_BYTES:
+            raise TooLarge(
+                f"{needed / 1e6:,.0f} MB were to be sent",
+                f"the server's disk has {max(0, free - SPARE_BYTES) / 1e6:,.0f} MB to spare",
+                "Send less, or make room on the server",
+            )
+
+
+def max_upload() -> int:
+    """Bytes that one upload may have: as STUDIO_MAX_UPLOAD says, 20 GiB otherwise, 2 GiB on a Space."""
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if text.isdigit():
+        return int(text)
+    return (2 if os.environ.get("SPACE_ID") else 20) << 30
+
+
+def allowed_folder(path: str, shared: bool = False) -> Path:
+    """A folder of the server that may be read, with links resolved.
+
+    Raises:
+        SourceRefused: it lies outside of STUDIO_DATA_ROOT, or the server is shared and has none.
+        SourceNotFound: there is no such folder.
+    """
+    asked = f"The folder “{path[:200]}” was asked for"
+    root = os.environ.get(ROOT_VARIABLE, "").strip()
+    if shared and not root:
+        raise SourceRefused(asked, "folders of this server are not open to its visitors", "Upload the files instead")
+    try:
+        folder = (Path(root).expanduser() / Path(path).expanduser() if root else Path(path).expanduser()).resolve()
+        inside = not root or folder.is_relative_to(Path(root).expanduser().resolve())
+        found = inside and folder.is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, links in a circle, an unknown user
+        inside, found = True, False
+    if not inside:
+        raise SourceRefused(asked, "it lies outside of the folder that this server opens", "Choose one inside of it")
+    if not path.strip() or not found:
+        raise SourceNotFound(asked, "there is no such folder", "Check the path")
+    return folder
+
+
+def _check_sent(files: Sequence[tuple[str, int]]) -> None:
+    """Raises DataError or TooLarge: nothing could be made of such files."""
+    asked, total = f"{len(files):,} files were to be sent", sum(size for _, size in files)
+    if not files:
+        raise DataError("An upload was begun", "it names no file", "Choose a file")
+    if len(files) > MAX_FILES:
+        raise TooLarge(asked, f"at most {MAX_FILES:,} are taken at once", "Pack them into a zip")
+    if any(size < 0 for _, size in files):
+        raise DataError(asked, "a size below 0 was given", "Choose the files again")
+    if any(not name.strip() or len(name) > MAX_NAME for name, _ in files):
+        raise DataError(asked, f"a name is empty or longer than {MAX_NAME:,} signs", "Give the file a shorter name")
+    if total > max_upload():
+        reason = f"together they have {total / 1e6:,.0f} MB and this server takes {max_upload() / 1e6:,.0f} MB"
+        raise TooLarge(asked, reason, "Send less, give a folder of the server, or set STUDIO_MAX_UPLOAD")
+
+
+def _take_hold(file: IO[bytes]) -> None:
+    """Keeps a second sender of the same file out. Raises DataError: there is one."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DataError("Bytes of a file came", "another part of it is arriving", "Wait a moment") from None
+
+
+def _append(file: IO[bytes], there: int, size: int, chunks: Iterable[bytes]) -> int:
+    """Writes what comes behind the bytes that are there; too much is taken back."""
+    try:
+        for chunk in chunks:
+            if there + len(chunk) > size:
+                file.truncate(size if there <= size else there)
+                raise TooLarge("Bytes of a file came", f"more than the announced {size:,}", "Begin the upload again")
+            file.write(chunk)
+            there += len(chunk)
+        file.flush()
+    except OSError as error:
+        raise TooLarge(
+            "Bytes of a file came", f"they cannot be written ({error.strerror})", "Make room on the disk"
+        ) from None
+    return there
+
+
+def _tree(place: Path, kept: _Kept) -> Tree:
+    if kept.kind == "folder":
+        return tree_of_folder(Path(kept.folder))
+    return tree_of_upload(place / _FILES, names={str(number): name for number, name in enumerate(kept.files)})
+
+
+def _opened(place: Path, kept: _Kept) -> Draft:
+    return Draft(place.name, kept.title, kept.origin, kept.guess, kept.reading, kept.report, kept.stored, place, kept)
+
+
+def _title(origin: str) -> str:
+    """A first title: the name without its ending.
+
+    >>> _title("street_signs.zip and 2 more files")
+    'street signs'
+    """
+    return re.sub(r"(\.\w{1,8})+( and .* more files)?$", "", origin).replace("_", " ").strip()[:200] or "My data"
+
+
+def _base(name: str) -> str:
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1][:200]
+
+
+def _discard(folder: Path) -> None:
+    """Removes a folder at once for all who look, then from the disk."""
+    doomed = folder.with_name(f".removed-{secrets.token_hex(8)}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    try:
+        return max((path.stat().st_mtime for path in (folder, *folder.glob("*"))), default=0.0)
+    except OSError:  # somebody removes it meanwhile
+        return time.time()
+
+
+def _unknown(what: str) -> SourceNotFound:
+    return SourceNotFound(
+        f"A{'n' if what[0] in 'aeiou' else ''} {what} was asked for", "there is none of this name", "Begin again"
+    )

@@ -1,0 +1,301 @@
+"""Checked data become a stored data set: its rows and pictures under their hash, whole or not at all.
+
+The same data stored twice give the same hash and one folder. A new version with the same pictures (rows dropped, texts
+corrected, another split) shares their file with the one before.
+What it does not do: store data that an error stands against, or change a set that is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.data.checks import Verdict, judge
+from core.data.looks import Looks
+from core.data.pictures import picture_header
+from core.data.records import Item, records
+from core.data.rows import Picture
+from core.data.set_files import PictureWriter, RowWriter, key_of, sync
+from core.data.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about
+from core.data.survey import Cancelled, Progress, Survey, quietly, survey
+from core.data.tree import Tree
+from core.errors import DataError, SourceNotFound
+from core.spec import Imported, Reading, Report, write
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SPARE_BYTES = 200 * 1024 * 1024
+QUALITY = 92
+"""Of a JPEG that was made smaller."""
+AHEAD = 16
+"""Pictures under way at once."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One storing: what is stored, and where it is on its way."""
+
+    tree: Tree
+    reading: Reading
+    found: Survey
+    verdict: Verdict
+    staged: Path
+    progress: Progress
+    cancelled: Callable[[], bool]
+
+    def items(self) -> Iterator[tuple[Item, bool]]:
+        """The rows that are kept, each with whether it is held out."""
+        total = self.verdict.report.rows
+        for number, item in enumerate(records(self.tree, self.reading)):
+            if self.cancelled():
+                raise Cancelled("The data were stored", "it was stopped", "Nothing was kept; start again when you like")
+            if number >= total:
+                raise _changed()
+            self.progress(number + 1, total)
+            if self.verdict.train[number] or self.verdict.heldout[number]:
+                yield item, bool(self.verdict.heldout[number])
+
+
+def store(
+    tree: Tree,
+    reading: Reading,
+    report: Report | None,
+    sets: Path,
+    title: str,
+    origin: str,
+    progress: Progress = quietly,
+    cancelled: Callable[[], bool] = lambda: False,
+    looks: Looks | None = None,
+) -> Imported:
+    """Stores what a reading makes of files.
+
+    Args:
+        tree: the files.
+        reading: how they are read, split, and what is left out.
+        report: what the person saw of them; None where nobody looked.
+        sets: the folder of the owner's stored sets.
+        title: for people.
+        origin: what was given, by name; no path of this machine.
+        progress: told how many rows are done.
+        cancelled: asked between rows.
+        looks: what the check has learned of the pictures; without it, every one is looked at again.
+
+    Raises:
+        DataError: an error stands against it, the data are no longer those of the report, or the disk is too full.
+        Cancelled: it was asked to stop; nothing is left behind.
+    """
+    found = survey(tree, reading, progress, cancelled, looks)
+    verdict = judge(found, reading, tree.refused)
+    if report is not None and report != verdict.report:
+        raise _changed()
+    if verdict.report.blocked:
+        first = verdict.report.findings[0]
+        raise DataError(f"“{title}” was to be stored", first.title[0].lower() + first.title[1:], first.remedy)
+    with _staged(sets) as staged:
+        job = Job(tree, reading, found, verdict, staged, progress, cancelled)
+        _check_space(job)
+        made = _write(job, sets, title, origin)
+        return _put_in_place(staged, sets, made)
+
+
+def _write(job: Job, sets: Path, title: str, origin: str) -> Imported:
+    """All files of the set -> what it says of itself."""
+    numbers, order = _numbered(job)
+    pictures = _link_pictures(job, sets, order) or _write_pictures(job, numbers, order)
+    rows, question = _write_rows(job, numbers)
+    report = job.verdict.report
+    made = Imported(
+        name=hashlib.sha256(pictures + rows).hexdigest(),
+        title=title.strip()[:200] or "My data",
+        origin=origin,
+        reading=job.reading,
+        report=report,
+        train=report.train,
+        heldout=report.heldout,
+        pictures=len(order),
+        created=time.time(),
+        size=sum(path.stat().st_size for path in job.staged.iterdir()),
+        question=question[:500],
+    )
+    write(made, job.staged / ABOUT)
+    return made
+
+
+def _numbered(job: Job) -> tuple[dict[int, int], list[int]]:
+    """Which number each look's picture gets in the set, and the looks in the order of the numbers, one a content."""
+    kept = job.verdict.train | job.verdict.heldout
+    starts, pictures = np.asarray(job.found.starts), np.asarray(job.found.pictures)
+    used = pictures[np.repeat(kept, np.diff(starts))]
+    looks, first = np.unique(used, return_index=True)
+    digests, numbers, order = job.found.looks.table["digest"], dict[int, int](), list[int]()
+    by_digest: dict[bytes, int] = {}
+    for look in looks[np.argsort(first)].tolist():
+        number = by_digest.setdefault(bytes(digests[look]), len(by_digest))
+        if number == len(order):
+            order.append(look)
+        numbers[look] = number
+    return numbers, order
+
+
+def _key(job: Job, order: list[int]) -> str:
+    """Names the pictures' file by what it is made of."""
+    digests = job.found.looks.table["digest"]
+    return hashlib.sha256(
+        b"".join([f"{job.reading.max_side}:".encode(), *(bytes(digests[n]) for n in order)])
+    ).hexdigest()
+
+
+def _link_pictures(job: Job, sets: Path, order: list[int]) -> bytes | None:
+    """Shares the pictures of a set that has the very same ones -> their hash; None where there is no such set."""
+    key = _key(job, order)
+    for folder in sorted(sets.glob("*")):
+        if not folder.name.startswith(".") and key_of(folder) == key:
+            for name in (INDEX, PICTURES):
+                link_file(folder / name, job.staged / name)
+            return hashlib.sha256(b"".join(Pictures(job.staged, "").digests())).digest()
+    return None
+
+
+def _write_pictures(job: Job, numbers: dict[int, int], order: list[int]) -> bytes:
+    """Writes every picture once, in the order of their numbers -> their hash."""
+    looks = job.found.looks
+    waiting: deque[tuple[int, Future[Stored]]] = deque()
+    pool = ThreadPoolExecutor(2, "pictures")
+    try:
+        with PictureWriter(job.staged, _key(job, order)) as writer:
+            begun = 0
+            for item, _ in job.items():
+                for picture in item.row.pictures if item.row else ():
+                    look = looks.numbers[picture.name]
+                    if numbers[look] == begun:
+                        waiting.append((look, pool.submit(_prepare, picture, job.reading.max_side)))
+                        begun += 1
+                while len(waiting) > AHEAD:
+                    _take(writer, looks, *waiting.popleft())
+            while waiting:
+                _take(writer, looks, *waiting.popleft())
+            return writer.digest()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture as it is stored."""
+
+    digest: bytes
+    """Of the file that was given."""
+    content: bytes
+    size: tuple[int, int] | None = None
+    """Pixels, where it was made smaller."""
+    kind: str = ""
+
+
+def _prepare(picture: Picture, max_side: int | None) -> Stored:
+    """A picture's file, made smaller where it is too large."""
+    content = picture.read()
+    digest = hashlib.sha256(content).digest()
+    if max_side is None:
+        return Stored(digest, content)
+    with picture_header(content, picture.name) as image:
+        if max(image.size) <= max_side:
+            return Stored(digest, content)
+        return Stored(digest, *_smaller(image, max_side))
+
+
+def _smaller(image: Image, max_side: int) -> tuple[bytes, tuple[int, int], str]:
+    """The picture with this longest side, upright, as JPEG where it was one and as PNG otherwise."""
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    kind = "JPEG" if image.format in ("JPEG", "MPO") else "PNG"
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.thumbnail((max_side, max_side), Resampling.LANCZOS)
+    file = BytesIO()
+    upright.save(file, kind, **({"quality": QUALITY} if kind == "JPEG" else {}))
+    return file.getvalue(), upright.size, {"JPEG": "jpg", "PNG": "png"}[kind]
+
+
+def _take(writer: PictureWriter, looks: Looks, look: int, coming: Future[Stored]) -> None:
+    """Writes the next picture, which has to be the one that was looked at."""
+    known, ready = looks.table[look], coming.result()
+    if bytes(known["digest"]) != ready.digest:
+        looks.forget(look)
+        raise _changed()
+    size = ready.size or (int(known["width"]), int(known["height"]))
+    writer.add(ready.content, size, ready.kind or known["kind"].decode())
+
+
+def _write_rows(job: Job, numbers: dict[int, int]) -> tuple[bytes, str]:
+    """Writes the rows of both sides -> their hash, and what the first one asks."""
+    by_name, question = job.found.looks.numbers, ""
+    train, heldout = RowWriter(job.staged / TRAIN), RowWriter(job.staged / HELDOUT)
+    with train.file, heldout.file:
+        for item, held in job.items():
+            row = item.row
+            if row is None:
+                raise _changed()
+            question = question or row.question
+            (heldout if held else train).add(row, {p: numbers[by_name[p.name]] for p in row.pictures})
+    return train.digest() + heldout.digest(), question
+
+
+@contextmanager
+def _staged(sets: Path) -> Iterator[Path]:
+    """A folder for files on their way, which is gone afterwards in any case."""
+    sets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = sets / f".new-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    except OSError as error:
+        reason = f"the system refused ({error.strerror or 'unknown reason'})"
+        raise DataError("The data were stored", reason, "Make room on the disk, then store them again") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
+    """The staged folder under its hash; one that is there already is the same and stays."""
+    sync(staged)
+    for _ in range(3):
+        try:
+            staged.rename(sets / made.name)
+            sync(sets)
+            return made
+        except OSError:
+            pass
+        try:
+            return read_about(sets, made.name)
+        except SourceNotFound:  # removed in between
+            continue
+        except DataError:  # damaged: this one is whole
+            shutil.rmtree(sets / made.name, ignore_errors=True)
+    raise DataError("The data were stored", "the folder cannot be given its name", "Store them again")
+
+
+def _check_space(job: Job) -> None:
+    """Raises DataError: the disk is too full for the set."""
+    looks = np.unique(np.asarray(job.found.pictures, np.int64))
+    needed = int(job.found.looks.table["length"][looks].sum()) + SPARE_BYTES
+    free = shutil.disk_usage(job.staged).free
+    if free < needed:
+        reason = f"the data folder has {free / 1e6:,.0f} MB of free space and this needs {needed / 1e6:,.0f} MB"
+        raise DataError("The data were stored", reason, "Make room, or make the pictures smaller")
+
+
+def _changed() -> DataError:
+    return DataError("The data were stored", "the files are no longer those that were checked", "Check them again")
