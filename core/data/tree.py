@@ -180,17 +180,23 @@ def _walk(root: Path) -> Iterator[tuple[str, FileEntry | str]]:
                 yield name, NOT_PLAIN
 
 
-def tree_of_upload(folder: Path) -> Tree:
+def tree_of_upload(folder: Path, names: Mapping[str, str] | None = None) -> Tree:
     """The files that were uploaded into a folder, with those in archives in the archives' place.
 
     The files of one archive lie where it lay; of several archives each gets a folder of its own name, so that
     `train.zip` and `test.zip` stay apart. Nothing is unpacked but a compressed tar, into `.unpacked` in the folder.
+
+    Args:
+        folder: where they lie.
+        names: what each is called, by the plain name that it has in the folder; that name itself unless given.
 
     Raises:
         SourceNotFound: there is no such folder.
         DataError: an archive is damaged, encrypted, or breaks a limit; see `core.data.archives`.
     """
     files, refused = _listed(folder)
+    if names is not None:
+        files = _called(files, names, refused)
     entries: dict[str, Entry] = {name: entry for name, entry in files.items() if not is_any_archive(name)}
     archives = [entry for name, entry in files.items() if is_archive(name)]
     for name in files:
@@ -207,3 +213,18 @@ def tree_of_upload(folder: Path) -> Tree:
             else:
                 entries[name] = replace(entry, name=name) if home else entry
     return Tree(dict(sorted(entries.items())), tuple(refused))
+
+
+def _called(files: Mapping[str, FileEntry], names: Mapping[str, str], refused: list[Refused]) -> dict[str, FileEntry]:
+    """The files under the names that they came with; unsafe names, and the second of two equal ones, are refused."""
+    found: dict[str, FileEntry] = {}
+    for stored, raw in names.items():
+        name = plain_name(raw)
+        reason = trouble_with(raw) or ("another file has the same name" if name in found else "")
+        if is_noise(name.rpartition("/")[2]) or stored not in files:
+            continue
+        if reason:
+            refused.append((Place(shown(raw)), reason))
+        else:
+            found[name] = replace(files[stored], name=name)
+    return dict(sorted(found.items()))
