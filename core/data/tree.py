@@ -221,7 +221,7 @@ def _called(files: Mapping[str, FileEntry], names: Mapping[str, str], refused: l
     for stored, raw in names.items():
         name = plain_name(raw)
         reason = trouble_with(raw) or ("another file has the same name" if name in found else "")
-        if is_noise(name.rpartition("/")[2]) or stored not in files:
+        if is_noise(name) or stored not in files:
             continue
         if reason:
             refused.append((Place(shown(raw)), reason))
