@@ -109,7 +109,9 @@ def _stored(sets: Path, name: str) -> Dataset:
 
 @lru_cache(maxsize=16)
 def _opened(sets: Path, name: str) -> Dataset:
-    return load_dataset(Source("stored", name), sets)
+    from core.data.stored import stored
+
+    return stored(sets, name)
 
 
 def own_cards(studio: Studio, request: Request) -> list[dict[str, Any]]:

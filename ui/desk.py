@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.data.rows import Picture
 from core.errors import DataError, SourceNotFound
-from core.spec import Reading
+from core.spec import Guess, Reading
 from ui.lanes import Lanes
 from ui.plainly import sentence
 from ui.thumbnails import thumbnail
@@ -79,13 +79,17 @@ class Bench:
         self.work = Work("ready")
         self.lock = threading.RLock()
 
-    def read_as(self, reading: Reading) -> None:
-        """Takes another reading. Raises StudioError, and stays as it was: no row can be read like that."""
+    def read_as(self, reading: Reading, guess: Guess | None = None) -> None:
+        """Takes another reading, with a guess where one was made for it.
+
+        Raises:
+            StudioError: no row can be read like that; the draft stays as it was.
+        """
         preview = preview_of(self.tree, reading)
         with self.lock:
             self.refuse_while_storing()
             self.cancel()
-            self.keep(replace(self.draft, reading=reading, report=None))
+            self.keep(replace(self.draft, reading=reading, guess=guess or self.draft.guess, report=None))
             self.preview = preview
 
     def keep(self, draft: Draft) -> None:

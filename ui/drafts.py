@@ -25,7 +25,7 @@ from starlette.routing import Route
 from core.data.findings import title_of
 from core.data.rows import Row
 from core.errors import DataError, SpecError
-from core.spec import Reading, from_dict, to_dict
+from core.spec import Guess, Reading, from_dict, to_dict
 from ui.asking import route, text_of
 from ui.desk import Bench, Work
 from ui.studio import Studio
@@ -180,11 +180,14 @@ def _format(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str
 
     bench = bench_of(studio, request)
     wanted = from_dict(Reading, {"format": asked.get("format")}).format
-    return _again(studio, request, bench, reread(bench.tree, wanted))
+    guess = reread(bench.tree, wanted, bench.draft.reading)
+    return _again(studio, request, bench, guess.reading, guess)
 
 
-def _again(studio: Studio, request: Request, bench: Bench, reading: Reading) -> dict[str, Any]:
-    bench.read_as(reading)
+def _again(
+    studio: Studio, request: Request, bench: Bench, reading: Reading, guess: Guess | None = None
+) -> dict[str, Any]:
+    bench.read_as(reading, guess)
     studio.desk.check(studio.owner(request.cookies), bench)
     return draft_shown(bench)
 
