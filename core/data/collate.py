@@ -1,29 +1,49 @@
-"""Rows as batches of tensors, with the loss on the answer and the end of its turn only.
+"""Rows as batches of tensors, with the loss on the answers and the ends of their turns only.
 
 Each row is processed once and kept, as long as all rows kept fit into `CACHE_BYTES`; small data sets are then never
-processed again. Prompt and answer are tokenized apart, so the prompt's tokens are those of `generate`.
-What it does not do: change a picture, cut a sequence, or pack rows together.
+processed again. Prompt and last answer are tokenized apart, so the prompt's tokens are those of `generate`; answers of
+earlier turns are found in the prompt (`spans`). Rows with and without pictures may stand in one batch.
+TRL's own collator (1.16) gives the same for single questions to most families, but also trains the line break that many
+templates put behind the end of an answer, begins and ends no text of LLaVA 1.5, gives the answer no place in Mllama's
+`cross_attention_mask`, fails on PaliGemma, and for conversations learns every token, those of pictures included, unless
+the template holds `{% generation %}` marks.
+What it does not do: cut a sequence, pack rows together, or change a picture (see `augmentation`).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 
-from core.data.conversations import check_processor, check_text, completion_ids, encode_prompts
-from core.data.rows import Row, Turn
+from core.data.conversations import answers_once, called, check_processor, check_row, completion_ids, encode_prompts
+from core.data.rows import PictureInMemory, Row, Turn, ask
+from core.data.spans import Span, earlier_answers
+from core.errors import DataError
 
 IGNORED = -100
 """Label of a token that the loss does not see."""
 CACHE_BYTES = 1 << 29
 """Memory for processed rows."""
+MAX_ANSWERS = 10_000
+"""Tokenized answers that are kept."""
 TOKEN_FILL = {"attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0, "cross_attention_mask": 0}
 """Inputs beside `input_ids` with one entry a token, [1, T, ...], and what stands where a row has none."""
 
 Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One row as its processor made it."""
+
+    prompt: Batch
+    """`input_ids` [1, T] and the pictures as the model takes them."""
+    answers: tuple[Span, ...]
+    """Where earlier answers stand among the prompt's tokens."""
 
 
 class Encoder:
@@ -32,65 +52,86 @@ class Encoder:
     Args:
         processor: with a chat template; see `check_processor`.
         stop_ids: the tokens at which generation stops; see `conversations.stop_ids`.
+        limit: tokens of the longest row that is taken; None takes all. See `limits.token_limit`.
 
     Raises:
-        DataError: the processor has no chat template; later, a row's picture or text cannot be used.
+        DataError: the processor has no chat template; later, a row's picture or text cannot be used, or it is too long.
     """
 
-    def __init__(self, processor: Any, stop_ids: frozenset[int]) -> None:
+    def __init__(self, processor: Any, stop_ids: frozenset[int], limit: int | None = None) -> None:
         check_processor(processor)
-        self.processor, self.stop_ids = processor, stop_ids
+        self.processor, self.stop_ids, self.limit = processor, stop_ids, limit
         self.pad_id = processor.tokenizer.pad_token_id
-        self._answer_type = _answer_type(processor)
-        self._prompts: dict[Row, Batch] = {}
+        self._answer_type = 1 if answers_once(processor) else None
+        self._prompts: dict[Row, Encoded] = {}
         self._answers: dict[tuple[Any, str], list[int]] = {}
         self._free = CACHE_BYTES
         self._zeros_fill: bool | None = None
+        self._by_row: frozenset[str] | None = None
 
     def prompts(self, rows: Sequence[Row]) -> Batch:
         """Prompts padded on the left, `input_ids` [B, T], for `generate`."""
-        encoded = self._encode(rows)
-        return self._join(rows, encoded, [row["input_ids"].shape[1] for row in encoded], left=True)
+        encoded = [self._encode(row, keep=True).prompt for row in rows]
+        return self._join(rows, encoded, left=True)
 
-    def training(self, rows: Sequence[Row]) -> Batch:
+    def training(self, rows: Sequence[Row], keep: bool = True) -> Batch:
         """Prompts and answers padded on the right, `input_ids` and `labels` [B, T].
 
-        `labels` are the tokens themselves on the answer and the end of its turn, and `IGNORED` everywhere else.
+        `labels` are the tokens themselves on the answers and the ends of their turns, and `IGNORED` everywhere else.
+        `keep` says whether the processed rows may be kept for another time.
         """
-        prompts = self._encode(rows)
-        encoded = [
-            _extended(prompt, self._answer(row), self._answer_type) for prompt, row in zip(prompts, rows, strict=True)
-        ]
-        return self._join(rows, encoded, [row["input_ids"].shape[1] for row in encoded], left=False)
+        return self._join(rows, [self._whole(row, keep) for row in rows], left=False)
 
-    def _encode(self, rows: Sequence[Row]) -> list[Batch]:
-        """Each row by itself, from the cache when it is there."""
-        return [self._prompts.get(row) or self._encode_one(row) for row in rows]
+    def _whole(self, row: Row, keep: bool) -> Batch:
+        """One row with its answers and their labels."""
+        encoded, answer = self._encode(row, keep), self._answer(row)
+        self._check_length(row, encoded.prompt["input_ids"].shape[1] + len(answer))
+        return _extended(encoded, answer, self._answer_type)
 
-    def _encode_one(self, row: Row) -> Batch:
-        check_text(self.processor, row)
-        encoded = encode_prompts(self.processor, [row])
-        size = sum(value.nbytes for value in encoded.values() if isinstance(value, torch.Tensor))
-        if size <= self._free:
+    def _encode(self, row: Row, keep: bool) -> Encoded:
+        """The row's prompt, from the cache when it is there."""
+        found = self._prompts.get(row)
+        if found is not None:
+            return found
+        check_row(self.processor, row)
+        prompt = encode_prompts(self.processor, [row])
+        ids = prompt["input_ids"][0].tolist()
+        self._check_length(row, len(ids))
+        encoded = Encoded(prompt, tuple(earlier_answers(self.processor, row, ids, self.stop_ids)))
+        size = sum(value.nbytes for value in prompt.values() if isinstance(value, torch.Tensor))
+        if keep and size <= self._free:
             self._free -= size
             self._prompts[row] = encoded
         return encoded
 
     def _answer(self, row: Row) -> list[int]:
-        """The answer's tokens; most rows share question and answer with others."""
+        """The last answer's tokens; most rows share question and answer with others."""
         key = (_without_pictures(row.prompt), row.answer)
         if key not in self._answers:
+            if len(self._answers) >= MAX_ANSWERS:
+                self._answers.clear()
             self._answers[key] = completion_ids(self.processor, row, self.stop_ids)
         return self._answers[key]
 
-    def _join(self, rows: Sequence[Row], encoded: Sequence[Batch], lengths: Sequence[int], left: bool) -> Batch:
-        """One batch of rows of `lengths` tokens."""
+    def _check_length(self, row: Row, tokens: int) -> None:
+        """Raises DataError when the row is too long; nothing is ever cut, since image tokens would be lost."""
+        if self.limit is not None and tokens > self.limit:
+            raise DataError(
+                f"{called(row)} was read",
+                f"it has {tokens:,} tokens and the limit is {self.limit:,}",
+                "Raise the limit where the model allows it, make its pictures smaller, or take it out",
+            )
+
+    def _join(self, rows: Sequence[Row], encoded: Sequence[Batch], left: bool) -> Batch:
+        """One batch of rows."""
         fills = {"input_ids": self.pad_id, "labels": IGNORED, **TOKEN_FILL}
-        longest = max(lengths)
+        longest = max(row["input_ids"].shape[1] for row in encoded)
+        names = {name: row[name] for row in encoded for name in row}
         batch: Batch = {}
-        for key in encoded[0]:
+        for key, like in names.items():
             if key in fills:
-                batch[key] = torch.cat([_padded(row[key], longest, fills[key], left) for row in encoded])
+                given = [row[key] if key in row else _missing(like, row["input_ids"], fills[key]) for row in encoded]
+                batch[key] = _stacked(given, longest, fills[key], left)
         return batch | self._pictures(rows, encoded, batch.keys())
 
     def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
@@ -99,17 +140,63 @@ class Encoder:
         Only the processor knows how it fills up rows with fewer tiles. Most use zeros: where the first such batch
         shows that zeros give the same, they are used from then on, and no picture is processed twice.
         """
-        columns = {key: [row[key] for row in encoded] for key in encoded[0] if key not in tokens}
+        seeing = [row for row, given in zip(rows, encoded, strict=True) if given.keys() - tokens]
+        if not seeing:
+            return {}
+        given = [row for row in encoded if row.keys() - tokens]
+        columns = {key: [row[key] for row in given] for key in given[0] if key not in tokens}
+        made = self._joined(seeing, columns)
+        return made if len(seeing) == len(rows) else self._among_blind(rows, encoded, tokens, made)
+
+    def _joined(self, rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> Batch:
+        """The pictures of rows that all have some."""
         if all(_differ_at_most_in(values, 1) for values in columns.values()):
-            return {key: torch.cat(values) for key, values in columns.items()}
+            return {key: torch.cat(list(values)) for key, values in columns.items()}
         fillable = all(_differ_at_most_in(values, 2) for values in columns.values())
         if fillable and self._zeros_fill:
             return _filled(columns)
         together = encode_prompts(self.processor, rows)
-        made = {key: value for key, value in together.items() if key not in tokens}
+        made = {key: together[key] for key in columns}
         if fillable and self._zeros_fill is None:
             self._zeros_fill = _equal(made, _filled(columns))
         return made
+
+    def _among_blind(
+        self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str], made: Batch
+    ) -> Batch:
+        """The pictures of some rows in a batch with rows that have none.
+
+        Most models take one list of all pictures, to which those rows add nothing; where every row has its own
+        pictures (Idefics3's), theirs are zeros, as a row with fewer pictures is filled up.
+
+        Raises:
+            DataError: the model would have rows without a picture look at those of the others (Mllama's).
+        """
+        if "cross_attention_mask" in tokens:
+            raise DataError(
+                f"{called(rows[0])} was put into a batch with others",
+                "some rows of the batch have pictures and some have none, which this model cannot read together",
+                "Take a batch size of 1 with accumulation, or the rows without a picture out",
+            )
+        if self._by_row is None:
+            self._by_row = keys_by_row(self.processor)
+        batch = dict(made)
+        for key in self._by_row & made.keys():
+            value, filled = made[key], made[key].new_zeros((len(rows), *made[key].shape[1:]))
+            filled[[index for index, row in enumerate(encoded) if row.keys() - tokens]] = value
+            batch[key] = filled
+        return batch
+
+
+def keys_by_row(processor: Any) -> frozenset[str]:
+    """The inputs beside the tokens whose first axis is the row, not the picture: seen by a row of two pictures."""
+    pictures = [PictureInMemory(Image.new("RGB", (32, 32), colour), colour) for colour in ("red", "blue")]
+    made = encode_prompts(processor, [ask(pictures, "Which is red?")])
+    return frozenset(
+        key
+        for key, value in made.items()
+        if key not in {"input_ids", *TOKEN_FILL} and isinstance(value, torch.Tensor) and value.shape[0] == 1
+    )
 
 
 def _without_pictures(turns: Sequence[Turn]) -> tuple[tuple[str | None, ...], ...]:
@@ -128,21 +215,19 @@ def to_device(batch: Mapping[str, Any], device: Any, dtype: torch.dtype) -> Batc
     return {key: moved(value) for key, value in batch.items()}
 
 
-def _answer_type(processor: Any) -> int | None:
-    """The `token_type_ids` of an answer where it has one of its own, else None.
+def _extended(encoded: Encoded, answer: Sequence[int], answer_type: int | None = None) -> Batch:
+    """One prompt with its answer: every input that goes by token is longer by the answer's length.
 
-    A processor that takes a `suffix` (PaliGemma's) gives it type 1, as `generate` does with what it writes: the prompt,
-    type 0, sees itself both ways, and an answer of that type would see the tokens that it is to predict.
+    `answer_type` is the `token_type_ids` of an answer where it has one of its own (PaliGemma's, 1, as `generate` gives
+    it): of the prompt's type it would see the tokens that it is to predict.
     """
-    return 1 if "suffix" in inspect.signature(type(processor).__call__).parameters else None
-
-
-def _extended(prompt: Batch, answer: Sequence[int], answer_type: int | None = None) -> Batch:
-    """One prompt with its answer: every input that goes by token is longer by the answer's length."""
-    ids = torch.tensor([answer])  # [1, A]
+    prompt, ids = encoded.prompt, torch.tensor([answer])  # [1, A]
+    labels = torch.full_like(prompt["input_ids"], IGNORED)
+    for start, end in encoded.answers:
+        labels[:, start:end] = prompt["input_ids"][:, start:end]
     longer = dict(prompt)
     longer["input_ids"] = torch.cat((prompt["input_ids"], ids), dim=1)
-    longer["labels"] = torch.cat((torch.full_like(prompt["input_ids"], IGNORED), ids), dim=1)
+    longer["labels"] = torch.cat((labels, ids), dim=1)
     for key in TOKEN_FILL.keys() & prompt.keys():
         # The answer is text like the prompt's last token, and sees what that token sees.
         last = prompt[key][:, -1:]
@@ -150,6 +235,27 @@ def _extended(prompt: Batch, answer: Sequence[int], answer_type: int | None = No
             last = torch.full_like(last, answer_type)
         longer[key] = torch.cat((prompt[key], last.expand(-1, len(answer), *last.shape[2:])), dim=1)
     return longer
+
+
+def _missing(like: torch.Tensor, ids: torch.Tensor, fill: int) -> torch.Tensor:
+    """What stands for an input [1, T, ...] that only other rows have, for tokens [1, T]."""
+    return like.new_full((1, ids.shape[1], *like.shape[2:]), fill)
+
+
+def _stacked(values: Sequence[torch.Tensor], longest: int, fill: int, left: bool) -> torch.Tensor:
+    """[1, T, ...] tensors as one [B, longest, ...]; further axes (pictures of a row) are as the largest."""
+    sizes = [max(value.shape[axis] for value in values) for axis in range(2, values[0].ndim)]
+    grown = [_grown(value, sizes, fill) for value in values]
+    return torch.cat([_padded(value, longest, fill, left) for value in grown])
+
+
+def _grown(value: torch.Tensor, sizes: Sequence[int], fill: int) -> torch.Tensor:
+    """The tensor [1, T, ...] with its further axes filled up to these sizes."""
+    if list(value.shape[2:]) == list(sizes):
+        return value
+    grown = value.new_full((*value.shape[:2], *sizes), fill)
+    grown[tuple(slice(0, size) for size in value.shape)] = value
+    return grown
 
 
 def _padded(value: torch.Tensor, length: int, fill: int, left: bool) -> torch.Tensor:

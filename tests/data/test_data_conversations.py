@@ -17,7 +17,8 @@ from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
-from tests.data.tiny_families import THINKING_TEMPLATE, Family, gemma3, llava, mllama, paligemma, qwen2_vl
+from tests.data.templates import THINKING_TEMPLATE
+from tests.data.tiny_families import Family, gemma3, llava, mllama, paligemma, qwen2_vl
 
 
 def demo() -> Family:

@@ -10,20 +10,13 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-LLAVA_TEMPLATE = (  # as llava-hf/llava-1.5-7b-hf: no BOS, and nothing ends the assistant's turn
-    "{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': ' }}{% endif %}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' ' }}"
-    "{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
-)
-QWEN_TEMPLATE = (  # as Qwen/Qwen2-VL-2B-Instruct, without the system turn
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}"
-    "{{ message['content'] }}{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ content['text'] }}{% endif %}{% endfor %}{% endif %}"
-    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-THINKING_TEMPLATE = QWEN_TEMPLATE.replace(  # asks for an answer in another way than it writes one
-    "<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
+from tests.data.templates import (
+    GEMMA_TEMPLATE,
+    INTERNVL_TEMPLATE,
+    LLAVA_TEMPLATE,
+    MLLAMA_TEMPLATE,
+    PALIGEMMA_TEMPLATE,
+    QWEN_TEMPLATE,
 )
 
 
@@ -118,18 +111,68 @@ def qwen2_vl(template: str = QWEN_TEMPLATE) -> Family:
     return Family(processor, Qwen2VLForConditionalGeneration(config).eval())
 
 
-GEMMA_TEMPLATE = (  # as google/gemma-3-4b-it: BOS in the template, and a turn that ends with a token of its own
-    "{{ bos_token }}{% for message in messages %}{% set role = 'model' if message['role'] == 'assistant' else "
-    "message['role'] %}<start_of_turn>{{ role }}\n{% for content in message['content'] %}{% if content['type'] == "
-    "'image' %}<start_of_image>{% else %}{{ content['text'] | trim }}{% endif %}{% endfor %}<end_of_turn>\n"
-    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
-)
-MLLAMA_TEMPLATE = (  # as meta-llama/Llama-3.2-11B-Vision-Instruct, without the system turn
-    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
-    "{% for content in message['content'] %}{% if content['type'] == 'image' %}<|image|>{% else %}"
-    "{{ content['text'] }}{% endif %}{% endfor %}<|eot_id|>{% endfor %}"
-    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
-)
+def qwen2_5_vl() -> Family:
+    """Qwen2.5-VL in small: its tower looks through windows."""
+    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+
+    return _qwen("qwen2_5_vl", Qwen2_5_VLProcessor, Qwen2_5_VLForConditionalGeneration)
+
+
+def qwen3_vl() -> Family:
+    """Qwen3-VL in small: layers of its tower speak to layers of the language model."""
+    from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor
+
+    return _qwen("qwen3_vl", Qwen3VLProcessor, Qwen3VLForConditionalGeneration)
+
+
+def _qwen(name: str, processor_class: Any, model_class: Any) -> Family:
+    from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
+
+    from tests.models.families import CONFIGS
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
+    tokenizer = bytes_tokenizer(
+        [*specials, "<|image_pad|>", "<|video_pad|>"], eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    vision = CONFIGS[name]["vision_config"]
+    patch, merge = vision["patch_size"], vision["spatial_merge_size"]
+    sizes = {"patch_size": patch, "merge_size": merge, "temporal_patch_size": vision["temporal_patch_size"]}
+    unit = (patch * merge) ** 2
+    processor = processor_class(
+        image_processor=Qwen2VLImageProcessor(min_pixels=unit, max_pixels=unit * 8, **sizes),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(**sizes),
+        chat_template=QWEN_TEMPLATE,
+    )
+    ids = {"image_token_id": 5, "video_token_id": 6, "vision_start_token_id": 3, "vision_end_token_id": 4}
+    return Family(processor, _model(name, model_class, tokenizer, **ids))
+
+
+def internvl() -> Family:
+    """InternVL in small: a picture becomes squares, as many as its shape asks for."""
+    from transformers import (
+        GotOcr2ImageProcessor,
+        InternVLForConditionalGeneration,
+        InternVLProcessor,
+        InternVLVideoProcessor,
+    )
+
+    from tests.models.families import CONFIGS
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
+    tokenizer = bytes_tokenizer(
+        specials, eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        start_image_token="<img>", end_image_token="</img>", context_image_token="<IMG_CONTEXT>", video_token="<video>",
+    )  # fmt: skip
+    side = CONFIGS["internvl"]["vision_config"]["image_size"][0]
+    processor = InternVLProcessor(
+        image_processor=GotOcr2ImageProcessor(size={"height": side, "width": side}, max_patches=4),
+        tokenizer=tokenizer,
+        video_processor=InternVLVideoProcessor(),
+        image_seq_length=4,
+        chat_template=INTERNVL_TEMPLATE,
+    )
+    return Family(processor, _model("internvl", InternVLForConditionalGeneration, tokenizer, image_token_id=5))
 
 
 def gemma3() -> Family:
@@ -153,13 +196,6 @@ def gemma3() -> Family:
     )  # fmt: skip
     made.generation_config.eos_token_id = [1, 7]
     return Family(processor, made)
-
-
-PALIGEMMA_TEMPLATE = (  # ours: the published ones bring none, and expect nothing but the question
-    "{% for message in messages %}{% if message['role'] == 'user' %}{% for content in message['content'] %}"
-    "{% if content['type'] == 'image' %}<image>{% else %}{{ content['text'] }}{% endif %}{% endfor %}"
-    "{% else %}{{ message['content'][0]['text'] }}<eos>{% endif %}{% endfor %}"
-)
 
 
 def paligemma() -> Family:
@@ -205,8 +241,10 @@ def _model(name: str, model_class: Any, tokenizer: PreTrainedTokenizerFast, **se
     given = copy.deepcopy(CONFIGS[name])
     ids = {"bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id}
     given["text_config"] |= {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, **ids}
-    if name == "mllama":  # its rotation takes the head's size from these two
+    given["text_config"]["max_position_embeddings"] = 4096  # a byte is a token here
+    if name in {"mllama", "qwen2_5_vl"}:  # their rotation takes the head's size from these two
         given["text_config"]["hidden_size"] = given["text_config"]["num_attention_heads"] * 8
+        given["vision_config"] |= {"out_hidden_size": 32} if name == "qwen2_5_vl" else {}
     config = transformers.CONFIG_MAPPING[given["model_type"]].from_dict(given | settings)
     torch.manual_seed(0)
     model = model_class(config).eval()
