@@ -131,7 +131,8 @@ def planned_tensors(modules: Mapping[str, Module], plan: Plan) -> Iterator[Tenso
     own = overrides_of(plan)
     for name in plan.target_modules:
         module = find(modules, name)
-        suffixes = layer_suffixes(module, _rank(plan, own, name), plan.method, plan.lora_bias)
+        rank = initial_rank(plan.method, own[name].rank if name in own else plan.rank)
+        suffixes = layer_suffixes(module, rank, plan.method, plan.lora_bias)
         yield from _tensors(Place(name, module, moved.get(name, name), suffixes))
     for place in _elsewhere(modules, plan, inside):
         yield from _tensors(place)
@@ -155,8 +156,11 @@ def alike(modules: Mapping[str, Module], plan: Plan) -> list[Alike]:
             for each in (initial_rank(plan.method, rank), saved_plan_rank(plan, rank))
         )
         found.append(Alike(component, [moved.get(name, name) for name in names] if moved else names, suffixes, saved))
-    others = _elsewhere(modules, plan, inside)
-    return found + [Alike(place.module.component, [place.path], place.suffixes, place.suffixes) for place in others]
+    others = list(_elsewhere(modules, plan, inside))
+    in_file = list(_elsewhere(modules, plan, inside, saved=True)) if plan.start in CHANGES_WEIGHTS else others
+    for place, written in zip(others, in_file, strict=True):
+        found.append(Alike(place.module.component, [place.path], place.suffixes, written.suffixes))
+    return found
 
 
 def _equal_layers(modules: Mapping[str, Module], plan: Plan) -> Mapping[tuple[Component, str, Shape, int], list[str]]:
@@ -276,10 +280,6 @@ def saved_suffix(suffix: str) -> str:
     return key.removesuffix(".weight") if key.startswith("lora_magnitude_vector") else key
 
 
-def _rank(plan: Plan, own: Mapping[str, Override], target: str) -> int:
-    return initial_rank(plan.method, own[target].rank if target in own else plan.rank)
-
-
 def _tensors(place: Place) -> Iterator[Tensor]:
     for suffix, shape in place.suffixes:
         name = f"{PREFIX}{place.path}.{place.copy}{suffix}"
@@ -287,16 +287,21 @@ def _tensors(place: Place) -> Iterator[Tensor]:
 
 
 def _elsewhere(
-    modules: Mapping[str, Module], plan: Plan, inside: Mapping[str, tuple[Parameter, ...]]
+    modules: Mapping[str, Module], plan: Plan, inside: Mapping[str, tuple[Parameter, ...]], saved: bool = False
 ) -> Iterator[Place]:
-    """What the plan trains beside layers: parameters that LoRA reaches by their own names, and what learns in full."""
+    """What the plan trains beside layers: parameters that LoRA reaches by their own names, and what learns in full.
+
+    With `saved` in the shapes of the file, see `Alike`.
+    """
     own = overrides_of(plan)
     for name, parameters in inside.items():
         for index, parameter in enumerate(parameters):
             owner = f"{name}.{parameter.name}"
             # Each one wraps the module anew, in the module's order: the last one is the outermost.
             path = name + ".base_layer" * (len(parameters) - 1 - index)
-            suffixes = parameter_suffixes(parameter, _rank(plan, own, owner))
+            rank = own[owner].rank if owner in own else plan.rank
+            rank = saved_plan_rank(plan, rank) if saved else initial_rank(plan.method, rank)
+            suffixes = parameter_suffixes(parameter, rank)
             yield Place(owner, find(modules, name), path, suffixes)
     for name, outer in wraps(plan.full_modules).items():
         module = find(modules, name)
