@@ -152,7 +152,7 @@ export const NO_TASK = "none in particular";
 
 export const NO_PRIORITY = "all layers alike";
 
-export const OWN_CHOICE = "Your own choice of parts.";
+export const OWN_CHOICE = "Your own choice of parts: no preset has exactly these. Press one to take it instead.";
 
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
 
