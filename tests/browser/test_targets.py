@@ -134,7 +134,7 @@ def test_what_cannot_be_is_said_beside_its_control_and_blocks_start_until_it_is_
     advanced(aim)
     page.check("input[name=method][value=dora]")
     page.select_option("#start-from", "pissa")
-    expect(page.locator("#switchboard .advanced .refusal")).to_contain_text("DoRA with PiSSA")
+    expect(page.locator("#switchboard .advanced .refusal")).to_contain_text("DoRA with PiSSA", timeout=30_000)
     expect(page.locator("#start")).to_be_disabled()
     assert "DoRA with PiSSA" in page.inner_text("#aside")
     page.click("#switchboard [data-fix]")
