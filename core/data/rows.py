@@ -117,7 +117,9 @@ class Row:
         return self.picture.name if self.picture else ""
 
 
-def ask(pictures: Picture | Sequence[Picture], question: str, answer: str = "", system: str = "") -> Row:
+def ask(
+    pictures: Picture | Sequence[Picture], question: str, answer: str = "", system: str = "", origin: str = ""
+) -> Row:
     """The row of one question about pictures, which come before it.
 
     >>> ask((), "What is 1 + 1?", "2").question
@@ -125,7 +127,7 @@ def ask(pictures: Picture | Sequence[Picture], question: str, answer: str = "", 
     """
     shown = (pictures,) if isinstance(pictures, Picture) else tuple(pictures)
     before = (Turn("system", (system,)),) if system else ()
-    return Row((*before, Turn("user", (*shown, question)), Turn("assistant", (answer,))))
+    return Row((*before, Turn("user", (*shown, question)), Turn("assistant", (answer,))), origin=origin)
 
 
 @dataclass(frozen=True)

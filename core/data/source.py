@@ -1,57 +1,73 @@
-"""Data sets on disk: a folder of pictures with one JSON line a row.
+"""A data set by its source: a demo set, a folder read as uploads are, or a set that was stored under its hash.
 
-    dataset.json                title, story, licence, attribution, question, kind (all may be missing)
+A folder in the plain format is one JSON line a row; every other form that uploads may have is understood as well:
+
+    dataset.json                title, story, licence, attribution (all may be missing)
     train/metadata.jsonl        {"file_name": "0001.png", "question": "Which digit is it?", "answer": "7"}
     train/0001.png
     heldout/metadata.jsonl      rows that are only looked at; without this folder a tenth of the pictures is held out
 
-A folder without `train/` may hold `metadata.jsonl` and the pictures directly.
-What it does not do: fetch anything, follow a link out of the folder, or open a picture before it is asked for.
+What it does not do: fetch anything, follow a link, or open a picture before it is asked for. Copies of a picture under
+two names are found by the check of a draft, not here.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from core.data import findings
 from core.data.pictures import PictureFile, picture_header
+from core.data.recognition import recognise
+from core.data.records import Item, records
 from core.data.rows import Dataset, Row, ask
+from core.data.splits import Groups, hold_out
+from core.data.stored import StoredPicture, stored
+from core.data.tree import Tree, tree_of_folder
 from core.errors import DataError, SourceNotFound, SourceRefused
-from core.spec import Source
+from core.spec import Reading, Source, Split
 
 DEMO_DATA = Path(__file__).resolve().parents[2] / "assets" / "demo" / "data"
 ROWS_FILE = "metadata.jsonl"
-MAX_LINE = 1_000_000
-"""Longest line (bytes) of a rows file."""
-HELD_OUT_SHARE = 0.1
-HELD_OUT_SEED = 0
-"""Fixed, so that two jobs on one folder are judged on the same rows."""
+PLAIN = ("file_name", "question", "answer")
+_REASONS = {
+    findings.MISSING_IMAGE: "the picture “{detail}” is not there",
+    findings.UNSAFE_PATH: "its picture is refused, “{detail}”",
+    findings.NO_IMAGE: "it has no picture",
+    findings.IMAGE_COUNT: "it has another number of pictures than its text says, {detail}",
+    findings.EMPTY_QUESTION: "its question is empty",
+    findings.EMPTY_ANSWER: "its answer is empty",
+    findings.BAD_TURNS: "its turns cannot be trained, {detail}",
+    findings.BAD_VALUE: "it holds something else than its columns should, {detail}",
+    findings.UNKNOWN_SPLIT: "its side is not known, {detail}",
+}
+"""Why a row of a folder cannot be used; for other kinds of trouble the detail says it."""
 
 
-def load_dataset(source: Source) -> Dataset:
-    """The rows of a demo data set or of a folder.
+def load_dataset(source: Source, sets: Path | None = None) -> Dataset:
+    """The rows of a demo set, of a folder, or of a stored set, which are read as they are needed.
+
+    Args:
+        source: what is asked for.
+        sets: where stored sets lie: the owner's, or those that a job keeps.
 
     Raises:
         SourceNotFound: nothing of that name is there.
         SourceRefused: a picture lies outside the folder.
-        DataError: a line cannot be used; the sentence names file and line.
+        DataError: a row cannot be used; the sentence names file and line.
     """
-    folder = _folder_of(source)
-    about = _about(folder)
-    train, heldout = _splits(folder)
-    return Dataset(
-        name=folder.name,
-        title=str(about.get("title") or folder.name),
-        story=str(about.get("story") or ""),
-        licence=str(about.get("licence") or ""),
-        attribution=str(about.get("attribution") or ""),
-        train=train,
-        heldout=heldout,
-        pictures={picture.name: picture for row in (*heldout, *train) for picture in row.pictures},
-    )
+    asked = f"The data “{source.name[:200]}” was asked for"
+    if "\0" in source.name:
+        raise SourceNotFound(asked, "a name holds no NUL sign", "Check the name")
+    if source.kind == "stored":
+        if sets is None:
+            raise SourceNotFound(asked, "stored sets belong to their owner", "Choose one of your own")
+        return stored(sets, source.name)
+    if source.kind == "hub":
+        raise SourceNotFound(asked, "a data set of the Hub is brought in first", "Bring it in as your data")
+    return _demo(source.name, asked) if source.kind == "demo" else _folder(source.name, asked)
 
 
 def demo_datasets() -> tuple[Dataset, ...]:
@@ -67,138 +83,131 @@ def check_pictures(rows: Iterable[Row]) -> None:
         DataError: one is no picture, or too large. Damage behind the header shows only when it is opened.
     """
     for picture in dict.fromkeys(picture for row in rows for picture in row.pictures):
-        if isinstance(picture, PictureFile):
-            with picture_header(picture.path):
+        if not isinstance(picture, StoredPicture):  # those were opened before they were stored
+            with picture_header(picture.path if isinstance(picture, PictureFile) else picture.read(), picture.name):
                 pass
 
 
-def _folder_of(source: Source) -> Path:
-    """The folder that a source names, with links resolved."""
-    asked = f"The data “{source.name[:200]}” was asked for"
-    if "\0" in source.name:
-        raise SourceNotFound(asked, "a name holds no NUL sign", "Check the name")
-    if source.kind == "hub":
-        raise SourceNotFound(asked, "data sets of the Hub cannot be used yet", "Download it and give its folder")
-    if source.kind == "demo":
-        folder = (DEMO_DATA / source.name).resolve()
-        if folder.parent != DEMO_DATA.resolve() or not folder.is_dir():
-            known = ", ".join(sorted(path.parent.name for path in DEMO_DATA.glob("*/dataset.json"))) or "none"
-            raise SourceNotFound(asked, "no demo data set has this name", f"There are: {known}")
-        return folder
-    folder = Path(source.name).expanduser().resolve()
+def _demo(name: str, asked: str) -> Dataset:
+    """A set that comes with the app; nothing in it has to be guessed or checked."""
+    folder = DEMO_DATA / name
+    if Path(name).name != name or not (folder / "dataset.json").is_file():
+        known = ", ".join(sorted(path.parent.name for path in DEMO_DATA.glob("*/dataset.json"))) or "none"
+        raise SourceNotFound(asked, "no demo data set has this name", f"There are: {known}")
+    train, heldout = tuple(_shipped(folder, "train")), tuple(_shipped(folder, "heldout"))
+    return _made(folder.name, json.loads((folder / "dataset.json").read_bytes()), train, heldout)
+
+
+def _shipped(folder: Path, side: str) -> Iterator[Row]:
+    text = (folder / side / ROWS_FILE).read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        name, question, answer = map(json.loads(line).__getitem__, PLAIN)
+        picture = PictureFile(folder / side / name, f"{side}/{name}")
+        yield ask(picture, question, answer, origin=f"{side}/{ROWS_FILE}, line {number}")
+
+
+def _made(name: str, about: dict[str, Any], train: tuple[Row, ...], heldout: tuple[Row, ...]) -> Dataset:
+    return Dataset(
+        name=name,
+        title=str(about.get("title") or name),
+        story=str(about.get("story") or ""),
+        licence=str(about.get("licence") or ""),
+        attribution=str(about.get("attribution") or ""),
+        train=train,
+        heldout=heldout,
+        pictures={picture.name: picture for row in (*heldout, *train) for picture in row.pictures},
+    )
+
+
+def _folder(name: str, asked: str) -> Dataset:
+    folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
         raise SourceNotFound(asked, "there is no such folder", "Check the path")
-    return folder
+    tree = tree_of_folder(folder)
+    about = _about(tree)
+    reading = _reading(tree, asked)
+    rows = [_used(item) for item in records(tree, reading)]
+    kept = [item for item in rows if item.row is not None]
+    train, heldout = _sides(folder.name, kept, reading)
+    for what, side in (("train on", train), ("hold out", heldout)):
+        if not side:
+            reason, remedy = f"it has no rows to {what}", "Give at least two rows, about two pictures"
+            raise DataError(f"The data “{folder.name}” was read", reason, remedy)
+    return _made(folder.name, about, train, heldout)
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _about(tree: Tree) -> dict[str, Any]:
     """What `dataset.json` says; nothing when it is missing."""
-    path = folder / "dataset.json"
-    if not path.exists():
+    entry = tree.entries.get("dataset.json")
+    if entry is None:
         return {}
     try:
-        about = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
+        about = json.loads(entry.read().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise DataError("dataset.json was read", f"it is not JSON ({error})", "Correct it or take it away") from None
     if not isinstance(about, dict):
         raise DataError("dataset.json was read", "it is not an object with keys", "Write {} around its keys")
     return about
 
 
-def _splits(folder: Path) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Train rows and held-out rows, the latter taken out of the train rows when there is no folder for them."""
-    learn = folder / "train" if (folder / "train").is_dir() else folder
-    train = tuple(_rows(folder, learn))
-    if (folder / "heldout").is_dir():
-        heldout = tuple(_rows(folder, folder / "heldout"))
-        _refuse_shared(folder, train, heldout)
-    else:
-        train, heldout = _hold_out(train)
-    for name, rows in (("train on", train), ("hold out", heldout)):
-        if not rows:
-            raise DataError(
-                f"The data “{folder.name}” was read",
-                f"it has no rows to {name}",
-                "Give at least two rows, about two pictures",
-            )
-    return train, heldout
+def _reading(tree: Tree, asked: str) -> Reading:
+    """The plain format where its rows file and its keys are there; else what is recognised."""
+    learn = next((name for name in (f"train/{ROWS_FILE}", ROWS_FILE) if name in tree.entries), None)
+    if learn is None or not _is_plain(tree, learn):
+        return recognise(tree).reading
+    held_out = f"heldout/{ROWS_FILE}"
+    given = held_out in tree.entries
+    tables = (learn, held_out) if given else (learn,)
+    columns = {"image": PLAIN[0], "question": PLAIN[1], "answer": PLAIN[2]}
+    return Reading("vqa", tables, columns, split=Split("folders" if given else "share"))  # type: ignore[arg-type]
 
 
-def _hold_out(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """The rows of a seeded tenth of the pictures, at least one, kept from training: no picture is on both sides."""
-    pictures = list(dict.fromkeys(row.picture for row in rows))
-    count = min(len(pictures), max(1, round(HELD_OUT_SHARE * len(pictures))))
-    chosen = set(random.Random(HELD_OUT_SEED).sample(pictures, count))
-    train = tuple(row for row in rows if row.picture not in chosen)
-    return train, tuple(row for row in rows if row.picture in chosen)
+def _is_plain(tree: Tree, name: str) -> bool:
+    """Whether the first lines have two of the three keys: a third one may be what is wrong."""
+    with tree.entries[name].open() as file:
+        start = file.read(100_000)
+    return sum(f'"{key}"'.encode() in start for key in PLAIN) >= 2
 
 
-def _refuse_shared(root: Path, train: tuple[Row, ...], heldout: tuple[Row, ...]) -> None:
-    """Raises DataError when a held-out picture is also trained on: the result would flatter."""
-    learned = {row.picture for row in train}
-    shared = next((row.picture for row in heldout if row.picture in learned), None)
-    if shared is not None:
-        raise DataError(
-            f"The data “{root.name}” was read",
-            f"“{shared.name}” is both trained on and held out",
-            "Take its rows out of train/metadata.jsonl or out of heldout/metadata.jsonl",
-        )
-
-
-def _rows(root: Path, folder: Path) -> Iterator[Row]:
-    """The rows of one split, line by line.
+def _used(item: Item) -> Item:
+    """The row, when nothing stands against it.
 
     Raises:
         DataError, SourceRefused: with the file and the line in the sentence.
     """
-    path = folder / ROWS_FILE
-    name = path.relative_to(root).as_posix()
-    if not path.is_file():
-        raise DataError(
-            f"The data “{root.name}” was read",
-            f"{name} is missing",
-            'Write one line for each picture: {"file_name": "1.png", "question": "What is it?", "answer": "a cat"}',
-        )
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
-            if line.strip():
-                yield _row(root, folder, line, f"Line {number} of {name} was read")
+    place = item.place
+    for kind, detail in item.trouble:
+        known = findings.KINDS.get(kind)
+        if known is not None and known.severity == "error":
+            where = place.file if place.row is None else f"Line {place.row} of {place.file}"
+            reason = _REASONS.get(kind, "{detail}").replace("{detail}", detail).rstrip(", ")
+            error = SourceRefused if kind == findings.UNSAFE_PATH else DataError
+            raise error(f"{where} was read", reason, known.remedy)
+    return item
 
 
-def _row(root: Path, folder: Path, line: bytes, asked: str) -> Row:
-    """One line as a row; `asked` opens the sentence of every error."""
-    if len(line) > MAX_LINE:
-        raise DataError(asked, f"it is longer than {MAX_LINE:,} bytes", "Break the file into one row a line")
-    try:
-        data = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(asked, f"it is not JSON in UTF-8 ({error})", "Correct the line") from None
-    if not isinstance(data, dict):
-        raise DataError(asked, "it is not an object", 'Write {"file_name": …, "question": …, "answer": …}')
-    values = [_text(data, key, asked) for key in ("file_name", "question", "answer")]
-    path = _picture(root, folder, values[0], asked)
-    return ask(PictureFile(path, path.relative_to(root).as_posix()), values[1], values[2])
+def _sides(name: str, items: list[Item], reading: Reading) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Train rows and held-out rows; no picture is on both sides."""
+    rows = [item.row for item in items if item.row is not None]
+    held = [item.side == "heldout" for item in items] if reading.split.by != "share" else _held_out(rows, reading.split)
+    learned = {picture: None for row, out in zip(rows, held, strict=True) if not out for picture in row.pictures}
+    for row in (row for row, out in zip(rows, held, strict=True) if out):
+        for picture in row.pictures:
+            if picture in learned:
+                reason = f"“{picture.name}” is both trained on and held out"
+                raise DataError(f"The data “{name}” was read", reason, "Take its rows out of one of the two sides")
+    sides = [tuple(row for row, out in zip(rows, held, strict=True) if out is side) for side in (False, True)]
+    return sides[0], sides[1]
 
 
-def _text(data: dict[str, Any], key: str, asked: str) -> str:
-    """The text under a key, trimmed."""
-    value = data.get(key)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise DataError(asked, f"“{key}” is missing or is not text", f"Add “{key}”")
-    if not value.strip():
-        raise DataError(asked, f"“{key}” is empty", "Fill it in or take the line away")
-    return value.strip()
+def _held_out(rows: list[Row], split: Split) -> list[bool]:
+    """Whether each row is held out, by share; rows about one picture stay together."""
+    import hashlib
 
+    import numpy as np
 
-def _picture(root: Path, folder: Path, file_name: str, asked: str) -> Path:
-    """The picture's real path, which lies inside the data folder."""
-    if "://" in file_name or "\\" in file_name or "\0" in file_name or Path(file_name).is_absolute():
-        raise SourceRefused(asked, "“file_name” is not a plain name", "Put the picture beside metadata.jsonl")
-    path = (folder / file_name).resolve()
-    if not path.is_relative_to(root):
-        raise SourceRefused(asked, "its picture lies outside the data folder", "Put the picture into the folder")
-    if not path.is_file():
-        raise DataError(asked, f"the picture “{file_name}” is not there", "Add the picture or take the line away")
-    return path
+    joined = Groups(len(rows))
+    joined.join_equal((picture.name, number) for number, row in enumerate(rows) for picture in row.pictures)
+    names = ("\0".join([row.question, *(picture.name for picture in row.pictures)]).encode() for row in rows)
+    keys = [int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) for name in names]
+    return [bool(out) for out in hold_out(joined.labels(), np.array(keys, np.uint64), split.share, split.seed)]

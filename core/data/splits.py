@@ -8,7 +8,7 @@ What it does not do: look for what belongs together in pictures (near), or move 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Groups:
         left, right = self._root(left), self._root(right)
         self._above[max(left, right)] = min(left, right)
 
-    def join_equal(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def join_equal(self, pairs: Iterable[tuple[Hashable, int]]) -> None:
         """Joins all numbers that come with the same key: pairs of key and number."""
-        first: dict[int, int] = {}
+        first: dict[Hashable, int] = {}
         for key, number in pairs:
             self.join(first.setdefault(key, number), number)
 
