@@ -15,6 +15,7 @@ from core.errors import SpecError
 from core.lora.budget import budget
 from core.lora.limits import refuse_impossible
 from core.models.repository import clip
+from core.models.trainable import refuse_untrainable
 from core.spec import Settings, Spec, from_dict, to_dict
 from ui import words
 from ui.choice import read_choice, refuse_unconfirmed
@@ -23,7 +24,6 @@ from ui.handlers import with_request
 from ui.islands import heading, island
 from ui.plainly import sentence
 from ui.studio import Studio
-from ui.trainable import refuse_untrainable
 
 OTHER_MODELS = Settings(learning_rate=1e-4, batch_size=4)
 """What is commonly used with models of the Hub; the demo is far smaller and takes more."""
