@@ -42,7 +42,7 @@ def near_groups(hashes: Numbers, thumbs: Numbers) -> Numbers:
     contrast = np.concatenate([np.zeros(0), *(flat[at : at + 4096].std(axis=1) for at in range(0, len(flat), 4096))])
     telling = np.flatnonzero(contrast >= MIN_CONTRAST)
     labels = np.arange(len(hashes))
-    for first, second in _candidates(hashes[telling]):
+    for first, second in _candidates(hashes[telling]) if len(telling) else ():
         a, b = telling[first], telling[second]
         difference = np.sqrt(((flat[a].astype(np.float32) - flat[b]) ** 2).mean(axis=1))
         alike = difference <= MAX_DIFFERENCE * np.minimum(contrast[a], contrast[b])

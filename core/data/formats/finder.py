@@ -17,7 +17,7 @@ from core.data.formats.values import SUFFIXES, embedded, is_picture_bytes, text_
 from core.data.pictures import open_picture
 from core.data.rows import Picture
 from core.data.tree import Entry, Tree
-from core.errors import DataError
+from core.errors import DataError, SourceRefused
 from core.spec.data import Place
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class Finder:
         for one in dict.fromkeys((name, without_number(name))):
             try:
                 entry = self._tree.find(one, beside)
-            except DataError as error:
-                if "climb" in error.reason or "link" in error.reason:
-                    raise Unusable("unsafe_path", f"{shown(name)}: {error.reason}") from None
+            except SourceRefused as error:
+                raise Unusable("unsafe_path", f"{shown(name)}: {error.reason}") from None
+            except DataError:
                 continue  # it may still be a name without its suffix
             if is_picture_file(entry.name):
                 return TreePicture(entry.name, entry)
