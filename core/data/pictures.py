@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 40_000_000
 """Largest picture that is decoded; read from the header, so that a small file cannot fill the memory."""
+PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif")
+"""Endings of picture files."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from core.data.archives import Refused, entries_of, is_any_archive, is_archive, stem
 from core.data.entries import Entry, FileEntry, is_noise, plain_name, shown, trouble_with
@@ -19,7 +18,7 @@ from core.data.packing import LINK, NOT_PLAIN
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.spec.data import Place
 
-__all__ = ["Entry", "Tree", "tree_of_folder", "tree_of_upload"]
+__all__ = ["Entry", "Refused", "Tree", "tree_of_folder", "tree_of_upload"]
 
 MAX_FILES = 1_000_000
 """In a folder; each costs some hundred bytes of memory."""
@@ -33,8 +32,6 @@ class Tree:
     """In the order of their names."""
     refused: tuple[Refused, ...] = ()
     """Files that are not used, each with its sentence."""
-    stream: Callable[[], Iterable[Mapping[str, Any]]] | None = None
-    """Rows that lie in no file, such as those of a data set that is read from the Hub; from the start at each call."""
 
     def find(self, name: str, beside: str = "") -> Entry:
         """The file that a row names.
@@ -188,7 +185,8 @@ def tree_of_upload(folder: Path, names: Mapping[str, str] | None = None) -> Tree
 
     Args:
         folder: where they lie.
-        names: what each is called, by the plain name that it has in the folder; that name itself unless given.
+        names: what each file on disk is called; files that are not in it are none of the upload. Their own names
+            unless given.
 
     Raises:
         SourceNotFound: there is no such folder.
@@ -196,7 +194,7 @@ def tree_of_upload(folder: Path, names: Mapping[str, str] | None = None) -> Tree
     """
     files, refused = _listed(folder)
     if names is not None:
-        files = _called(files, names, refused)
+        files, refused = _renamed(files, names)
     entries: dict[str, Entry] = {name: entry for name, entry in files.items() if not is_any_archive(name)}
     archives = [entry for name, entry in files.items() if is_archive(name)]
     for name in files:
@@ -215,16 +213,18 @@ def tree_of_upload(folder: Path, names: Mapping[str, str] | None = None) -> Tree
     return Tree(dict(sorted(entries.items())), tuple(refused))
 
 
-def _called(files: Mapping[str, FileEntry], names: Mapping[str, str], refused: list[Refused]) -> dict[str, FileEntry]:
-    """The files under the names that they came with; unsafe names, and the second of two equal ones, are refused."""
+def _renamed(files: Mapping[str, FileEntry], names: Mapping[str, str]) -> tuple[dict[str, FileEntry], list[Refused]]:
+    """Files under the names that they came with; those with names that cannot be are left out, and so are twins."""
     found: dict[str, FileEntry] = {}
-    for stored, raw in names.items():
-        name = plain_name(raw)
-        reason = trouble_with(raw) or ("another file has the same name" if name in found else "")
-        if is_noise(name) or stored not in files:
+    refused: list[Refused] = []
+    for here, name in names.items():
+        if here not in files or is_noise(plain_name(name)):
             continue
+        reason = trouble_with(name)
+        if not reason and plain_name(name) in found:
+            reason = "a file of this name came more than once, and the first is used"
         if reason:
-            refused.append((Place(shown(raw)), reason))
+            refused.append((Place(shown(name)), reason))
         else:
-            found[name] = replace(files[stored], name=name)
-    return dict(sorted(found.items()))
+            found[plain_name(name)] = replace(files[here], name=plain_name(name))
+    return found, refused
