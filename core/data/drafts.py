@@ -10,6 +10,7 @@ What it does not do: know who the owner is (`Home.data`), run anything in the ba
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -25,9 +26,11 @@ from typing import IO, Literal
 from pydantic.dataclasses import dataclass as checked
 
 from core.data.checks import check
+from core.data.hub import fetch_hub
 from core.data.importing import store
 from core.data.looks import Looks
 from core.data.recognition import recognise
+from core.data.stored import SETS
 from core.data.survey import Progress, quietly
 from core.data.tree import Tree, tree_of_folder, tree_of_upload
 from core.errors import DataError, SourceNotFound, SourceRefused, SpecError
@@ -39,6 +42,9 @@ LIMIT_VARIABLE = "STUDIO_MAX_UPLOAD"
 """Bytes of one upload."""
 MAX_FILES = 100_000
 MAX_NAME = 1024
+MAX_UPLOADS = 20
+"""That one owner may leave unfinished."""
+DAY = 24 * 3600.0
 SPARE_BYTES = 500 * 1024 * 1024
 """Left free on the disk after an upload."""
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -127,7 +133,7 @@ class Drafts:
     @property
     def sets(self) -> Path:
         """Where stored sets lie."""
-        return self.root / "sets"
+        return self.root / SETS
 
     def create_upload(self, files: Sequence[tuple[str, int]]) -> str:
         """Makes room for files of these names and sizes (bytes) -> the upload's id.
@@ -137,6 +143,9 @@ class Drafts:
             DataError: there is none, or a name or a size makes no sense.
         """
         _check_sent(files)
+        if len(list(self._folder("uploads").iterdir())) >= MAX_UPLOADS:
+            reason = f"{MAX_UPLOADS} others are unfinished"
+            raise TooLarge("An upload was begun", reason, "End them or throw them away first")
         total = sum(size for _, size in files)
         self._check_room(total)
         new = secrets.token_hex(16)
@@ -198,7 +207,7 @@ class Drafts:
         (place / _FILES / _UPLOAD).unlink()
         names = tuple(name for name, _ in upload.files)
         more = f" and {len(names) - 1:,} more files" if len(names) > 1 else ""
-        return self._begin(place, "upload", f"{_base(names[0])}{more}", files=names)
+        return self._begin(place, "upload", f"{_base(names[0])}{more}", _base(names[0]), files=names)
 
     def from_folder(self, path: str) -> Draft:
         """A draft of a folder of the server, which is read where it lies.
@@ -209,7 +218,29 @@ class Drafts:
             DataError: nothing can be recognised.
         """
         folder = allowed_folder(path, self._shared)
-        return self._begin(self._new_draft(), "folder", folder.name, folder=str(folder))
+        return self._begin(self._new_draft(), "folder", folder.name, folder.name, folder=str(folder))
+
+    def from_hub(
+        self,
+        name: str,
+        revision: str | None = None,
+        split: str | None = None,
+        limit: int | None = None,
+        token: str | bool | None = None,
+        progress: Progress = quietly,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Draft:
+        """A draft of a data set of the Hub, whose rows are fetched once; see `core.data.hub.fetch_hub`."""
+        place = self._new_draft()
+        try:
+            (place / _FILES).mkdir(mode=0o700)
+            room = min(max_upload(), max(0, shutil.disk_usage(place).free - SPARE_BYTES))
+            found = fetch_hub(name, revision, split, token, place / _FILES, limit, room, progress, cancelled)
+        except BaseException:
+            _discard(place)
+            raise
+        title = found.name.rpartition("/")[2]
+        return self._begin(place, "hub", f"{found.name}@{found.commit[:12]}", title)
 
     def list(self) -> tuple[Draft, ...]:
         """All drafts, the newest first."""
@@ -278,25 +309,42 @@ class Drafts:
         self.save(replace(draft, stored=made.name))
         return made
 
-    def sweep(self, max_age: float = 24 * 3600.0) -> None:
-        """Removes uploads that nothing was added to for so many seconds, and what a killed server left half done."""
+    def sweep(self, max_age: float = DAY, idle: float = 14 * DAY) -> None:
+        """Removes what nobody will come back to; stored sets stay.
+
+        Args:
+            max_age: seconds without a change, of unfinished uploads, of drafts that were stored, and of what a
+                killed server left half done.
+            idle: the same, of other drafts.
+        """
         for kind in ("uploads", "drafts", "sets"):
             for folder in self._folder(kind).iterdir():
-                half_done = folder.name.startswith(".") or (kind == "drafts" and not (folder / _DRAFT).exists())
-                if (half_done or kind == "uploads") and time.time() - _last_change(folder) > max_age:
+                if time.time() - _last_change(folder) > self._patience(kind, folder, max_age, idle):
                     shutil.rmtree(folder, ignore_errors=True)
+
+    def _patience(self, kind: str, folder: Path, max_age: float, idle: float) -> float:
+        """Seconds without a change that a folder may grow old."""
+        if kind == "uploads" or folder.name.startswith("."):
+            return max_age
+        if kind == "sets":
+            return math.inf
+        try:
+            return max_age if self.open(folder.name).stored else idle
+        except SourceNotFound:
+            return max_age
 
     def _begin(
         self,
         place: Path,
         kind: Literal["upload", "folder", "hub"],
         origin: str,
+        title: str,
         files: tuple[str, ...] = (),
         folder: str = "",
     ) -> Draft:
         """Looks at what was given and writes the draft; leaves nothing when that fails."""
         nothing = Guess(Reading("captions"), "")
-        kept = _Kept(_title(origin), origin, kind, time.time(), nothing, nothing.reading, files, folder)
+        kept = _Kept(_title(title), origin, kind, time.time(), nothing, nothing.reading, files, folder)
         try:
             guess = recognise(_tree(place, kept))
             kept = replace(kept, guess=guess, reading=guess.reading)
@@ -410,6 +458,8 @@ def _append(file: IO[bytes], there: int, size: int, chunks: Iterable[bytes]) -> 
 def _tree(place: Path, kept: _Kept) -> Tree:
     if kept.kind == "folder":
         return tree_of_folder(Path(kept.folder))
+    if kept.kind == "hub":
+        return tree_of_folder(place / _FILES)
     return tree_of_upload(place / _FILES, names={str(number): name for number, name in enumerate(kept.files)})
 
 
@@ -417,13 +467,13 @@ def _opened(place: Path, kept: _Kept) -> Draft:
     return Draft(place.name, kept.title, kept.origin, kept.guess, kept.reading, kept.report, kept.stored, place, kept)
 
 
-def _title(origin: str) -> str:
+def _title(name: str) -> str:
     """A first title: the name without its ending.
 
-    >>> _title("street_signs.zip and 2 more files")
+    >>> _title("street_signs.tar.gz")
     'street signs'
     """
-    return re.sub(r"(\.\w{1,8})+( and .* more files)?$", "", origin).replace("_", " ").strip()[:200] or "My data"
+    return re.sub(r"(\.[A-Za-z]\w{0,7}){1,2}$", "", name).replace("_", " ").strip()[:200] or "My data"
 
 
 def _base(name: str) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ABOUT, TRAIN, HELDOUT = "dataset.json", "train.arrow", "heldout.arrow"
 INDEX, PICTURES = "pictures.arrow", "pictures.bin"
+SETS = "sets"
+"""Folder of an owner's stored sets."""
 FILES = (ABOUT, TRAIN, HELDOUT, INDEX, PICTURES)
 BATCH = 256
 """Rows of one Arrow batch; all but the last have so many, so that a row's batch is known by its number."""

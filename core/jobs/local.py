@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import has_adapter, zip_adapter
+from core.data.stored import SETS, link_set
 from core.errors import JobError
-from core.job_files import LOG, POINTS, SPEC, STOP
+from core.job_files import DATA, LOG, POINTS, SPEC, STOP
 from core.jobs.backend import JobRow
 from core.jobs.home import open_home
 from core.jobs.process import Identity, identify, is_alive, signal_group, worker_environment
@@ -72,6 +73,7 @@ class LocalBackend:
         Raises:
             JobError: another job runs, the disk is too full, or the data folder cannot be written.
             SpecError: the spec does not survive being written and read.
+            SourceNotFound: its stored data set is not there, or another's.
         """
         spec = from_dict(Spec, to_dict(_with_whole_paths(spec)))
         self._check_space(spec)
@@ -80,7 +82,7 @@ class LocalBackend:
             try:
                 with self._store.claim():
                     self._refuse_a_second(owner)
-                    self._stage(Record(row, None), spec)
+                    self._stage(Record(row, None), spec, self._home.data(owner) / SETS)
                     self._store.add(Record(row, self._start(row, spec)))
             except OSError as error:
                 self._undo(row)
@@ -195,13 +197,18 @@ class LocalBackend:
                 "Make room, or set STUDIO_HOME to a folder on another disk",
             )
 
-    def _stage(self, record: Record, spec: Spec) -> None:
-        """Makes the folder under another name and renames it, so that a job's folder is whole or not there."""
+    def _stage(self, record: Record, spec: Spec, sets: Path) -> None:
+        """Makes the folder under another name and renames it, so that a job's folder is whole or not there.
+
+        A stored data set is linked into it: removing the set takes nothing from the job.
+        """
         folder = record.row.folder
         staged = folder.with_name(f".new-{folder.name}")
         staged.mkdir(mode=0o700)
         write(spec, staged / SPEC)
         write_record(record, staged)
+        if spec.data.kind == "stored":
+            link_set(sets, spec.data.name, staged / DATA)
         staged.rename(folder)
 
     def _start(self, row: JobRow, spec: Spec) -> Identity | None:
