@@ -11,7 +11,9 @@ import threading
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
+from core.errors import InspectionError
 from core.memory.optimizers import state_bytes, step_bytes
+from core.memory.pretend import OutOfTime
 from core.memory.simulation import Simulation, simulate
 from core.memory.workload import Workload
 from core.models.inspection import config_hash
@@ -27,7 +29,7 @@ CUDA_RESERVE = 0.05
 KEPT = 256
 """Simulations that are remembered."""
 
-_remembered: OrderedDict[tuple[str, Plan, Workload], Simulation] = OrderedDict()
+_remembered: OrderedDict[tuple[str, str, Plan, Workload], Simulation | InspectionError] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -110,30 +112,52 @@ def combined(step: Simulation, work: Workload) -> Memory:
     )
 
 
-def constant_bytes(step: Simulation, work: Workload) -> int:
+def constant_bytes(step: Simulation, work: Workload, same_adapter: bool = True) -> int:
     """What is there all the time, with this workload's packing and optimizer: less than the peak of any such step.
 
-    The adapter's precision is left out of account, so that this is never too much.
+    The adapter's precision is left out of account, so that this is never too much; all of it is for another adapter.
     """
-    trained = sum(part.numbers * part.times for part in step.trained)
+    trained = sum(part.numbers * part.times for part in step.trained) if same_adapter else 0
     device = CUDA_CONTEXT if work.device == "cuda" else CPU_PROCESS
     return step.weight_bytes[work.quantization] + 2 * trained + device
 
 
 def simulated(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool = False) -> Simulation:
-    """The simulation, remembered: the same question is answered once."""
+    """The simulation, remembered: the same question is answered once, and refused once.
+
+    Raises:
+        InspectionError: see `simulate`.
+    """
     asked = work.but(optimizer="adamw", accumulation=min(2, work.accumulation))
-    key = (config_hash(resolved.config_bytes), plan, asked)
+    key = (config_hash(resolved.config_bytes), str(resolved.folder), plan, asked)
     with _lock:
-        if not every_layer and key in _remembered:
+        made = None if every_layer else _remembered.get(key)
+        if made is not None:
             _remembered.move_to_end(key)
-            return _remembered[key]
-    made = simulate(resolved, plan, asked, every_layer)
-    with _lock:
-        _remembered[key] = made
-        while len(_remembered) > KEPT:
-            _remembered.popitem(last=False)
+    if made is None:
+        made = _answer(resolved, plan, asked, every_layer)
+        with _lock:
+            _remembered[key] = made
+            while len(_remembered) > KEPT:
+                _remembered.popitem(last=False)
+    if isinstance(made, InspectionError):
+        raise _refusal(made)
     return made
+
+
+def _answer(resolved: Resolved, plan: Plan, work: Workload, every_layer: bool) -> Simulation | InspectionError:
+    """Raises InspectionError where it took too long: it may not the next time."""
+    try:
+        return simulate(resolved, plan, work, every_layer)
+    except InspectionError as error:
+        if isinstance(error.__cause__, OutOfTime):
+            raise
+        return _refusal(error)
+
+
+def _refusal(error: InspectionError) -> InspectionError:
+    """The same words without the tensors that an exception that was raised holds on to."""
+    return InspectionError(error.asked, error.reason, error.remedy)
 
 
 def _resolved(model: Resolved | Inspection | Source) -> Resolved:

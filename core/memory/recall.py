@@ -1,7 +1,8 @@
-"""Remembers what operations on fake tensors make, by the shapes that go in: torch asks for the same few ones again and
-again, and its own way to a fake result takes five times as long as making one of a shape that is known.
+"""Short ways to the results of operations on fake tensors, whose own way takes most of the time of a step without data.
 
-What it does not do: find a shape (torch does, the first time), or remember what hangs on values.
+A step asks for the same few operations again and again, so results are remembered by the shapes that go in. What has
+not been met yet goes straight to torch's kernels without data where these are all that there is to it.
+What it does not do: find a shape by rules of its own, or remember what hangs on values.
 """
 
 from __future__ import annotations
@@ -10,12 +11,21 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
 MOST = 100_000
 """Results that are remembered, of a few hundred bytes each."""
 _CPU = torch.device("cpu")
 _PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
+_aten = torch.ops.aten
+_STRAIGHT = frozenset(
+    (
+        _aten.addmm.default, _aten.bmm.default, _aten.cat.default, _aten.clone.default, _aten.detach.default,
+        _aten.mean.dim, _aten.mm.default, _aten.select_backward.default, _aten.slice_backward.default,
+        _aten._softmax.default, _aten._softmax_backward_data.default, _aten.sum.dim_IntList,
+    )
+)  # fmt: skip
+"""Beside views and what goes number by number: operations in whose way to a fake result no device has a say."""
 _BY_VALUE = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape, torch.Tag.inplace_view)
 
 
@@ -42,6 +52,9 @@ class _Result(NamedTuple):
 
 _remembered: dict[Any, _Result | None] = {}
 _by_value: dict[Any, bool] = {}
+_straight: dict[Any, bool] = {}
+_attributes: dict[str, Any] = {}
+"""Of a new fake tensor."""
 
 
 class _Unknown(Exception):
@@ -65,11 +78,31 @@ def recalled(mode: FakeTensorMode, function: Any, args: tuple[Any, ...], kwargs:
     if key in _remembered:
         found = _remembered[key]
         return function(*args, **kwargs) if found is None else _again(mode, found, tensors)
-    result = function(*args, **kwargs)
+    if _goes_straight(function) and all(type(tensor) is FakeTensor for tensor in tensors):
+        result = _straight_result(mode, function, args, kwargs)
+    else:
+        result = function(*args, **kwargs)
     if len(_remembered) >= MOST:
         _remembered.clear()
     _remembered[key] = None if _hangs_on_values(function) else _seen(result, tensors)
     return result
+
+
+def _goes_straight(function: Any) -> bool:
+    """Whether torch's kernels without data say all about the operation's result."""
+    if function not in _straight:
+        alike = function in _STRAIGHT or function.is_view or torch.Tag.pointwise in function.tags
+        _straight[function] = alike and not function._schema.is_mutable and not _hangs_on_values(function)
+    return _straight[function]
+
+
+def _straight_result(mode: FakeTensorMode, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of an operation on nothing but fake tensors."""
+    with in_kernel_invocation_manager(mode):
+        result = function(*args, **kwargs)
+    if isinstance(result, torch.Tensor):
+        return _fake(mode, result)
+    return type(result)(one if one is None else _fake(mode, one) for one in result)
 
 
 def _hangs_on_values(function: Any) -> bool:
@@ -125,8 +158,8 @@ def _seen(result: Any, tensors: list[torch.Tensor]) -> _Result | None:
         if value.requires_grad and not same:
             return None
         place = next(place for place, tensor in enumerate(tensors) if tensor is value) if same else argument
-        shape = (tuple(value.shape), value.stride(), value.storage_offset(), value.dtype)
-        made.append(_Made(place, same, *shape))
+        offset = int(value.storage_offset())
+        made.append(_Made(place, same, tuple(value.shape), value.stride(), offset, value.dtype))
     return _Result(type(result) if several else None, tuple(made))
 
 
@@ -153,4 +186,13 @@ def _made(mode: FakeTensorMode, one: _Made, tensors: list[torch.Tensor]) -> torc
         else:
             meta = torch.empty_strided((0,), (1,), dtype=one.dtype, device="meta")
             meta.set_(tensors[one.argument].untyped_storage(), one.offset, one.shape, one.stride)
-    return FakeTensor(mode, meta, _CPU)
+    return _fake(mode, meta)
+
+
+def _fake(mode: FakeTensorMode, meta: torch.Tensor) -> torch.Tensor:
+    """A fake tensor of this shape: what its class does to a new one, without looking at everything that could be."""
+    if not _attributes:
+        _attributes.update(vars(FakeTensor(mode, meta, _CPU)))
+    made = torch.Tensor._make_subclass(FakeTensor, meta, False, dispatch_device=True, device_for_backend_keys=_CPU)
+    vars(made).update(_attributes, fake_mode=mode)
+    return made

@@ -7,16 +7,19 @@ What it does not do: change a plan or a workload by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from core.errors import InspectionError
 from core.memory.cards import Card
 from core.memory.estimate import Memory, constant_bytes, estimate, simulated
 from core.memory.workload import Workload
 from core.models.source import Resolved
 from core.spec import Plan
 
+log = logging.getLogger("studio")
 Answer = Literal["fits", "tight", "does not fit"]
 ROOM = 0.9
 """Share of a card up to which a step fits; what is above is tight, since no estimate is exact."""
@@ -24,6 +27,8 @@ WORTHWHILE = 0.2
 """The optimizer is left alone where its numbers are a smaller share of what is missing."""
 ALIKE = 0.8
 """Share of the activations that any packing of the weights, rank or optimizer surely leaves."""
+GUESSED = 0.3
+"""Share of the activations from which on the strongest of several changes is looked at first; it only saves time."""
 SMALLEST_SIDE = 224
 """Pixels: pictures are not made smaller than what the usual towers were trained on."""
 SMALLEST_RANK = 4
@@ -111,15 +116,11 @@ def cheapest(model: Resolved, setup: Setup, memory: Memory, card: Card, kinds: f
     if memory.term("optimizer") < WORTHWHILE * (memory.peak_bytes - ROOM * card.bytes):
         kinds -= {"optimizer"}
     for words, costs, start in _levels(setup, kinds):
-        least = constant_bytes(simulated(model, setup.plan, setup.work), start.work)
+        least = constant_bytes(simulated(model, setup.plan, setup.work), start.work, start.plan == setup.plan)
         if least > ROOM * card.bytes:
             continue
         ladder = [rung for rung in _ladder(start, words, costs, kinds) if ask.hopeful(rung, least)]
-        mild = sum(rung.setup.work.batch == setup.work.batch for rung in ladder)
-        for rung in ladder[:mild]:
-            if (change := ask.made(rung)).sufficient:
-                return change
-        if ladder[mild:] and (change := ask.mildest(ladder[mild:])).sufficient:
+        if ladder and (change := ask.first(ladder, least)):
             return change
     return None
 
@@ -160,7 +161,7 @@ def changes(
     ask = _Asked(model, setup.work, memory, card)
     for kind in _open(kinds):
         rungs = [_Rung(what, kind.cost, other) for what, other in kind.setups(setup)]
-        if rungs and (change := ask.mildest(rungs)).saves > 0:
+        if (change := ask.mildest(rungs)) and change.saves > 0:
             yield change
 
 
@@ -173,23 +174,46 @@ class _Rung:
     setup: Setup
 
 
-@dataclass(frozen=True)
 class _Asked:
     """What is asked of every change: does the step fit this card with it?"""
 
-    model: Resolved
-    work: Workload
-    before: Memory
-    card: Card
+    def __init__(self, model: Resolved, work: Workload, before: Memory, card: Card) -> None:
+        self._model, self._work, self._before, self._card = model, work, before, card
+        self._room = ROOM * card.bytes
+        self._seen = [(work, before)]
 
-    def mildest(self, rungs: list[_Rung]) -> Change:
+    def first(self, ladder: list[_Rung], least: int) -> Change | None:
+        """The first rung of a ladder that suffices; None where none does.
+
+        Args:
+            ladder: each rung takes less memory than those before it, but for what `_hopeless` allows for.
+            least: bytes that are there with every rung.
+        """
+        if least + GUESSED * _kept(self._before) > self._room and self._hopeless(ladder[-1]):
+            return None
+        mild = sum(rung.setup.work.batch == self._work.batch for rung in ladder)
+        for rung in ladder[:mild]:
+            if (change := self.made(rung)) and change.sufficient:
+                return change
+        change = self.mildest(ladder[mild:])
+        return change if change and change.sufficient else None
+
+    def _hopeless(self, rung: _Rung) -> bool:
+        """Whether a ladder's last rung, a small step that is soon worked out, says that none of it suffices.
+
+        Only the gradients, which stay between the batches of a step, may be less with the rungs before it.
+        """
+        change = self.made(rung)
+        return change is not None and change.memory.peak_bytes - 1.1 * change.memory.term("adapter") > self._room
+
+    def mildest(self, rungs: list[_Rung]) -> Change | None:
         """The mildest that suffices, else the strongest; a later one takes less memory than those before it."""
-        best = self.made(rungs[-1])
+        best = self.made(rungs[-1]) if rungs else None
         low, high = 0, len(rungs) - 1
-        while best.sufficient and low < high:
+        while best and best.sufficient and low < high:
             middle = (low + high) // 2
             change = self.made(rungs[middle])
-            if change.sufficient:
+            if change and change.sufficient:
                 best, high = change, middle
             else:
                 low = middle + 1
@@ -197,16 +221,29 @@ class _Asked:
 
     def hopeful(self, rung: _Rung, least: int) -> bool:
         """False for what keeps all activations where these alone are known to be too large: no time is lost on it."""
-        work, old = rung.setup.work, self.work
-        same = (work.batch, work.checkpointing, work.image_size) == (old.batch, old.checkpointing, old.image_size)
-        kept = self.before.term("vision activations") + self.before.term("language activations")
-        return not same or least + ALIKE * kept <= ROOM * self.card.bytes
+        new = rung.setup.work
+        return not any(
+            (new.batch, new.checkpointing, new.image_size) == (old.batch, old.checkpointing, old.image_size)
+            and old.quantization in ("none", new.quantization)
+            and least + ALIKE * _kept(memory) > self._room
+            for old, memory in self._seen
+        )
 
-    def made(self, rung: _Rung) -> Change:
-        """One change, worked out anew."""
-        memory = estimate(self.model, rung.setup.plan, rung.setup.work)
-        saves = self.before.peak_bytes - memory.peak_bytes
-        return Change(rung.what, rung.cost, rung.setup, memory, saves, _sufficient(memory, self.card))
+    def made(self, rung: _Rung) -> Change | None:
+        """One change, worked out anew; None where the step cannot be run with it."""
+        try:
+            memory = estimate(self._model, rung.setup.plan, rung.setup.work)
+        except InspectionError as error:
+            log.debug("not proposed: %s: %s", rung.what, error)
+            return None
+        self._seen.append((rung.setup.work, memory))
+        saves = self._before.peak_bytes - memory.peak_bytes
+        return Change(rung.what, rung.cost, rung.setup, memory, saves, _sufficient(memory, self._card))
+
+
+def _kept(memory: Memory) -> int:
+    """Bytes of activations."""
+    return memory.term("vision activations") + memory.term("language activations")
 
 
 def _sufficient(memory: Memory, card: Card) -> bool:
