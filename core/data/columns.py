@@ -69,7 +69,7 @@ class Column:
     def said(self) -> str:
         """What it holds, in words.
 
-        >>> Column("a", "text", 9, 9, words=(5, 7, 60)).said()
+        >>> Column("a", "text", 9, 9, words=(5, 7, 60), different=9).said()
         'holds text of 5 to 60 words'
         """
         if self.kind in ("picture", "pictures"):

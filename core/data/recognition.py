@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 
 from core.data.formats import evidence, layouts, roles
 from core.data.formats.finder import Finder
-from core.data.formats.sides import side_of_folder, side_of_table
-from core.data.formats.survey import Table, survey
+from core.data.formats.first_look import LOOKED_AT, Table, survey
+from core.data.formats.sides import side_of_folder, side_of_table, side_of_value
 from core.data.formats.templates import DEFAULT_TEMPLATES
 from core.data.tree import Tree
 from core.errors import DataError
@@ -46,7 +46,7 @@ def recognise(tree: Tree) -> Guess:
     """
     finder = Finder(tree)
     tables = survey(tree, finder)
-    guesses = [_of_tables(tables, finder), *(_of_layout(layout, finder) for layout in layouts.found(tree, finder))]
+    guesses = [_of_tables(tables, finder), *(_of_layout(layout) for layout in layouts.found(tree, finder))]
     scored = [guess for guess in guesses if guess is not None]
     if not scored:
         raise _nothing(tree, finder, tables)
@@ -64,7 +64,7 @@ def reread(tree: Tree, format: Format, before: Reading | None = None) -> Guess:
     if before and before.tables:
         tables = [table for table in tables if set(table.alike) & set(before.tables)] or tables
     guesses = [_of_tables(tables, finder, format)]
-    guesses += [_of_layout(layout, finder) for layout in layouts.found(tree, finder, format)]
+    guesses += [_of_layout(layout) for layout in layouts.found(tree, finder, format)]
     scored = [guess for guess in guesses if guess is not None]
     if not scored:
         wanted = " and ".join(f"“{part}”" for part in roles.NEEDED[format])
@@ -91,7 +91,7 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
     score, _, _, table, candidate = max(rated, key=lambda each: each[:2])
     together, left_out = _together(tables, table, candidate)
     names = tuple(sorted((name for each in together for name in each.alike), key=_train_first))
-    by, names, why = _split(names, table, candidate, finder)
+    by, names, why = _split(names, table, candidate)
     reading = _reading(candidate, names, by)
     where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"
     reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, left_out) if text)
@@ -133,31 +133,36 @@ def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidat
     return chosen or [best], left_out
 
 
-def _split(
-    names: tuple[str, ...], table: Table, candidate: evidence.Candidate, finder: Finder
-) -> tuple[SplitBy, tuple[str, ...], str]:
+def _split(names: tuple[str, ...], table: Table, candidate: evidence.Candidate) -> tuple[SplitBy, tuple[str, ...], str]:
     """How rows are held out, the tables that take part in it, and a sentence about it."""
     sides = {name: side_of_table(name) for name in names}
     if {"train", "heldout"} <= set(sides.values()):
         used = tuple(name for name in names if sides[name])
         return "folders", used, "the tables' names say which rows are held out"
-    if "split" in candidate.columns:
+    if "split" in candidate.columns and _tells_sides(table, candidate.columns["split"]):
         return "column", names, f"“{candidate.columns['split']}” says which rows are held out"
-    if table.picture_sides and "" not in table.picture_sides and _both_sides(finder):
+    if {"train", "heldout"} == table.picture_sides:
         return "folders", names, "the pictures' folders say which rows are held out"
     return "share", names, ""
+
+
+def _tells_sides(table: Table, name: str) -> bool:
+    """Whether a column has both sides, or may still have both behind the rows that were looked at."""
+    column = next(column for column in table.columns if column.name == name)
+    both = {side_of_value(example) for example in column.examples} == {"train", "heldout"}
+    return both or (column.rows >= LOOKED_AT and not side_of_table(table.name))
 
 
 def _train_first(name: str) -> tuple[bool, str]:
     return side_of_table(name) == "heldout", name
 
 
-def _both_sides(finder: Finder) -> bool:
-    return {"train", "heldout"} <= {side_of_folder(name) for name in finder.pictures}
+def _both_sides(names: Sequence[str]) -> bool:
+    return {"train", "heldout"} <= {side_of_folder(name) for name in names}
 
 
-def _of_layout(layout: layouts.Layout, finder: Finder) -> Scored:
-    by: SplitBy = "folders" if _both_sides(finder) else "share"
+def _of_layout(layout: layouts.Layout) -> Scored:
+    by: SplitBy = "folders" if _both_sides(layout.pictures) else "share"
     columns: dict[Part, str] = layout.columns
     reading = Reading(layout.format, (), columns, DEFAULT_TEMPLATES[layout.format], split=Split(by=by))
     why = "; the folders' names say which rows are held out" if by == "folders" else ""

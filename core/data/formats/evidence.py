@@ -125,10 +125,10 @@ def _prompt_completion(columns: Columns) -> list[Candidate]:
     completion = roles.best([column for column in usable if column is not prompt], "completion")
     if prompt is None or completion is None:
         return []
-    own = {roles.plain(prompt.name), roles.plain(completion.name)}
-    plain_names = own & {"prompt", "instruction", "completion", "chosen", "output"}
+    asks = roles.plain(prompt.name) in ("prompt", "instruction", "query", "input")
+    says = roles.plain(completion.name) in ("completion", "output", "response", "chosen")
     turns = prompt.kind == "turns" or completion.kind == "turns"
-    sure = 99 if turns and len(plain_names) == 2 else 92 if len(plain_names) == 2 else 75 if plain_names else 50
+    sure = 99 if turns and asks and says else 94 if asks and says else 75 if asks or says else 50
     found = candidate("prompt_completion", {"prompt": prompt, "completion": completion}, columns, sure)
     more = next((column for column in usable if roles.plain(column.name) == "input" and column is not prompt), None)
     if roles.plain(prompt.name) == "instruction" and more and more.filled:
@@ -138,11 +138,15 @@ def _prompt_completion(columns: Columns) -> list[Candidate]:
 
 def _questions(columns: Columns) -> list[Candidate]:
     usable = [*roles.text_columns(columns), *(one for one in columns if one.kind == "json" and "answer" in one.keys)]
-    question = roles.best([column for column in usable if not column.repeats or _asks(column)], "question")
+    question = roles.best([column for column in usable if not column.repeats or column.words[1] >= 3], "question")
     answer = roles.best([column for column in usable if column is not question], "answer")
     if question is None or answer is None:
         return []
-    sure = 93 if (roles.rank(question, roles.CALLED["question"]) or 0) < 100 else 80
+    named = roles.plain(question.name) in ("question", "questions", "q") or roles.plain(answer.name) in (
+        "answer",
+        "answers",
+    )
+    sure = 93 if named or _asks(question) else 74
     why = "of several answers the most common one is learned" if answer.kind in ("texts", "answers") else ""
     found = candidate("vqa", {"question": question, "answer": answer}, columns, sure, why)
     letters = [column for column in columns if column.name in ("A", "B", "C", "D", "E") and column.is_text]
@@ -153,7 +157,8 @@ def _questions(columns: Columns) -> list[Candidate]:
 
 
 def _asks(column: Column) -> bool:
-    return any(example.rstrip().endswith(("?", "？")) for example in column.examples) or column.words[1] >= 3
+    """Whether most of its texts are questions."""
+    return sum(example.rstrip().endswith(("?", "？")) for example in column.examples) * 2 > len(column.examples)
 
 
 def _texts(columns: Columns) -> list[Candidate]:
@@ -167,7 +172,8 @@ def _texts(columns: Columns) -> list[Candidate]:
     one = text or label
     if one is None:
         return []
-    said, read, named = judged(one)
+    known = roles.rank(one, (*roles.CALLED["text"], *roles.CALLED["label"])) is not None
+    said, read, named = (sure if known or len(usable) == 1 else min(sure, 60) for sure in judged(one))
     found = [
         candidate("captions", {"text": one}, columns, said),
         candidate("ocr", {"text": one}, columns, read),

@@ -56,7 +56,7 @@ def name_class(name: str) -> str:
     """
     stem = PurePosixPath(name).stem
     found = re.match(r"[^\W\d]+(?:[ _-][^\W\d]+)*(?=[ ._-]*\(?\d+\)?$)", stem)
-    return found[0].replace("_", " ").replace("-", " ") if found else ""
+    return re.sub(r"[_-]+", " ", found[0]).strip() if found else ""
 
 
 def sidecar_of(tree: Tree, name: str) -> str:

@@ -1,6 +1,6 @@
 """Pictures that are told by where they lie: one folder a class, a text beside each, a class in each file's name.
 
-What it does not do: read a table (`survey`).
+What it does not do: read a table (`first_look`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Layout:
     others: tuple[tuple[Format, str], ...] = ()
     names: tuple[str, ...] = ()
     """Of all columns that there are."""
+    pictures: tuple[str, ...] = ()
+    """Those that it tells something of."""
 
 
 def found(tree: Tree, finder: Finder, format: Format | None = None) -> list[Layout]:
@@ -50,7 +52,8 @@ def _class_folders(finder: Finder) -> list[Layout]:
     sure = 70 if len(classes) * 1.5 <= len(finder.pictures) else 45
     shown = ", ".join(f"“{name}”" for name in list(classes)[:3])
     reason = f"{len(classes)} folders hold pictures, such as {shown}; each folder is a class"
-    return [_classes(folders.LABEL, reason, sure)]
+    told = tuple(name for name in finder.pictures if folders.class_of(name))
+    return [_classes(folders.LABEL, reason, sure, told)]
 
 
 def _class_names(finder: Finder) -> list[Layout]:
@@ -60,12 +63,13 @@ def _class_names(finder: Finder) -> list[Layout]:
         return []
     shown = ", ".join(f"“{name}”" for name in list(classes)[:3])
     reason = f"the pictures' names begin with {len(classes)} different words, such as {shown}; each is a class"
-    return [_classes(folders.NAME, reason, 35)]
+    return [_classes(folders.NAME, reason, 35, finder.pictures)]
 
 
-def _classes(label: str, reason: str, sure: int) -> Layout:
+def _classes(label: str, reason: str, sure: int, pictures: tuple[str, ...]) -> Layout:
     columns: dict[Part, str] = {"image": folders.IMAGE, "label": label}
-    return Layout("classes", columns, reason, sure, names=(folders.IMAGE, folders.LABEL, folders.NAME))
+    names = (folders.IMAGE, folders.LABEL, folders.NAME)
+    return Layout("classes", columns, reason, sure, names=names, pictures=pictures)
 
 
 def _sidecars(tree: Tree, finder: Finder, format: Format | None) -> list[Layout]:
@@ -91,7 +95,7 @@ def _told(rows: Sequence[dict[str, Any]], example: str, finder: Finder, format: 
     ranked = sorted(kinds, key=lambda pair: -pair[1])
     chosen = format if format in ("captions", "ocr", "pairs") else ranked[0][0]
     others = tuple((kind, reason) for kind, _ in ranked if kind != chosen)
-    return [Layout(chosen, columns, reason, 90, others, (folders.IMAGE, folders.TEXT))]
+    return [Layout(chosen, columns, reason, 90, others, (folders.IMAGE, folders.TEXT), finder.pictures)]
 
 
 def _numbers(text: str) -> float:

@@ -39,7 +39,7 @@ CALLED: dict[Part, tuple[str, ...]] = {
     ),
     "system": _names("system system_prompt system_message"),
     "language": _names("language lang locale language_code"),
-    "split": _names("split subset set partition usage phase"),
+    "split": _names("split data_split subset set set_name data_set dataset partition usage phase"),
     "group": _names("group writer writer_id patient patient_id subject subject_id author user_id speaker scene_id"),
     "choices": _names("choices options multiple_choices candidates"),
 }
@@ -98,10 +98,7 @@ def best(columns: Iterable[Column], part: Part) -> Column | None:
 
 def picture_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
     """The columns that name or hold a row's pictures: the best one, and its siblings such as `image_2`."""
-    shows = [column for column in columns if column.shows_pictures and not _is_beside(column)]
-    sure = [column for column in shows if column.kind in ("picture", "pictures", "name")]
-    named = [column for column in shows if rank(column, CALLED["image"]) is not None]
-    chosen = sure or named or [column for column in shows if column.different == column.filled]
+    chosen = [column for column in columns if column.shows_pictures and not _is_beside(column) and _may_name(column)]
     if not chosen:
         return ()
     first = min(chosen, key=lambda column: (-_found(column), _place(column), columns.index(column)))
@@ -112,9 +109,18 @@ def _is_beside(column: Column) -> bool:
     return bool(_NO_PICTURE & set(plain(column.name).split("_"))) and column.kind != "name"
 
 
+def _may_name(column: Column) -> bool:
+    """Whether it has pictures by its form, or is called so or different in each row, as numbers of files are."""
+    formed = column.kind in ("picture", "pictures", "name")
+    called = plain(column.name) in CALLED["image"]
+    return formed or called or (column.different == column.filled and best([column], "label") is None)
+
+
 def _found(column: Column) -> int:
-    """Bytes are as good as files that are there; half found is better than missing."""
-    return 2 if column.kind == "picture" or 0 < column.looked_up == column.found else int(column.names_files)
+    """Bytes are as good as files that are there; numbers and half found are better than missing ones."""
+    if column.kind == "picture" or (column.kind in ("name", "pictures") and 0 < column.looked_up == column.found):
+        return 2
+    return int(column.names_files or (column.kind == "pictures" and not column.looked_up))
 
 
 def _place(column: Column) -> int:
