@@ -64,14 +64,19 @@ def file_bytes(groups: Iterable[Alike]) -> int:
     F32; compared byte by byte). Spaces fill the header up to a multiple of 8.
     Source: `serialize` in safetensors 0.8 and `save_pretrained` in PEFT 0.21; the tests compare it with saved files.
     """
-    sizes_at: dict[str, tuple[int, ...]] = {}
+    keys: list[str] = []
+    marks: dict[tuple[int, ...], str] = {}
     names = 0
     for group in groups:
         first, sizes, characters = _block(group.saved)
-        # No other key stands between those of one layer: they begin alike, and no layer lies in another.
-        sizes_at.update(dict.fromkeys([path + first for path in group.paths], sizes))
+        # No other key stands between those of one layer: they begin alike, and no layer lies in another. Behind a zero,
+        # which sorts before all that a key can hold, a mark tells the sizes when the keys stand in their order.
+        end = f"{first}\0{marks.setdefault(sizes, chr(len(marks)))}"
+        keys += [path + end for path in group.paths]
         names += len(group.paths) * (characters + len(sizes) * len(PREFIX)) + len(sizes) * sum(map(len, group.paths))
-    ends = list(accumulate(chain.from_iterable(map(sizes_at.__getitem__, sorted(sizes_at)))))
+    keys.sort()
+    sizes_of = {mark: sizes for sizes, mark in marks.items()}
+    ends = list(accumulate(chain.from_iterable([sizes_of[key[-1]] for key in keys])))
     # Each tensor begins where the one before it ends, and the first one at 0.
     header = 32 + names + 2 * _digits(ends) + (1 - len(str(ends[-1])) if ends else 0)
     return 8 + header + -header % 8 + (ends[-1] if ends else 0)
@@ -98,10 +103,7 @@ def _digits(rising: list[int]) -> int:
 
 
 def _refuse_unreachable(inspection: Inspection, modules: dict[str, Module], plan: Plan) -> None:
-    """Raises PlanError for the first name that the model does not have or that LoRA cannot reach."""
-    for name in plan.target_modules:
-        if name not in modules or not modules[name].adaptable:
-            raise unknown(name, inspection.model_class)
+    """Raises PlanError for the first name beside those of layers that the model does not have or LoRA cannot reach."""
     for target in plan.target_parameters:
         name, _, parameter = target.rpartition(".")
         if name not in modules or not any(p.adaptable and p.name == parameter for p in modules[name].parameters):

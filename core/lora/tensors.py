@@ -144,12 +144,14 @@ def alike(modules: Mapping[str, Module], plan: Plan) -> list[Alike]:
     A model has thousands of layers of a few shapes: what is looked up for each shape once takes milliseconds in all.
 
     Raises:
-        PlanError: the plan names what is not among the modules.
+        PlanError: the plan names what is not among the modules, or a layer that LoRA cannot reach.
     """
     inside = _wrapped_by_name(modules, plan)
     moved = _moved(plan, inside)
     found = []
-    for (component, _, _, rank), names in _equal_layers(modules, plan).items():
+    for (component, _, _, is_reached, rank), names in _equal_layers(modules, plan).items():
+        if not is_reached:
+            raise unknown(names[0])
         module = modules[names[0]]
         suffixes, saved = (
             layer_suffixes(module, each, plan.method, plan.lora_bias)
@@ -163,14 +165,17 @@ def alike(modules: Mapping[str, Module], plan: Plan) -> list[Alike]:
     return found
 
 
-def _equal_layers(modules: Mapping[str, Module], plan: Plan) -> Mapping[tuple[Component, str, Shape, int], list[str]]:
-    """Names of the target modules by all that their tensors depend on: kind, shape and rank; and by component."""
+def _equal_layers(
+    modules: Mapping[str, Module], plan: Plan
+) -> Mapping[tuple[Component, str, Shape, bool, int], list[str]]:
+    """Names of the target modules by component and by what their tensors depend on: kind, shape, ..., rank."""
     ranks = {target: override.rank for override in plan.overrides for target in override.targets}
     groups = defaultdict(list)
     try:
         for name in plan.target_modules:
             module = modules[name]
-            groups[module.component, module.kind, module.shape, ranks.get(name, plan.rank)].append(name)
+            key = module.component, module.kind, module.shape, module.adaptable, ranks.get(name, plan.rank)
+            groups[key].append(name)
     except KeyError as missing:
         raise unknown(missing.args[0]) from None
     return groups
