@@ -1,10 +1,9 @@
-"""Data on their way in: uploads that may be taken up again, and drafts that are looked at, put right and stored.
+"""Drafts: data that were given and are looked at, put right and stored.
 
-    OWNER/uploads/ID/upload.json, 0, 1, ...      files as they arrive, named by their number
     OWNER/drafts/ID/draft.json, files/, looks    what was given, how it is understood, what was found
+    OWNER/uploads/ID/                            see `core.data.uploads`
     OWNER/sets/HASH/                             see `core.data.stored`
 
-No path is made from what a browser sends: ids are looked up by their form, files lie under their number.
 What it does not do: know who the owner is (`Home.data`), run anything in the background, or understand a file.
 """
 
@@ -17,11 +16,11 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pydantic.dataclasses import dataclass as checked
 
@@ -33,44 +32,16 @@ from core.data.recognition import recognise
 from core.data.stored import SETS
 from core.data.survey import Progress, quietly
 from core.data.tree import Tree, tree_of_folder, tree_of_upload
+from core.data.uploads import SENT, SPARE_BYTES, TooLarge, Upload, Uploads, discard, max_upload, unknown
 from core.errors import DataError, SourceNotFound, SourceRefused, SpecError
 from core.spec import Guess, Imported, Reading, Report, read, write
 
+__all__ = ["Draft", "Drafts", "TooLarge", "Upload", "allowed_folder", "max_upload"]
+
+DAY = 24 * 3600.0
 ROOT_VARIABLE = "STUDIO_DATA_ROOT"
 """When set, folders of the server must lie inside of it; on a shared server none is read without it."""
-LIMIT_VARIABLE = "STUDIO_MAX_UPLOAD"
-"""Bytes of one upload."""
-MAX_FILES = 100_000
-MAX_NAME = 1024
-MAX_UPLOADS = 20
-"""That one owner may leave unfinished."""
-DAY = 24 * 3600.0
-SPARE_BYTES = 500 * 1024 * 1024
-"""Left free on the disk after an upload."""
-_ID = re.compile(r"[0-9a-f]{32}")
-_UPLOAD, _DRAFT, _FILES, _LOOKS = "upload.json", "draft.json", "files", "looks.bin"
-
-
-class TooLarge(DataError):
-    """More bytes or files than the server takes."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Files on their way."""
-
-    id: str
-    files: tuple[tuple[str, int], ...]
-    """Names and sizes (bytes) as the browser said."""
-    received: tuple[int, ...]
-    """Bytes of each that are there."""
-
-
-@checked(frozen=True)
-class _Sent:
-    """`upload.json`."""
-
-    files: tuple[tuple[str, int], ...]
+_DRAFT, _FILES, _LOOKS = "draft.json", "files", "looks.bin"
 
 
 @checked(frozen=True)
@@ -118,7 +89,7 @@ class Draft:
         return Looks(self.place / _LOOKS)
 
 
-class Drafts:
+class Drafts(Uploads):
     """Uploads, drafts and stored sets of one owner; safe to use from many threads.
 
     Args:
@@ -127,67 +98,14 @@ class Drafts:
     """
 
     def __init__(self, root: Path, shared: bool = False) -> None:
-        self.root, self._shared = root, shared
+        super().__init__(root)
+        self._shared = shared
         self._lock = threading.RLock()
 
     @property
     def sets(self) -> Path:
         """Where stored sets lie."""
         return self.root / SETS
-
-    def create_upload(self, files: Sequence[tuple[str, int]]) -> str:
-        """Makes room for files of these names and sizes (bytes) -> the upload's id.
-
-        Raises:
-            TooLarge: they are too many, too large together, or larger than the disk's free space.
-            DataError: there is none, or a name or a size makes no sense.
-        """
-        _check_sent(files)
-        if len(list(self._folder("uploads").iterdir())) >= MAX_UPLOADS:
-            reason = f"{MAX_UPLOADS} others are unfinished"
-            raise TooLarge("An upload was begun", reason, "End them or throw them away first")
-        total = sum(size for _, size in files)
-        self._check_room(total)
-        new = secrets.token_hex(16)
-        folder = self._folder("uploads") / new
-        folder.mkdir(mode=0o700)
-        for number in range(len(files)):
-            (folder / str(number)).touch(mode=0o600)
-        write(_Sent(tuple((name, size) for name, size in files)), folder / _UPLOAD)
-        return new
-
-    def upload(self, id: str) -> Upload:
-        """How far an upload is, to take it up again. Raises SourceNotFound: there is none."""
-        folder = self._find("uploads", id)
-        try:
-            sent = read(_Sent, folder / _UPLOAD)
-        except SpecError:
-            raise _unknown("upload") from None
-        return Upload(id, sent.files, tuple((folder / str(n)).stat().st_size for n in range(len(sent.files))))
-
-    def receive(self, id: str, number: int, offset: int, chunks: Iterable[bytes]) -> int:
-        """Adds bytes to a file -> how many of it are there now.
-
-        Raises:
-            SourceNotFound: there is no such upload or file.
-            DataError: the bytes do not follow what is there; ask `upload` how far it is.
-            TooLarge: more came than was announced, or the disk is full.
-        """
-        upload = self.upload(id)
-        if not 0 <= number < len(upload.files):
-            raise _unknown("file")
-        size = upload.files[number][1]
-        with (self._find("uploads", id) / str(number)).open("r+b") as file:
-            _take_hold(file)
-            there = file.seek(0, os.SEEK_END)
-            if offset != there:
-                asked = f"Bytes from {offset:,} of “{upload.files[number][0][:100]}” came"
-                raise DataError(asked, f"{there:,} bytes are there", "Go on from where it stopped")
-            return _append(file, there, size, chunks)
-
-    def remove_upload(self, id: str) -> None:
-        """Throws away what has arrived. Raises SourceNotFound: there is none."""
-        _discard(self._find("uploads", id))
 
     def finish(self, id: str) -> Draft:
         """Makes a draft of an upload that is complete; one that nothing can be made of is thrown away.
@@ -204,7 +122,9 @@ class Drafts:
                     raise DataError("Ending an upload was asked for", reason, "Send the rest first")
             place = self._new_draft()
             self._find("uploads", id).rename(place / _FILES)
-        (place / _FILES / _UPLOAD).unlink()
+        (place / _FILES / SENT).unlink()
+        for number in range(len(upload.files)):  # empty ones have not been made yet
+            (place / _FILES / str(number)).touch()
         names = tuple(name for name, _ in upload.files)
         more = f" and {len(names) - 1:,} more files" if len(names) > 1 else ""
         return self._begin(place, "upload", f"{_base(names[0])}{more}", _base(names[0]), files=names)
@@ -237,7 +157,7 @@ class Drafts:
             room = min(max_upload(), max(0, shutil.disk_usage(place).free - SPARE_BYTES))
             found = fetch_hub(name, revision, split, token, place / _FILES, limit, room, progress, cancelled)
         except BaseException:
-            _discard(place)
+            discard(place)
             raise
         title = found.name.rpartition("/")[2]
         return self._begin(place, "hub", f"{found.name}@{found.commit[:12]}", title)
@@ -258,7 +178,7 @@ class Drafts:
         try:
             return _opened(place, read(_Kept, place / _DRAFT))
         except SpecError:
-            raise _unknown("draft") from None
+            raise unknown("draft") from None
 
     def save(self, draft: Draft) -> Draft:
         """Writes a changed draft back; a report of another reading is taken off it.
@@ -282,7 +202,7 @@ class Drafts:
 
     def remove(self, id: str) -> None:
         """Removes a draft with its files; sets stored from it stay. Raises SourceNotFound: there is none."""
-        _discard(self._find("drafts", id))
+        discard(self._find("drafts", id))
 
     def check(self, draft: Draft, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False) -> Draft:
         """Checks a draft and keeps the report; see `core.data.checks.check`."""
@@ -350,7 +270,7 @@ class Drafts:
             kept = replace(kept, guess=guess, reading=guess.reading)
             write(kept, place / _DRAFT)
         except BaseException:
-            _discard(place)
+            discard(place)
             raise
         return _opened(place, kept)
 
@@ -358,34 +278,6 @@ class Drafts:
         place = self._folder("drafts") / secrets.token_hex(16)
         place.mkdir(mode=0o700)
         return place
-
-    def _folder(self, kind: str) -> Path:
-        folder = self.root / kind
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
-
-    def _find(self, kind: str, id: str) -> Path:
-        folder = self.root / kind / id if _ID.fullmatch(id) else None
-        if folder is None or not folder.is_dir():
-            raise _unknown(kind[:-1])
-        return folder
-
-    def _check_room(self, needed: int) -> None:
-        free = shutil.disk_usage(self._folder("uploads")).free
-        if needed > free - SPARE_BYTES:
-            raise TooLarge(
-                f"{needed / 1e6:,.0f} MB were to be sent",
-                f"the server's disk has {max(0, free - SPARE_BYTES) / 1e6:,.0f} MB to spare",
-                "Send less, or make room on the server",
-            )
-
-
-def max_upload() -> int:
-    """Bytes that one upload may have: as STUDIO_MAX_UPLOAD says, 20 GiB otherwise, 2 GiB on a Space."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip()
-    if text.isdigit():
-        return int(text)
-    return (2 if os.environ.get("SPACE_ID") else 20) << 30
 
 
 def allowed_folder(path: str, shared: bool = False) -> Path:
@@ -410,49 +302,6 @@ def allowed_folder(path: str, shared: bool = False) -> Path:
     if not path.strip() or not found:
         raise SourceNotFound(asked, "there is no such folder", "Check the path")
     return folder
-
-
-def _check_sent(files: Sequence[tuple[str, int]]) -> None:
-    """Raises DataError or TooLarge: nothing could be made of such files."""
-    asked, total = f"{len(files):,} files were to be sent", sum(size for _, size in files)
-    if not files:
-        raise DataError("An upload was begun", "it names no file", "Choose a file")
-    if len(files) > MAX_FILES:
-        raise TooLarge(asked, f"at most {MAX_FILES:,} are taken at once", "Pack them into a zip")
-    if any(size < 0 for _, size in files):
-        raise DataError(asked, "a size below 0 was given", "Choose the files again")
-    if any(not name.strip() or len(name) > MAX_NAME for name, _ in files):
-        raise DataError(asked, f"a name is empty or longer than {MAX_NAME:,} signs", "Give the file a shorter name")
-    if total > max_upload():
-        reason = f"together they have {total / 1e6:,.0f} MB and this server takes {max_upload() / 1e6:,.0f} MB"
-        raise TooLarge(asked, reason, "Send less, give a folder of the server, or set STUDIO_MAX_UPLOAD")
-
-
-def _take_hold(file: IO[bytes]) -> None:
-    """Keeps a second sender of the same file out. Raises DataError: there is one."""
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise DataError("Bytes of a file came", "another part of it is arriving", "Wait a moment") from None
-
-
-def _append(file: IO[bytes], there: int, size: int, chunks: Iterable[bytes]) -> int:
-    """Writes what comes behind the bytes that are there; too much is taken back."""
-    try:
-        for chunk in chunks:
-            if there + len(chunk) > size:
-                file.truncate(size if there <= size else there)
-                raise TooLarge("Bytes of a file came", f"more than the announced {size:,}", "Begin the upload again")
-            file.write(chunk)
-            there += len(chunk)
-        file.flush()
-    except OSError as error:
-        raise TooLarge(
-            "Bytes of a file came", f"they cannot be written ({error.strerror})", "Make room on the disk"
-        ) from None
-    return there
 
 
 def _tree(place: Path, kept: _Kept) -> Tree:
@@ -480,21 +329,8 @@ def _base(name: str) -> str:
     return re.split(r"[/\\]", name.rstrip("/\\"))[-1][:200]
 
 
-def _discard(folder: Path) -> None:
-    """Removes a folder at once for all who look, then from the disk."""
-    doomed = folder.with_name(f".removed-{secrets.token_hex(8)}")
-    folder.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
 def _last_change(folder: Path) -> float:
     try:
         return max((path.stat().st_mtime for path in (folder, *folder.glob("*"))), default=0.0)
     except OSError:  # somebody removes it meanwhile
         return time.time()
-
-
-def _unknown(what: str) -> SourceNotFound:
-    return SourceNotFound(
-        f"A{'n' if what[0] in 'aeiou' else ''} {what} was asked for", "there is none of this name", "Begin again"
-    )
