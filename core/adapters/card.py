@@ -195,6 +195,8 @@ def _settings(spec: Spec, status: Status) -> str:
         **({"learning rate in full": f"{plan.full_learning_rate:g}"} if plan.full_learning_rate else {}),
         "weight decay, clipping": f"{settings.weight_decay:g}, {settings.max_grad_norm:g}",
         "base weights": _PRECISION[settings.quantization],
+        **({"longest row": f"{settings.max_tokens:,} tokens"} if settings.max_tokens else {}),
+        **({"pictures changed a little": ", ".join(settings.augment)} if settings.augment else {}),
         "seed": str(settings.seed),
         "computed on": _plain(status.device) or "not recorded",
     }

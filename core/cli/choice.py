@@ -107,6 +107,8 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", metavar="N or C=N,...", help="peak of the schedule")
     parser.add_argument("--quantization", choices=("none", "8bit", "4bit"), help="of the frozen weights")
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations again")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="of the longest row that is taken; the model's own")
+    parser.add_argument("--augment", metavar="KIND,...", help="change pictures: colour,rotation,crop,blur,jpeg")
 
 
 def chosen(options: argparse.Namespace) -> Chosen:
@@ -213,6 +215,8 @@ def _settings(options: argparse.Namespace, base: Settings) -> Settings:
         "learning_rate": rate,
         "quantization": options.quantization,
         "checkpointing": options.checkpointing,
+        "max_tokens": options.max_tokens,
+        "augment": None if options.augment is None else tuple(filter(None, options.augment.split(","))),
     }
     given = {name: value for name, value in given.items() if value is not None}
     if options.steps is not None or options.epochs is not None:

@@ -63,6 +63,7 @@ class Encoder:
         self.processor, self.stop_ids, self.limit = processor, stop_ids, limit
         self.pad_id = processor.tokenizer.pad_token_id
         self._answer_type = 1 if answers_once(processor) else None
+        self._looks_across = "cross_attention_mask" in processor.model_input_names
         self._prompts: dict[Row, Encoded] = {}
         self._answers: dict[tuple[Any, str], list[int]] = {}
         self._free = CACHE_BYTES
@@ -81,6 +82,18 @@ class Encoder:
         `keep` says whether the processed rows may be kept for another time.
         """
         return self._join(rows, [self._whole(row, keep) for row in rows], left=False)
+
+    def apart(self, rows: Sequence[Row]) -> list[list[int]]:
+        """The rows by their places, in groups that the model can read together: one, but for Mllama.
+
+        Its rows without a picture would look at the pictures of the others: transformers 5 leaves out the mask that
+        Meta's own code puts on the result of that attention.
+        """
+        everything = list(range(len(rows)))
+        if not self._looks_across:
+            return [everything]
+        groups = [[place for place in everything if bool(rows[place].pictures) is sees] for sees in (True, False)]
+        return [group for group in groups if group]
 
     def _whole(self, row: Row, keep: bool) -> Batch:
         """One row with its answers and their labels."""
@@ -146,7 +159,9 @@ class Encoder:
         given = [row for row in encoded if row.keys() - tokens]
         columns = {key: [row[key] for row in given] for key in given[0] if key not in tokens}
         made = self._joined(seeing, columns)
-        return made if len(seeing) == len(rows) else self._among_blind(rows, encoded, tokens, made)
+        if len(seeing) == len(rows):
+            return made
+        return self._among_blind(rows, [bool(row.keys() - tokens) for row in encoded], made)
 
     def _joined(self, rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> Batch:
         """The pictures of rows that all have some."""
@@ -161,9 +176,7 @@ class Encoder:
             self._zeros_fill = _equal(made, _filled(columns))
         return made
 
-    def _among_blind(
-        self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str], made: Batch
-    ) -> Batch:
+    def _among_blind(self, rows: Sequence[Row], sees: Sequence[bool], made: Batch) -> Batch:
         """The pictures of some rows in a batch with rows that have none.
 
         Most models take one list of all pictures, to which those rows add nothing; where every row has its own
@@ -172,7 +185,7 @@ class Encoder:
         Raises:
             DataError: the model would have rows without a picture look at those of the others (Mllama's).
         """
-        if "cross_attention_mask" in tokens:
+        if self._looks_across:
             raise DataError(
                 f"{called(rows[0])} was put into a batch with others",
                 "some rows of the batch have pictures and some have none, which this model cannot read together",
@@ -183,7 +196,7 @@ class Encoder:
         batch = dict(made)
         for key in self._by_row & made.keys():
             value, filled = made[key], made[key].new_zeros((len(rows), *made[key].shape[1:]))
-            filled[[index for index, row in enumerate(encoded) if row.keys() - tokens]] = value
+            filled[[index for index, has_some in enumerate(sees) if has_some]] = value
             batch[key] = filled
         return batch
 

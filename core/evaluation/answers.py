@@ -5,7 +5,7 @@ What it does not do: judge an answer (see `scores`), or sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -37,9 +37,21 @@ def generate_answers(
     return found
 
 
-@torch.inference_mode()
 def answers_of_batch(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
     """The answers to one batch; see `generate_answers`."""
+    return in_parts(encoder, rows, lambda part: _answers(model, encoder, part, max_new_tokens))
+
+
+def in_parts(encoder: Encoder, rows: Sequence[Row], compute: Callable[[Sequence[Row]], Sequence[Item]]) -> list[Item]:
+    """What is computed of rows, in their order, where the model cannot read all of them in one batch."""
+    found: dict[int, Item] = {}
+    for places in encoder.apart(rows):
+        found.update(zip(places, compute([rows[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(rows))]
+
+
+@torch.inference_mode()
+def _answers(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
     prompts = to_device(encoder.prompts(rows), model.device, model.dtype)
     with evaluating(model):
         tokens = model.generate(  # [B, T + new]

@@ -16,7 +16,7 @@ import torch
 from core.data.collate import IGNORED, Batch, Encoder, to_device
 from core.data.rows import Row
 from core.data.wording import normal_form
-from core.evaluation.answers import answers_of_batch, batches, evaluating
+from core.evaluation.answers import answers_of_batch, batches, evaluating, in_parts
 from core.spec import Score
 
 
@@ -27,7 +27,7 @@ class Outcome:
     answer: str
     correct: bool
     nats: float
-    """Cross entropy summed over the tokens of the expected answer and the end of its turn."""
+    """Cross entropy summed over the tokens of the expected answers and the ends of their turns."""
     tokens: int
 
 
@@ -71,12 +71,16 @@ def score(outcomes: Sequence[Outcome]) -> Score:
     )
 
 
-@torch.inference_mode()
 def row_losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[float, int]]:
-    """For each row the summed cross entropy (nats) of its answer, and the number of its tokens.
+    """For each row the summed cross entropy (nats) of its answers, and the number of their tokens.
 
     The model computes as in `generate`, in its own precision, also where a trainer has put autocast around its forward.
     """
+    return in_parts(encoder, rows, lambda part: _losses(model, encoder, part))
+
+
+@torch.inference_mode()
+def _losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[float, int]]:
     batch = to_device(encoder.training(rows), model.device, model.dtype)
     with evaluating(model):
         losses, targets = token_losses(_base(model), batch)  # both [B, K]

@@ -17,7 +17,7 @@ from core.spec.data import (
     Severity,
     Split,
 )
-from core.spec.job import ENDED, SCHEMA_VERSION, Quantization, Score, Settings, Spec, State, Status
+from core.spec.job import ENDED, SCHEMA_VERSION, Augmentation, Quantization, Score, Settings, Spec, State, Status
 from core.spec.model import COMPONENTS, ROLES, Component, Confidence, Inspection, Module, Parameter, Role, Source
 from core.spec.plan import (
     CELL_ROLES,
@@ -43,6 +43,7 @@ __all__ = [
     "MAX_RANK",
     "ROLES",
     "SCHEMA_VERSION",
+    "Augmentation",
     "Budget",
     "Component",
     "Confidence",

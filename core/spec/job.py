@@ -16,6 +16,8 @@ SCHEMA_VERSION = 1
 
 State = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
 Quantization = Literal["none", "8bit", "4bit"]
+Augmentation = Literal["colour", "rotation", "crop", "blur", "jpeg"]
+"""A small change of a picture that leaves every answer true, also one about text, colours or sides."""
 ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
 """States that a job does not leave by itself."""
 
@@ -52,6 +54,11 @@ class Settings:
     """Whether activations are computed again in the backward pass instead of being kept."""
     quantization: Quantization = "none"
     """Of the frozen weights, by bitsandbytes: 8-bit, or 4-bit nf4 with double quantization."""
+    max_tokens: int | None = None
+    """Tokens of the longest row that is taken, pictures and answers included; None: as many as the model has positions.
+    A longer row is refused by its name, never cut."""
+    augment: tuple[Augmentation, ...] = ()
+    """How pictures are changed a little each time they are trained on; none unless asked for."""
 
     def total_steps(self, rows: int | None) -> int | None:
         """Optimizer steps of the whole training on so many rows, as transformers counts them; None where
@@ -81,11 +88,15 @@ class Settings:
             ("Held-out rows before and after", self.final_rows, "", 1, 1_000_000, "200 is usual"),
             ("Pictures to follow", self.sample_count, "", 0, 64, "6 is usual"),
             ("Longest answer", self.max_new_tokens, " tokens", 1, 4096, "32 suits short answers"),
+            ("Longest row", self.max_tokens, " tokens", 16, 10_000_000, "Leave it empty for the model's own limit"),
         )
         for label, value, unit, low, high, hint in checks:
             if value is not None and not low <= value <= high:  # NaN is inside of nothing
                 reason = f"it must be from {plain_number(low)} to {plain_number(high)}"
                 raise SpecError(f"“{label}” is {plain_number(value)}{unit}", reason, hint)
+        if len(set(self.augment)) < len(self.augment):
+            asked = f"“Change the pictures” is {', '.join(self.augment)}"
+            raise SpecError(asked, "a way of changing them stands there twice", "Name each once")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -18,8 +18,10 @@ from transformers import set_seed
 
 from core.data.collate import Encoder
 from core.data.conversations import check_processor, stop_ids
+from core.data.limits import token_limit
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
+from core.data.trial import sampled, try_rows
 from core.data.wording import majority_share
 from core.errors import CountMismatch
 from core.evaluation.scores import Outcome, score
@@ -29,11 +31,12 @@ from core.lora.starts import remember_start
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.lora.wrap import parameter_groups
 from core.lora.wrap import wrap as put_on
+from core.models.classes import read_config
 from core.models.device import choose_device
 from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor
 from core.models.relabel import relabelled
-from core.models.source import check_trainable
+from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
@@ -47,6 +50,8 @@ from core.training.trainer import make_trainer
 
 QUICK_ENOUGH = 5.0
 """Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
+MANY_PICTURES = 2000
+"""Rows on each side whose pictures are looked at before training; of more, a sample."""
 HURRY = 10.0
 """Seconds: after a signal, the quick rows are looked at only if that takes no longer."""
 
@@ -149,13 +154,13 @@ def _prepare(desk: Desk) -> Prepared:
     status.enter("loading the data", state="running", device=reason)
     metrics.note(f"Computing on {reason}.")
     refuse_on_device(spec.plan, spec.settings, device)
-    data = load_dataset(spec.data)
-    check_pictures(chain(data.train, data.heldout))
+    data = load_dataset(spec.data, desk.folder / "data")
+    check_pictures(chain(sampled(data.train, MANY_PICTURES), sampled(data.heldout, MANY_PICTURES)))
     desk.stop.check()
     status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
     check_trainable(spec.model)
     processor = load_processor(spec.model)
-    check_processor(processor)  # before the weights, which may take minutes to fetch
+    limit = _tried(desk, processor, data)  # before the weights, which may take minutes to fetch
     desk.stop.check()
     inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
     packing, whole = spec.settings.quantization, spec.plan.full_modules
@@ -165,13 +170,31 @@ def _prepare(desk: Desk) -> Prepared:
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
     counted = budget(inspection, spec.plan).by_component
     wrapped = wrap(model, spec, len(data.train))
-    encoder = Encoder(processor, stop_ids(model, processor))
+    encoder = Encoder(processor, stop_ids(model, processor), limit)
     desk.stop.check()
     if spec.plan.start == "eva":
         status.enter("looking at the data for a start")
         start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
     status.enter("asking the base model", trainable=spec.trainable)
     return Prepared(data, wrapped, encoder, counted, device, dtype, remember_start(wrapped, spec.plan))
+
+
+def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
+    """Tries some telling rows on the processor -> tokens of the longest row that is taken.
+
+    Raises:
+        DataError: the model cannot learn from such rows, in words.
+        Stopped: the job was asked to stop meanwhile.
+    """
+    settings = desk.spec.settings
+    check_processor(processor)
+    limit, reason = token_limit(read_config(resolve(desk.spec.model)), settings.max_tokens)
+    encoder = Encoder(processor, frozenset({processor.tokenizer.eos_token_id}), limit)
+    for note in try_rows(encoder, data.train, data.heldout, settings.batch_size, desk.stop.check):
+        desk.metrics.note(note)
+    if settings.max_tokens is not None and limit != settings.max_tokens:
+        desk.metrics.note(f"Rows of up to {limit:,} tokens are taken: {reason}.")
+    return limit
 
 
 def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:

@@ -108,7 +108,8 @@ class _Batches:
                     f"the directions of what the layers see had not settled after {EVA_BATCHES} batches",
                     "Take a smaller rank, a larger batch or another start",
                 )
-            batch = self._encoder.training(self._rows[start : start + self._size])
+            part = [self._rows[index] for index in range(start, min(start + self._size, len(self._rows)))]
+            batch = self._encoder.training(part)
             inputs = to_device(batch, self._model.device, self._model.dtype)
             yield {key: value for key, value in inputs.items() if key != "labels"}
 

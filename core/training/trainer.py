@@ -17,12 +17,15 @@ import torch
 from datasets import Dataset as RowTable
 from trl import SFTConfig, SFTTrainer
 
+from core.data.augmentation import augmented
 from core.data.collate import IGNORED, Batch, Encoder
 from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
 from core.training.methods import orthogonality
 
+CHUNK = 4096
+"""Row numbers that are plain integers at a time."""
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
@@ -36,6 +39,10 @@ class StudioTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # `compute_loss` divides by the step's tokens, accumulation included
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
+        """The order of transformers' own sampler, without a list of all rows."""
+        return ShuffledRows(len(self.train_dataset), self.args.data_seed)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW; with groups of their own where the plan gives parts of the model another learning rate."""
@@ -60,6 +67,44 @@ class StudioTrainer(SFTTrainer):
             # The loss is a share of the step's tokens already; this is as large for each batch that is added up.
             loss = loss + regularization / self.current_gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
+
+
+class ShuffledRows(torch.utils.data.Sampler[int]):
+    """The numbers of the rows, shuffled anew in each epoch, exactly as accelerate's SeedableRandomSampler orders them.
+
+    Theirs makes a Python list of all of them; this one keeps eight bytes a row while an epoch lasts.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed, self._epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch comes next, counted from 0."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed + self._epoch)
+        order = torch.randperm(self._count, generator=generator)  # [N]
+        for start in range(0, self._count, CHUNK):
+            yield from order[start : start + CHUNK].tolist()
+        self._epoch += 1
+
+
+class Collator:
+    """Rows as batches of one job; pictures are changed a little where the settings say so, each time in another way."""
+
+    def __init__(self, encoder: Encoder, settings: Settings) -> None:
+        self._encoder, self._kinds, self._seed = encoder, settings.augment, settings.seed
+        self._batches = 0
+
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """The batch, `input_ids` and `labels` [B, T]; see `Encoder.training`."""
+        self._batches += 1
+        changed = [augmented(row, self._kinds, f"{self._seed}:{self._batches}:{at}") for at, row in enumerate(rows)]
+        return self._encoder.training(changed, keep=not self._kinds)
 
 
 def _groups(
@@ -90,19 +135,15 @@ def make_trainer(
         device: `cpu` or `cuda`.
         bf16: whether the adapter computes in bfloat16.
     """
-    table = RowTable.from_dict({"image": [""] * len(rows), "row": list(range(len(rows)))})
-
-    def collate(items: Sequence[dict[str, Any]]) -> Batch:
-        return encoder.training([rows[item["row"]] for item in items])
-
     with _any_head(model):
         trainer = StudioTrainer(
             model=model,
             args=_arguments(settings, folder, device, bf16),
-            data_collator=collate,
-            train_dataset=table,
+            data_collator=Collator(encoder, settings),
+            train_dataset=RowTable.from_dict({"image": [""]}),  # TRL looks at one row to see that there are pictures
             processing_class=encoder.processor,
         )
+    trainer.train_dataset = rows
     for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
