@@ -1,8 +1,10 @@
 """Starts the studio: reads the environment, makes the job backend, builds the page with its routes, launches.
 
 Environment:
-    STUDIO_HOME         data folder (jobs, caches); `.vlm-lora-studio` in the home folder by default
+    STUDIO_HOME         data folder (jobs, data sets, caches); `.vlm-lora-studio` in the home folder by default
     STUDIO_MODEL_ROOT   when set, model folders must lie inside of it
+    STUDIO_DATA_ROOT    when set, data folders must lie inside of it; on a Space none is read without it
+    STUDIO_MAX_UPLOAD   bytes of one upload; 20 GiB by default, 2 GiB on a Space
     STUDIO_STANDBY      0 keeps no warm worker
     GRADIO_SERVER_NAME, GRADIO_SERVER_PORT   address; 127.0.0.1 and 7860 (or the next free one) by default
 """
@@ -21,6 +23,7 @@ from core.jobs.local import LocalBackend
 from ui.layout import HEAD, build_page
 from ui.routes import ASSETS, studio_routes
 from ui.studio import Studio
+from ui.sweeping import sweep_every_hour
 from ui.theme import studio_theme
 from ui.warmup import warm_up_soon
 
@@ -57,6 +60,7 @@ def launch(block: bool = True) -> tuple[gr.Blocks, Studio, str]:
     )
     print(f"VLM LoRA Studio is up: {address}", flush=True)
     warm_up_soon(studio)
+    sweep_every_hour(studio)
     if block:
         page.block_thread()
     return page, studio, address

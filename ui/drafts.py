@@ -139,7 +139,11 @@ def _short(text: str) -> str:
 def _list(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
     owner = studio.owner(request.cookies)
     found = _drafts(studio, owner).list() if owner else ()
-    return {"drafts": [{"id": each.id, "title": each.title, "origin": each.origin} for each in found]}
+    return {"drafts": [_line(each) for each in found]}
+
+
+def _line(draft: Draft) -> dict[str, Any]:
+    return {"id": draft.id, "title": draft.title, "origin": draft.origin, "stored": draft.stored}
 
 
 def _create(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +212,7 @@ def _store(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str,
         raise DataError(f"Storing “{title}” was asked for", "the check found errors", "Apply what it proposes")
 
     def stored(draft: Draft, work: Work) -> Draft:
-        made = bench.drafts.store(draft, title, work.progress, work.cancelled.is_set)
+        made = bench.drafts.store(draft, title, lambda done, _: work.progress(done, report.rows), work.cancelled.is_set)
         return replace(draft, title=title, stored=made.name)
 
     bench.begin(studio.desk.lanes, owner, "storing", stored)

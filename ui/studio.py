@@ -95,6 +95,10 @@ class Studio:
         """The folder of an owner's own data."""
         return Home(self.cache.parent).data(owner)
 
+    def everybodys_data(self) -> tuple[Path, ...]:
+        """The folders of all owners who have brought data."""
+        return Home(self.cache.parent).everybodys_data()
+
 
 def new_owner() -> str:
     """A name for a browser that is new to a shared server; long enough that nobody guesses it."""

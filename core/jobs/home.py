@@ -32,6 +32,10 @@ class Home:
         """Uploads, drafts and stored data sets of one owner, whatever signs the owner's name is made of."""
         return self.root / "data" / hashlib.sha256(owner.encode()).hexdigest()[:16]
 
+    def everybodys_data(self) -> tuple[Path, ...]:
+        """The folders that `data` gives, of every owner who has one."""
+        return tuple(sorted((self.root / "data").glob("[0-9a-f]*")))
+
     @property
     def cache(self) -> Path:
         """What can be made again: inspections, features."""
