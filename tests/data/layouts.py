@@ -321,6 +321,25 @@ def coco_all() -> Files:
     }
 
 
+def karpathy() -> Files:
+    rows = [
+        {
+            "filepath": "val2014",
+            "sentids": [2 * n, 2 * n + 1],
+            "filename": f"COCO_val2014_{n:012d}.jpg",
+            "imgid": n,
+            "split": ("test", "restval", "train")[n],
+            "sentences": [{"tokens": said.split(), "raw": said, "imgid": n, "sentid": 1} for said in SAID[n : n + 2]],
+            "cocoid": n,
+        }
+        for n in range(3)
+    ]
+    return {
+        "dataset_coco.json": {"images": rows, "dataset": "coco"},
+        **numbered("val2014/COCO_val2014_{:012d}.jpg", 3, 0),
+    }
+
+
 def flickr8k() -> Files:
     rows = [f'Images/{n // 2}_693b.jpg,"{SAID[n]} ."\n'.removeprefix("Images/") for n in range(6)]
     return {"captions.txt": "image,caption\n" + "".join(rows), **pictures(*(f"Images/{n}_693b.jpg" for n in range(3)))}
@@ -775,6 +794,18 @@ def _layouts() -> tuple[Layout, ...]:
             ("train2014/COCO_train2014_000000000400.jpg",),
             "folders",
             (6, 6),
+        ),
+        Layout(
+            "karpathy_split",
+            karpathy,
+            "captions",
+            {i: "filename", t: "sentences", "split": "split"},
+            6,
+            describe,
+            SAID[0],
+            ("val2014/COCO_val2014_000000000000.jpg",),
+            "column",
+            (4, 2),
         ),
         Layout(
             "flickr8k_captions",

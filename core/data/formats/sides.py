@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 Side = Literal["train", "heldout", ""]
-TRAIN = frozenset(("train", "training", "trn", "trainval"))
+TRAIN = frozenset(("train", "training", "trn", "trainval", "restval"))
 HELD_OUT = frozenset(("test", "testing", "tst", "val", "valid", "validation", "dev", "eval", "evaluation", "heldout"))
 _BESIDE = frozenset(("set", "data", "split", "images", "image", "imgs", "img", "pictures", "files", "a", "b", "the"))
 """Words that may stand beside the side in a folder's name: `train_images`, `val set`."""

@@ -26,6 +26,8 @@ MAX_LITERAL = 1_000_000
 """Characters of a string that is looked at for JSON inside."""
 SPEAKER_KEYS, SAID_KEYS = ("role", "from", "speaker"), ("content", "value", "text")
 QUESTION_KEYS, ANSWER_KEYS = ("question", "user", "q", "instruction"), ("answer", "assistant", "a", "output")
+TEXT_KEYS = ("raw", "caption", "sentence", "text")
+"""Of objects that stand for one of several captions."""
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}")
 _ADDRESS = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
@@ -83,6 +85,8 @@ def _kind_of_list(value: Sequence[Any]) -> Kind:
             return "turns"
         if all(one_of(item, QUESTION_KEYS) and one_of(item, ANSWER_KEYS) for item in objects):
             return "pairs"
+        if all(one_of(item, TEXT_KEYS) for item in objects):
+            return "texts"
         return "answers" if all("answer" in item for item in objects) else "other"
     return "texts" if set(kinds) <= {"text", "number", "empty", "name"} else "other"
 
@@ -173,7 +177,10 @@ def text_of(value: Any) -> str:
 def texts_of(value: Any) -> tuple[str, ...]:
     """All texts of a value: those of a list, or the one."""
     if kind_of(value) == "texts":
-        return tuple(text_of(item) for item in unfolded(value) if text_of(item))
+        texts = (
+            text_of(item[one_of(item, TEXT_KEYS) or ""] if isinstance(item, dict) else item) for item in unfolded(value)
+        )
+        return tuple(text for text in texts if text)
     text = text_of(value)
     return (text,) if text else ()
 
