@@ -54,6 +54,8 @@ def unsized(config: dict[str, Any], present: Collection[Component]) -> tuple[Com
         for key, part in config.items()
         if key not in _OF_NO_PART and isinstance(part, dict) and _says_sizes(part)
     }
+    if isinstance(config.get("patch_size"), int):  # a model that takes patches in beside the words, such as Fuyu
+        said.add("vision")
     if said - set(_TOWERS):  # a part that holds others, such as a thinker
         return ()
     return tuple(component for component in _TOWERS if component in present and component not in said)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from core.errors import InspectionError
+from core.models.defaults import unsized
 from core.models.senses import refuse_text_only
 from core.models.zoo import architectures, as_source
 from tests.models.families import CONFIGS, LLAMA, write_config
@@ -60,6 +61,28 @@ def test_what_leaves_a_doubt_is_built(more):
     assert is_refused({**TEXT_ONLY, "quantization_config": {"bits": 4}})
     assert not is_refused({**TEXT_ONLY, **more})
     assert not is_refused({key: value for key, value in TEXT_ONLY.items() if key != "vocab_size"})
+
+
+def test_a_whole_config_leaves_no_size_to_defaults():
+    from transformers import CONFIG_MAPPING
+
+    for each in (
+        "fuyu",
+        "llava",
+        "qwen2_vl",
+        "git",
+        "vilt",
+        "qwen2_5_omni",
+        "pix2struct",
+        "idefics3",
+        "phi4_multimodal",
+    ):
+        written = json.loads(CONFIG_MAPPING[each]().to_json_string())
+        assert unsized(written, {"vision", "language"}) == (), each
+        assert unsized({"model_type": each}, {"vision", "projector", "language"}) == ("vision", "language")
+    assert unsized({"vision_config": {"architecture": "vit_small", "model_type": "timm_wrapper"}}, {"vision"}) == ()
+    assert unsized({"vision_config": {}, "text_config": {"hidden_size": 8}}, {"vision", "language"}) == ("vision",)
+    assert unsized({"thinker_config": {"text_config": {"hidden_size": 8}}}, {"vision", "language"}) == ()
 
 
 def test_nothing_that_sees_is_refused_by_its_config():
