@@ -295,3 +295,13 @@ def test_the_usual_settings_fit_the_model(studio: Studio, tmp_path: Path):
     demo = usual_settings(studio, key_of(studio.open(DEMO_MODEL)))
     assert demo == (f"{Settings().learning_rate:g}", Settings().batch_size)
     assert usual_settings(studio, key_of(other)) == (f"{OTHER_MODELS.learning_rate:g}", OTHER_MODELS.batch_size)
+
+
+def test_the_longest_row_may_be_left_empty_and_pictures_are_changed_only_when_asked():
+    plain = settings_of(good_form())
+    assert (plain.max_tokens, plain.augment) == (None, ())
+    asked = settings_of({**good_form(), "max_tokens": 512, "augment": ["colour", "crop"]})
+    assert (asked.max_tokens, asked.augment) == (512, ("colour", "crop"))
+    for wrong in ({"max_tokens": 3}, {"max_tokens": 1.5}, {"augment": ["mirror"]}, {"augment": ["blur", "blur"]}):
+        with pytest.raises(SpecError):
+            settings_of({**good_form(), **wrong})

@@ -51,6 +51,8 @@ class SettingsForm:
     final_rows: gr.Number
     sample_count: gr.Number
     max_new_tokens: gr.Number
+    max_tokens: gr.Number
+    augment: gr.CheckboxGroup
 
     def widgets(self) -> list[Any]:
         """In the order of the fields."""
@@ -64,7 +66,8 @@ def settings_of(form: dict[str, Any]) -> Settings:
         SpecError: a field is empty, no number or out of range.
     """
     values = {name: value for name, value in form.items() if name not in ("unit", "length", "name")}
-    empty = [name.replace("_", " ") for name in ("length", *values) if form[name] is None]
+    needed = ("length", *(name for name in values if name != "max_tokens"))
+    empty = [name.replace("_", " ") for name in needed if form[name] is None]
     if empty:
         raise SpecError("Training was asked for", f"the field for {', '.join(empty)} is empty", "Fill it in")
     values["learning_rate"] = _number(form["learning_rate"])
@@ -174,6 +177,13 @@ QUANTIZATIONS = [
     (words.QUANTIZATION_8BIT, "8bit"),
     (words.QUANTIZATION_4BIT, "4bit"),
 ]
+AUGMENTATIONS = [
+    (words.AUGMENT_COLOUR, "colour"),
+    (words.AUGMENT_ROTATION, "rotation"),
+    (words.AUGMENT_CROP, "crop"),
+    (words.AUGMENT_BLUR, "blur"),
+    (words.AUGMENT_JPEG, "jpeg"),
+]
 """As shown -> as core.spec.Settings has them."""
 NAMES = json.dumps([field.name for field in fields(SettingsForm)])
 READ_FORM = f"(...form) => window.studio.readForm({NAMES}, form)"
@@ -245,6 +255,13 @@ def _form() -> SettingsForm:
             for row in NUMBERS:
                 with gr.Row(equal_height=False):
                     boxes.update((name, _number_box(name, label, info)) for name, label, info in row)
+            with gr.Row(equal_height=False):
+                boxes["max_tokens"] = gr.Number(
+                    None, label=words.LONGEST_ROW, info=words.LONGEST_ROW_INFO, precision=0, min_width=220
+                )
+                boxes["augment"] = gr.CheckboxGroup(
+                    AUGMENTATIONS, value=[], label=words.AUGMENT, info=words.AUGMENT_INFO, scale=2, min_width=300
+                )
     return SettingsForm(**boxes)
 
 
