@@ -213,7 +213,7 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, width: i
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(DataError, match="damaged or no picture"):
+    with pytest.raises(DataError, match="damaged or no picture|empty|text|SVG"):
         open_picture(tmp_path / "x.png")
 
 
@@ -221,7 +221,7 @@ def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 90).save(tmp_path / "x.jpg")
     content = (tmp_path / "x.jpg").read_bytes()
     (tmp_path / "x.jpg").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match="end is missing"):
         open_picture(tmp_path / "x.jpg")
 
 
