@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.entries import shown, trouble_with
 from core.data.formats.turns import Unusable
-from core.data.formats.values import SUFFIXES, embedded, is_picture_bytes, text_of, without_number
-from core.data.pictures import open_picture
+from core.data.formats.values import embedded, is_picture_bytes, text_of, without_number
+from core.data.pictures import PICTURES, open_picture
 from core.data.rows import Picture
 from core.data.tree import Entry, Tree
 from core.errors import DataError, SourceRefused
@@ -61,7 +61,7 @@ class PictureBytes:
 
 def is_picture_file(name: str) -> bool:
     """Whether a file's name is one of a picture."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return name.lower().endswith(PICTURES)
 
 
 class Finder:
@@ -110,7 +110,7 @@ class Finder:
                 continue  # it may still be a name without its suffix
             if is_picture_file(entry.name):
                 return TreePicture(entry.name, entry)
-        known = None if is_picture_file(name) else self._stems.get(name) or self._numbers.get(name)
+        known = None if is_picture_file(name) else self._stems.get(PurePosixPath(name).name) or self._numbers.get(name)
         if known is None:
             raise Unusable("missing_image", shown(name))
         return TreePicture(known, self._tree.entries[known])

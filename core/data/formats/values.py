@@ -12,16 +12,15 @@ import re
 from binascii import Error as NotBase64
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any, Literal
+
+from core.data.pictures import PICTURES
 
 Kind = Literal[
     "empty", "number", "text", "name", "picture", "pictures", "turns", "texts", "answers", "pairs", "json", "other"
 ]
 """What a value is. `name`: of a picture file; `pictures`: several; `turns`: of a conversation; `texts`: several;
 `answers`: as VQA writes them; `pairs`: questions with answers; `json`: an object."""
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jfif", ".ppm", ".avif"))
-"""Of picture files."""
 MAX_LITERAL = 1_000_000
 """Characters of a string that is looked at for JSON inside."""
 SPEAKER_KEYS, SAID_KEYS = ("role", "from", "speaker"), ("content", "value", "text")
@@ -106,7 +105,7 @@ def is_picture_name(text: str) -> bool:
     return (
         len(text) <= 500
         and "\n" not in text
-        and PurePosixPath(text).suffix.lower() in SUFFIXES
+        and text.lower().endswith(PICTURES)
         and (" " not in text or len(text.split()) <= 4 or "/" in text)
     )
 

@@ -1,0 +1,277 @@
+"""Rows read as a Reading says: turns, pictures in their places, sides, templates, and what is said of bad rows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.data.formats.finder import PictureBytes
+from core.data.records import records
+from core.data.tree import tree_of_folder
+from core.errors import DataError
+from core.spec.data import Reading, Split
+from tests.data.layouts import lines, numbered, parquet, png
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Writes files and gives their tree."""
+
+    def made(**files):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tree_of_folder(tmp_path)
+
+    return made
+
+
+def chat(*turns, **more):
+    return {
+        "conversations": [{"from": "human" if n % 2 == 0 else "gpt", "value": one} for n, one in enumerate(turns)],
+        **more,
+    }
+
+
+def one(tree, reading):
+    """The only item."""
+    (item,) = records(tree, reading)
+    return item
+
+
+SHAREGPT = Reading("sharegpt", ("a.jsonl",), {"messages": "conversations", "image": "image"})
+MESSAGES = Reading("messages", ("a.jsonl",), {"messages": "messages", "image": "images"})
+VQA = Reading("vqa", ("a.jsonl",), {"image": "image", "question": "question", "answer": "answer"})
+CAPTIONS = Reading("captions", ("a.jsonl",), {"image": "image", "text": "text"}, "Describe the picture.")
+
+
+def shape(row):
+    """Speakers with their texts and the names of their pictures, in order."""
+    return [
+        (turn.speaker, *(part if isinstance(part, str) else part.name for part in turn.parts)) for turn in row.turns
+    ]
+
+
+def test_pictures_stand_where_their_tags_stand(tree):
+    row = chat("Compare <image> with\n<image>.", "Same.", "And <image>?", "Other.", image=["1.png", "2.png", "3.png"])
+    item = one(tree(**{"a.jsonl": lines([row])}, **numbered("{}.png", 3)), SHAREGPT)
+    assert shape(item.row) == [
+        ("user", "Compare", "1.png", "with", "2.png", "."),
+        ("assistant", "Same."),
+        ("user", "And", "3.png", "?"),
+        ("assistant", "Other."),
+    ]
+
+
+def test_pictures_without_tags_come_before_the_first_question(tree):
+    row = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What?"},
+            {"role": "assistant", "content": "It."},
+        ],
+        "images": ["1.png", "2.png"],
+    }
+    item = one(tree(**{"a.jsonl": lines([row])}, **numbered("{}.png", 2)), MESSAGES)
+    assert shape(item.row) == [("system", "Be brief."), ("user", "1.png", "2.png", "What?"), ("assistant", "It.")]
+
+
+def test_numbered_tags_choose_their_picture(tree):
+    row = {"image": ["1.png", "2.png"], "question": "Is <image 2> like <image 1>?", "answer": "No"}
+    item = one(tree(**{"a.jsonl": lines([row])}, **numbered("{}.png", 2)), VQA)
+    assert shape(item.row)[0] == ("user", "Is", "2.png", "like", "1.png", "?")
+
+
+def test_typed_parts_name_their_own_pictures(tree):
+    user = [
+        {"type": "image", "image": "2.png"},
+        {"type": "text", "text": "and"},
+        {"type": "image_url", "image_url": {"url": "1.png"}},
+    ]
+    row = {"messages": [{"role": "user", "content": user}, {"role": "assistant", "content": "Two."}]}
+    item = one(tree(**{"a.jsonl": lines([row])}, **numbered("{}.png", 2)), MESSAGES)
+    assert shape(item.row)[0] == ("user", "2.png", "and", "1.png")
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (chat("<image> a <image>", "b", image="1.png"), "image_count"),
+        (chat("<image> a", "b"), "image_count"),
+        (chat("<image> a", "b", image=["1.png", "1.png"]), "image_count"),
+        (chat("<image 1> <image>", "b", image=["1.png", "1.png"]), "image_count"),
+        (chat("a", "b", "c", image="1.png"), "bad_turns"),
+        (chat(image="1.png"), "bad_turns"),
+        ({"image": "1.png"}, "bad_value"),
+        ({"conversations": "hello", "image": "1.png"}, "bad_turns"),
+        ({"conversations": [{"from": "gpt", "value": "a"}]}, "bad_turns"),
+        ({"conversations": [{"from": "tool", "value": "a"}]}, "bad_turns"),
+        ({"conversations": [{"value": "a"}]}, "bad_turns"),
+        ({"conversations": [{"from": "human", "value": "a"}] * 2 + [{"from": "gpt", "value": "a"}]}, "bad_turns"),
+        (chat("a", " "), "empty_answer"),
+        (chat("a", "<image> b", image="1.png"), "bad_turns"),
+        (chat("<image>", "b", image="2.png"), "missing_image"),
+        (chat("<image>", "b", image="/etc/passwd.png"), "unsafe_path"),
+        (chat("<image>", "b", image="../1.png"), "unsafe_path"),
+        (chat("<image>", "b", image="http://127.0.0.1/1.png"), "unsafe_path"),
+        (chat("<image>", "b", image="file:///etc/passwd"), "unsafe_path"),
+        (chat("<image>", "b", image="a.jsonl"), "missing_image"),
+        (chat("<image>", "b", image={"x": 1}), "bad_value"),
+    ],
+)
+def test_a_row_that_cannot_be_used_says_why(tree, row, kind):
+    item = one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), SHAREGPT)
+    assert item.row is None
+    assert [found for found, _ in item.trouble] == [kind]
+    assert (item.place.file, item.place.row) == ("a.jsonl", 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"image": "1.png", "question": "", "answer": "a"}, "empty_question"),
+        ({"image": "1.png", "question": "q", "answer": ""}, "empty_answer"),
+        ({"image": "1.png", "question": "q", "answer": []}, "empty_answer"),
+        ({"image": "1.png", "question": "q"}, "bad_value"),
+        ({"image": 7, "question": "q", "answer": "a"}, "missing_image"),
+    ],
+)
+def test_a_question_that_cannot_be_used_says_why(tree, row, kind):
+    item = one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), VQA)
+    assert (item.row, [found for found, _ in item.trouble]) == (None, [kind])
+
+
+def test_broken_lines_keep_their_place_and_the_rest_is_read(tree):
+    good = json.dumps({"image": "1.png", "text": "a"})
+    items = list(records(tree(**{"a.jsonl": f'{good}\n{{"image": \n{good}\n', "1.png": png()}), CAPTIONS))
+    assert [item.place.row for item in items] == [1, 2, 3]
+    assert [item.row is None for item in items] == [False, True, False]
+    assert items[1].trouble[0][0] == "broken_row"
+
+
+def test_rows_without_a_picture_are_text_only_where_they_ask_something(tree):
+    rows = [
+        {"question": "What is 2 + 2?", "answer": "4", "image": None},
+        {"question": "q", "answer": "a", "image": "1.png"},
+    ]
+    alone, shown = records(tree(**{"a.jsonl": lines(rows), "1.png": png()}), VQA)
+    assert (alone.row.pictures, [kind for kind, _ in alone.trouble]) == ((), ["text_only"])
+    assert shown.trouble == ()
+
+
+def test_a_caption_without_a_picture_is_nothing(tree):
+    item = one(tree(**{"a.jsonl": lines([{"image": "", "text": "a cat"}])}), CAPTIONS)
+    assert (item.row, item.trouble[0][0]) == (None, "no_image")
+
+
+def test_the_most_common_of_several_answers_is_learned_and_the_first_among_equals(tree):
+    said = (
+        ["net", "netting", "net"],
+        [{"answer": "b"}, {"answer": "a"}, {"answer": "a"}],
+        ["x", "y"],
+        "['p', 'q', 'q']",
+    )
+    rows = [{"image": "1.png", "question": "q", "answer": answers} for answers in said]
+    items = records(tree(**{"a.jsonl": lines(rows), "1.png": png()}), VQA)
+    assert [item.row.answer for item in items] == ["net", "a", "x", "q"]
+
+
+@pytest.mark.parametrize(("answer", "said"), [(1, "dog"), ("B", "dog"), ("dog", "dog"), ("0", "cat")])
+def test_an_answer_that_is_a_place_among_choices_becomes_the_choice(tree, answer, said):
+    rows = [{"image": "1.png", "question": "q", "answer": answer, "choices": ["cat", "dog"]}]
+    reading = Reading("vqa", ("a.jsonl",), {**VQA.columns, "choices": "choices"})
+    assert one(tree(**{"a.jsonl": lines(rows), "1.png": png()}), reading).row.answer == said
+
+
+def test_an_answer_that_is_no_place_among_the_choices_is_refused(tree):
+    rows = [{"image": "1.png", "question": "q", "answer": 7, "choices": ["cat", "dog"]}]
+    reading = Reading("vqa", ("a.jsonl",), {**VQA.columns, "choices": "choices"})
+    assert one(tree(**{"a.jsonl": lines(rows), "1.png": png()}), reading).trouble[0][0] == "bad_value"
+
+
+def test_templates_word_questions_and_answers(tree):
+    reading = Reading(
+        "classes",
+        ("a.jsonl",),
+        {"image": "image", "label": "kind"},
+        "Is the {place} in the picture? {unknown}",
+        "This is a {label} of the {place}.",
+        "You know plants.",
+    )
+    row = {"image": "1.png", "kind": "rose", "place": "garden"}
+    item = one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), reading)
+    assert shape(item.row) == [
+        ("system", "You know plants."),
+        ("user", "1.png", "Is the garden in the picture? {unknown}"),
+        ("assistant", "This is a rose of the garden."),
+    ]
+
+
+def test_a_question_keeps_its_words_inside_a_template(tree):
+    reading = Reading("vqa", ("a.jsonl",), VQA.columns, "{question} Answer in one word.")
+    row = {"image": "1.png", "question": "What is it?", "answer": "a"}
+    assert (
+        one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), reading).row.question
+        == "What is it? Answer in one word."
+    )
+
+
+def test_a_template_puts_in_text_and_never_reads_it_again(tree):
+    reading = Reading("vqa", ("a.jsonl",), VQA.columns, "{question} {answer_hint}")
+    row = {"image": "1.png", "question": "Why {answer}?", "answer": "a", "answer_hint": "{question}"}
+    assert one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), reading).row.question == "Why {answer}? {question}"
+
+
+def test_a_system_prompt_of_the_row_goes_before_that_of_the_reading(tree):
+    reading = Reading("captions", ("a.jsonl",), {**CAPTIONS.columns, "system": "system"}, "Q", system="Of all.")
+    rows = [{"image": "1.png", "text": "a", "system": "Of this row."}, {"image": "1.png", "text": "a", "system": ""}]
+    items = list(records(tree(**{"a.jsonl": lines(rows), "1.png": png()}), reading))
+    assert [item.row.turns[0].text for item in items] == ["Of this row.", "Of all."]
+
+
+def test_language_group_and_split_columns_are_kept(tree):
+    columns = {**CAPTIONS.columns, "language": "lang", "group": "writer", "split": "fold"}
+    reading = Reading("captions", ("a.jsonl",), columns, "Q", split=Split(by="column"))
+    rows = [
+        {"image": "1.png", "text": "a", "lang": "de", "writer": 7, "fold": side}
+        for side in ("train", "Validation", "odd")
+    ]
+    items = list(records(tree(**{"a.jsonl": lines(rows), "1.png": png()}), reading))
+    assert [(item.side, item.group) for item in items] == [("train", "7"), ("heldout", "7"), ("", "7")]
+    assert items[0].row.language == "de"
+    assert items[2].trouble[0][0] == "unknown_split"
+
+
+def test_rows_say_where_they_stand(tree):
+    files = {"a.jsonl": lines([{"image": "1.png", "text": "a"}]), "1.png": png()}
+    assert one(tree(**files), CAPTIONS).row.origin == "a.jsonl, line 1"
+
+
+def test_several_pictures_of_one_parquet_row_are_different_pictures(tree):
+    rows = {"image": [[{"bytes": png(1), "path": None}, {"bytes": png(2), "path": None}]], "text": ["a"]}
+    reading = Reading("captions", ("a.parquet",), CAPTIONS.columns, "Q")
+    first, second = one(tree(**{"a.parquet": parquet(rows)}), reading).row.pictures
+    assert first != second
+    assert isinstance(first, PictureBytes)
+    assert first.read() == png(1)
+    assert second.read() == png(2)
+
+
+def test_a_limit_ends_the_reading_and_no_more_is_read(tree):
+    files = tree(**{"a.jsonl": lines([{"image": "1.png", "text": "a"}] * 5), "1.png": png()})
+    assert len(list(records(files, CAPTIONS, 3))) == 3
+    assert len(list(records(files, Reading("captions", ("a.jsonl",), CAPTIONS.columns, "Q", limit=2)))) == 2
+
+
+def test_no_picture_is_opened_while_rows_are_read(tree, monkeypatch):
+    files = tree(**{"a.jsonl": lines([{"image": "1.png", "text": "a"}]), "1.png": b"no picture at all"})
+    item = one(files, CAPTIONS)
+    with pytest.raises(DataError):
+        item.row.picture.open()
+
+
+def test_a_table_that_is_gone_is_said_in_words(tree):
+    with pytest.raises(DataError, match="not there"):
+        list(records(tree(**{"1.png": png()}), CAPTIONS))
