@@ -103,7 +103,7 @@ def refuse_on_device(plan: Plan, settings: Settings, device: str) -> None:
     if device == "cpu" and plan.method == "dora" and settings.quantization == "8bit":
         raise _never(
             "DoRA on weights packed to 8 bits",
-            "on a CPU, PEFT loses the scales of such weights at the first step",
+            "on a CPU, PEFT spoils such weights at the first step",
             "Pack the weights to 4 bits, or take LoRA or rsLoRA",
         )
 
@@ -274,7 +274,7 @@ def _in_full(plan: Plan, modules: Mapping[str, Module]) -> Iterator[PlanError]:
         if holders and name.startswith(holders):
             yield _never(
                 f"Training “{name}” in full",
-                "the module that it lies in is adapted by a parameter of its own, and PEFT then no longer finds it",
+                "it lies in a module that gets LoRA itself, and PEFT cannot do both",
                 "Train the whole module in full, or adapt it alone",
             )
 
@@ -301,7 +301,7 @@ def _uncopied(module: Module, tied: set[tuple[str, Shape]]) -> tuple[str, str] |
     if module.kind in CONTAINERS:
         return f"a {module.kind} has nothing to compute, so PEFT refuses to copy it", "Leave it out"
     if "BatchNorm" in module.kind:
-        return "its running averages would move as well and are no parameters", "Leave it out"
+        return "it also keeps averages of what it sees, which would move along uncounted", "Leave it out"
     shapes = [parameter.shape for parameter in module.parameters]
     if module.params < sum(map(prod, shapes)) or any((module.component, shape) in tied for shape in shapes):
         return "it shares a weight with another module, from which its copy would part", "Adapt it with LoRA instead"

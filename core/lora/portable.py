@@ -60,8 +60,8 @@ def listed(plan: Plan, model_type: str) -> Plan:
         what = "DoRA" if plan.method == "dora" else "A LoRA bias"
         raise PlanError(
             f"{what} on “{next(iter(moved))}” was asked for",
-            f"when it loads such an adapter, PEFT takes every layer called {', '.join(sorted(lost))} in this model for "
-            "an expert of old",
+            "such an adapter could not be loaded again: PEFT would mistake this model's layers called "
+            f"{', '.join(sorted(lost))} for experts",
             "Take LoRA or rsLoRA without a bias, or leave such layers out",
         )
     return replace(

@@ -168,7 +168,7 @@ def test_what_could_not_be_loaded_again_is_refused_before_it_is_trained():
     inspection = made(REWRITTEN)
     plan = make_plan(inspection, Selection(cells=("vision.mlp",)), Recipe(4, 8.0, method="dora"))
     for refuse in (lambda: refuse_impossible(plan, inspection), lambda: wrap(copy.deepcopy(tiny(REWRITTEN)), plan)):
-        with pytest.raises(PlanError, match=r"DoRA on “model\.visual.*down_proj, gate_proj, up_proj.*expert of old"):
+        with pytest.raises(PlanError, match=r"DoRA on “model\.visual.*down_proj, gate_proj, up_proj.*for experts"):
             refuse()
     other = make_plan(inspection, Selection(cells=("vision.attention",)), Recipe(4, 8.0, method="dora"))
     refuse_impossible(other, inspection)

@@ -116,7 +116,7 @@ REFUSED = [
     (Plan(("back",), full_modules=("projector",)), "“projector” in full without “projector.norm”"),
     (
         Plan(target_parameters=("projector.matrix",), full_modules=("projector.norm",)),
-        "“projector.norm” in full.*by a parameter of its own",
+        "“projector.norm” in full.*gets LoRA itself",
     ),
 ]
 
