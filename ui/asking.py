@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.data.uploads import TooLarge
 from core.errors import AdapterError, JobError, SourceError, SpecError, StudioError
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -138,7 +139,7 @@ def refused(error: Exception | str, code: int) -> JSONResponse:
 
 def code_of(error: Exception) -> int:
     """The status that fits an error: 404 for what is not there or not the asker's, 500 for a mistake of ours."""
-    if isinstance(error, TooLong) or type(error).__name__ == "TooLarge":
+    if isinstance(error, (TooLong, TooLarge)):
         return 413
     if isinstance(error, (JobError, SourceError, AdapterError)):
         return 404
