@@ -38,7 +38,7 @@ def near_groups(hashes: Numbers, thumbs: Numbers) -> Numbers:
     """
     import numpy as np
 
-    flat = thumbs.reshape(len(thumbs), -1)
+    flat = thumbs.reshape(len(thumbs), thumbs[0].size if len(thumbs) else 1)
     contrast = np.concatenate([np.zeros(0), *(flat[at : at + 4096].std(axis=1) for at in range(0, len(flat), 4096))])
     telling = np.flatnonzero(contrast >= MIN_CONTRAST)
     labels = np.arange(len(hashes))
