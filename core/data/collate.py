@@ -73,6 +73,8 @@ class Encoder:
     def prompts(self, rows: Sequence[Row]) -> Batch:
         """Prompts padded on the left, `input_ids` [B, T], for `generate`."""
         encoded = [self._encode(row, keep=True).prompt for row in rows]
+        for row, prompt in zip(rows, encoded, strict=True):
+            self._check_length(row, prompt["input_ids"].shape[1])
         return self._join(rows, encoded, left=True)
 
     def training(self, rows: Sequence[Row], keep: bool = True) -> Batch:
@@ -95,9 +97,13 @@ class Encoder:
         groups = [[place for place in everything if bool(rows[place].pictures) is sees] for sees in (True, False)]
         return [group for group in groups if group]
 
+    def parts(self, row: Row, keep: bool = False) -> tuple[Encoded, Sequence[int]]:
+        """The row's prompt and the tokens of its last answer, however long they are."""
+        return self._encode(row, keep), self.answer(row)
+
     def _whole(self, row: Row, keep: bool) -> Batch:
         """One row with its answers and their labels."""
-        encoded, answer = self._encode(row, keep), self._answer(row)
+        encoded, answer = self.parts(row, keep)
         self._check_length(row, encoded.prompt["input_ids"].shape[1] + len(answer))
         return _extended(encoded, answer, self._answer_type)
 
@@ -109,7 +115,6 @@ class Encoder:
         check_row(self.processor, row)
         prompt = encode_prompts(self.processor, [row])
         ids = prompt["input_ids"][0].tolist()
-        self._check_length(row, len(ids))
         encoded = Encoded(prompt, tuple(earlier_answers(self.processor, row, ids, self.stop_ids)))
         size = sum(value.nbytes for value in prompt.values() if isinstance(value, torch.Tensor))
         if keep and size <= self._free:
@@ -117,7 +122,7 @@ class Encoder:
             self._prompts[row] = encoded
         return encoded
 
-    def _answer(self, row: Row) -> list[int]:
+    def answer(self, row: Row) -> list[int]:
         """The last answer's tokens; most rows share question and answer with others."""
         key = (_without_pictures(row.prompt), row.answer)
         if key not in self._answers:

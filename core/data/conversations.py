@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.data.rows import Picture, Row, Turn
@@ -103,7 +104,22 @@ def completion_ids(processor: Any, row: Row, stop_ids: frozenset[int]) -> list[i
 
 def stop_ids(model: Any, processor: Any) -> frozenset[int]:
     """Every token at which `generate` stops: the model's own and the tokenizer's end token."""
-    own = model.generation_config.eos_token_id if model.generation_config is not None else None
+    return _stops(model.generation_config, processor)
+
+
+def stop_ids_in(folder: Path, config: Any, processor: Any) -> frozenset[int]:
+    """The same before the weights are there, from the files beside a model's config."""
+    from transformers import GenerationConfig
+
+    try:
+        generation = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError):  # it has none; then its config says so
+        generation = GenerationConfig.from_model_config(config)
+    return _stops(generation, processor)
+
+
+def _stops(generation: Any, processor: Any) -> frozenset[int]:
+    own = generation.eos_token_id if generation is not None else None
     ids = set(own) if isinstance(own, (list, tuple)) else {own}
     ids.add(processor.tokenizer.eos_token_id)
     return frozenset(token for token in ids if token is not None)

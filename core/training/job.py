@@ -17,8 +17,9 @@ import torch
 from transformers import set_seed
 
 from core.data.collate import Encoder
-from core.data.conversations import check_processor, stop_ids
+from core.data.conversations import stop_ids
 from core.data.limits import token_limit
+from core.data.preview import light_encoder
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
 from core.data.trial import sampled, try_rows
@@ -187,9 +188,8 @@ def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
         Stopped: the job was asked to stop meanwhile.
     """
     settings = desk.spec.settings
-    check_processor(processor)
     limit, reason = token_limit(read_config(resolve(desk.spec.model)), settings.max_tokens)
-    encoder = Encoder(processor, frozenset({processor.tokenizer.eos_token_id}), limit)
+    encoder = light_encoder(desk.spec.model, processor, settings.max_tokens)
     for note in try_rows(encoder, data.train, data.heldout, settings.batch_size, desk.stop.check):
         desk.metrics.note(note)
     if settings.max_tokens is not None and limit != settings.max_tokens:

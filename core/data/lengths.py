@@ -1,0 +1,193 @@
+"""How many tokens the rows of a data set have, pictures and text apart, and which of them are too long.
+
+The processor is asked once for each size of picture; rows of the same sizes have as many tokens of pictures.
+What it does not do: decode a picture whose size is known, or measure every row of a large set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.collate import Encoder
+from core.data.conversations import called, check_row, fitted, in_words, render
+from core.data.image_tokens import image_positions
+from core.data.pictures import PictureFile, picture_header
+from core.data.rows import Picture, Row
+from core.data.trial import SEED, sampled
+from core.errors import DataError
+from core.spec import Histogram
+
+MEASURED = 1000
+"""Rows that are measured; of more, a seeded sample."""
+MAX_NAMED = 50
+"""Rows that are too long and named."""
+NEAR = 8
+"""A row that is so near to the limit is measured by its own pictures."""
+BARS = 20
+"""Of a histogram."""
+SIDEWAYS = range(5, 9)
+"""Values of EXIF's Orientation by which width and height change places."""
+_ORIENTATION = 0x0112
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class TooLong:
+    """A row that would be refused."""
+
+    row: int
+    """Its number in the rows that were given."""
+    called: str
+    """In a sentence."""
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What was measured."""
+
+    image: Histogram
+    """Tokens of pictures a row."""
+    words: Histogram
+    """All other tokens a row, answers included."""
+    whole: Histogram
+    longest: int
+    """Tokens of the longest row."""
+    limit: int | None
+    over: int
+    """Rows that are too long, among those measured."""
+    too_long: tuple[TooLong, ...]
+    """The first of them."""
+    unusable: int
+    """Rows that the model cannot learn from for another reason, among those measured."""
+    reason: str
+    """Of the first of these, in a sentence."""
+    measured: int
+    of: int
+    """Rows there are."""
+
+
+def lengths(
+    encoder: Encoder,
+    rows: Sequence[Row],
+    cancelled: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Lengths:
+    """Measures all rows when they are few, else a seeded sample.
+
+    Args:
+        encoder: of the model.
+        rows: any number of them.
+        cancelled: asked before each row; then only what was measured so far is told.
+        progress: told how many rows are done, and of how many.
+    """
+    places = sampled(range(len(rows)), MEASURED, SEED)
+    ruler = _Ruler(encoder)
+    found: list[tuple[int, int]] = []
+    too_long: list[TooLong] = []
+    over, refused = 0, []
+    for done, place in enumerate(places):
+        if cancelled():
+            break
+        progress(done, len(places))
+        row = rows[place]
+        try:
+            image, words = ruler.measure(row)
+        except DataError as error:
+            refused.append(str(error))
+            continue
+        found.append((image, words))
+        if encoder.limit is not None and image + words > encoder.limit:
+            over += 1
+            too_long += [TooLong(place, called(row), image + words)] if over <= MAX_NAMED else []
+    whole = [image + words for image, words in found]
+    return Lengths(
+        image=histogram([image for image, _ in found]),
+        words=histogram([words for _, words in found]),
+        whole=histogram(whole),
+        longest=max(whole, default=0),
+        limit=encoder.limit,
+        over=over,
+        too_long=tuple(too_long),
+        unusable=len(refused),
+        reason=refused[0] if refused else "",
+        measured=len(found) + len(refused),
+        of=len(rows),
+    )
+
+
+def histogram(values: Sequence[int], bars: int = BARS) -> Histogram:
+    """Counts of whole numbers between edges that are whole numbers, too.
+
+    >>> histogram([1, 2, 2, 9], bars=4)
+    Histogram(edges=(1.0, 4.0, 7.0, 10.0), counts=(3, 0, 1), unit='tokens')
+    """
+    if not values:
+        return Histogram((0.0, 1.0), (0,), "tokens")
+    low, high = min(values), max(values)
+    width = -(-(high - low + 1) // bars)
+    edges = list(range(low, high + 1, width))
+    counts = [0] * len(edges)
+    for value in values:
+        counts[(value - low) // width] += 1
+    return Histogram(tuple(map(float, (*edges, edges[-1] + width))), tuple(counts), "tokens")
+
+
+class _Ruler:
+    """Measures rows, asking the processor once for each combination of sizes of pictures."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._known: dict[Sizes, tuple[int, int]] = {}
+        """By the pictures' sizes: tokens of pictures, and of text that the template does not write (BOS)."""
+
+    def measure(self, row: Row) -> tuple[int, int]:
+        """Tokens of the row's pictures, and all others.
+
+        Raises:
+            DataError: the model cannot learn from it, or a picture cannot be opened.
+        """
+        processor, limit = self._encoder.processor, self._encoder.limit
+        check_row(processor, row)
+        sizes = tuple(map(size_of, row.pictures))
+        if sizes not in self._known:
+            return self._asked(row, sizes)
+        with in_words(processor, row):
+            text = render(processor, fitted(processor, row.prompt), ask=True)
+        image, more = self._known[sizes]
+        words = self._written(text) + more + len(self._encoder.answer(row))
+        near = limit is not None and abs(image + words - limit) <= NEAR
+        return self._asked(row, sizes) if near else (image, words)
+
+    def _asked(self, row: Row, sizes: Sizes) -> tuple[int, int]:
+        """The row measured by the processor; what it says of these sizes is kept."""
+        encoded, answer = self._encoder.parts(row)
+        ids = encoded.prompt["input_ids"][0].tolist()
+        text = render(self._encoder.processor, fitted(self._encoder.processor, row.prompt), ask=True)
+        image = sum(image_positions(self._encoder.processor, ids, text))
+        self._known[sizes] = (image, len(ids) - image - self._written(text))
+        return image, len(ids) - image + len(answer)
+
+    def _written(self, text: str) -> int:
+        """Tokens that the template writes, with a sign for each picture."""
+        made: Any = self._encoder.processor.tokenizer(text, add_special_tokens=False)
+        return len(made["input_ids"])
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Width and height in pixels as the picture is seen, without decoding it where that can be.
+
+    Raises:
+        DataError: it is no picture, or too large.
+    """
+    known = getattr(picture, "size", None)
+    if isinstance(known, tuple):
+        return known
+    if not isinstance(picture, PictureFile):
+        return picture.open().size
+    with picture_header(picture.path, picture.name) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(_ORIENTATION) in SIDEWAYS else (width, height)
