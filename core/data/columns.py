@@ -8,15 +8,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from core.data.formats.finder import Finder
+from core.data.formats.turns import Unusable
 from core.data.formats.values import Kind, answer_of, kind_of, text_of, texts_of, unfolded
+from core.data.pictures import picture_header
+from core.errors import DataError
+from core.spec.data import Place
 
 MOST_LOOKED_UP = 50
 """Values of a column that are looked for among the pictures."""
+MOST_MEASURED = 6
+"""Pictures of a column whose headers are read."""
+WIDE = 3.0
+"""Times wider than high from which a picture is taken for a line of writing."""
 _TEXTS = ("text", "texts", "number", "answers", "name")
 _WRITTEN = re.compile(r"\n|\\[a-z]+|\$.+\$|</\w+>|\d[.,]\d\d\b|\b[A-Z]*\d+[A-Z]+\d*\b")
 
@@ -43,6 +52,8 @@ class Column:
     """Of its objects."""
     written: int = 0
     """How many texts look like writing that was read off: line breaks, markup, formulas, amounts, codes."""
+    wide: bool = False
+    """Whether its first pictures are far wider than high, as lines of writing are."""
     examples: tuple[str, ...] = ()
     """The first few different texts."""
 
@@ -127,6 +138,7 @@ def _column(name: str, values: Sequence[Any], finder: Finder, beside: str) -> Co
         different=len(set(texts)),
         keys=frozenset(key for item in objects for key in item if item[key] is not None),
         written=sum(bool(_WRITTEN.search(text)) for text in texts),
+        wide=_are_wide(filled if kind in ("picture", "name") else [], finder, beside),
         examples=tuple(dict.fromkeys(text[:80] for text in texts))[:5],
     )
 
@@ -165,3 +177,14 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     """The object that a value is, or those that its list holds."""
     items = value[:3] if isinstance(value, (list, tuple)) else [value]
     return [item for item in items if isinstance(item, dict)]
+
+
+def _are_wide(values: Sequence[Any], finder: Finder, beside: str) -> bool:
+    """Whether most of the first pictures are far wider than high; those that cannot be opened do not count."""
+    ratios = []
+    for value in values[:MOST_MEASURED]:
+        with suppress(Unusable, DataError):
+            picture = finder.find(value, Place(beside))
+            with picture_header(picture.read(), picture.name) as image:
+                ratios.append(image.width / image.height)
+    return bool(ratios) and median(ratios) >= WIDE

@@ -34,6 +34,10 @@ _NAMES: dict[Format, str] = {
     "ocr": "text to read",
     "pairs": "pairs of picture and text",
 }
+_OTHER_FORMS = (".xlsx", ".xls", ".ods", ".xml", ".h5", ".hdf5", ".npz", ".npy", ".mat", ".tfrecord", ".pkl", ".pickle")
+"""Endings of files in which people keep rows and which are not read."""
+FEW = 0.2
+"""A table whose rows are fewer than this share of the pictures tells of a part of them only."""
 Scored = tuple[int, Guess]
 """How sure a guess is, and the guess; 100 and more where its pictures are there."""
 
@@ -112,6 +116,8 @@ def _score(table: Table, candidate: evidence.Candidate, finder: Finder) -> int:
         return candidate.sure + (20 if candidate.format in ("messages", "sharegpt") else 0)
     pictures = roles.picture_columns(table.columns)
     there = any(column.kind == "picture" or column.names_files or not column.looked_up for column in pictures)
+    if there and table.rows < FEW * len(finder.pictures):
+        return candidate.sure // 2 + 30  # such as the table of a small part beside folders for all
     return candidate.sure + 100 if there else candidate.sure // 2
 
 
@@ -181,4 +187,8 @@ def _nothing(tree: Tree, finder: Finder, tables: Sequence[Table]) -> DataError:
     if tables:
         columns = ", ".join(f"“{column.name}”" for column in tables[0].columns[:8])
         seen += f", and “{tables[0].name}” with the columns {columns}"
+    other = next((name for name in tree.entries if name.lower().endswith(_OTHER_FORMS)), None)
+    if other:
+        seen += f", and “{other}”, which is in a form that is not read here"
+        remedy = "Save the rows as CSV, JSON Lines or Parquet"
     return DataError(asked, f"{seen}; nothing says what is to be learned of which picture", remedy)

@@ -11,7 +11,7 @@ from core.data.records import records
 from core.data.tree import tree_of_folder
 from core.errors import DataError
 from core.spec.data import Reading, Split
-from tests.data.layouts import lines, numbered, parquet, png
+from tests.data.layouts.kit import lines, numbered, parquet, png
 
 
 @pytest.fixture

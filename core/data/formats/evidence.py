@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from core.data.columns import Column
 from core.data.formats import roles
+from core.data.formats.judging import judge
 from core.data.formats.templates import AS_JSON
 from core.spec.data import Format, Part
 
@@ -163,44 +164,36 @@ def _asks(column: Column) -> bool:
 
 def _texts(columns: Columns) -> list[Candidate]:
     """A picture and one text: captions, classes, text to read, or pairs."""
-    if not roles.picture_columns(columns):
+    pictures = roles.picture_columns(columns)
+    if not pictures:
         return []
     usable = roles.text_columns(columns)
     label, text = roles.best(usable, "label"), roles.best(usable, "text")
-    if text is None and label is None and usable:
-        text = label = max(usable, key=lambda column: (column.kind == "text", column.words[1], column.different))
+    known = text is not None or label is not None
+    if not known:
+        text = label = _unnamed(usable, columns)
     one = text or label
     if one is None:
         return []
-    known = roles.rank(one, (*roles.CALLED["text"], *roles.CALLED["label"])) is not None
-    said, read, named = (sure if known or len(usable) == 1 else min(sure, 60) for sure in judged(one))
-    found = [
-        candidate("captions", {"text": one}, columns, said),
-        candidate("ocr", {"text": one}, columns, read),
+    judged = judge(one, pictures[0].wide)
+    sure = 100 if known or len(usable) == 1 else 60
+    kind = judge(label, False).classes if label else judged.classes
+    return [
+        candidate("captions", {"text": one}, columns, min(sure, judged.captions), judged.why),
+        candidate("ocr", {"text": one}, columns, min(sure, judged.ocr), judged.why),
         candidate("pairs", {"text": one}, columns, 10, "each picture has its text"),
+        candidate("classes", {"label": label or one}, columns, min(sure, kind)),
     ]
-    return [*found, candidate("classes", {"label": label or one}, columns, judged(label or one)[2] if label else named)]
 
 
-def judged(column: Column) -> tuple[int, int, int]:
-    """How sure it is that a text says what is seen, what is written there, or of which class it is (0 to 100)."""
-    words = set(roles.plain(column.name).split("_"))
-    long = column.words[1]
-    written = column.written * 3 >= column.filled > 0
-    name = roles.plain(column.name)
-    if name in roles.READ_OFF or words & (roles.READ_OFF - {"words"}):
-        return 40, 85, 20
-    if words & roles.SAID_ABOUT:
-        return (85, 30, 20) if not (column.repeats and long <= 2) else (60, 20, 55)
-    if name in roles.CALLED["label"] and name not in ("name", "target") and long <= 6:
-        return (30, 40, 85) if column.repeats or column.different <= 20 else (45, 60, 50) if long <= 3 else (60, 50, 40)
-    if column.repeats and long <= 4:
-        return 40, 30, 80
-    if written:
-        return 50, 70, 10
-    if long >= 4:
-        return 80, 50, 10
-    return (65, 45, 30) if name in ("name", "title") else (50, 60, 30)
+def _unnamed(usable: Columns, columns: Columns) -> Column | None:
+    """The column to learn, when none is called so: the longest text; numbers and ids only if nothing else is there."""
+    texts = [column for column in usable if column.kind != "number"] or (usable if len(usable) == 1 else [])
+    if texts:
+        return max(texts, key=lambda column: (column.words[1], column.different))
+    pictures = roles.picture_columns(columns)
+    others = [column for column in columns if column not in pictures]
+    return others[0] if len(others) == 1 and others[0].is_text and others[0].repeats else None
 
 
 _LOOKS: tuple[Callable[[Columns], list[Candidate]], ...] = (

@@ -43,6 +43,8 @@ class Table:
     alike: tuple[str, ...]
     """Files whose names differ from it in numbers only, itself among them."""
     columns: tuple[Column, ...]
+    rows: int
+    """About how many rows all of them have, by their size."""
     candidates: tuple[Candidate, ...]
     """Ways to read it, the surest first."""
     picture_sides: frozenset[Side] = frozenset()
@@ -82,7 +84,14 @@ def _look(tree: Tree, names: Sequence[str], finder: Finder) -> Table | None:
     found = [coco.candidate(columns)] if is_coco else evidence.candidates(columns)
     size = sum(tree.entries[name].size for name in names)
     sides = _picture_sides(rows, columns, finder, entry.name)
-    return Table(entry.name, size, tuple(names), columns, tuple(found), sides, is_coco)
+    return Table(entry.name, size, tuple(names), columns, _count(rows, size), tuple(found), sides, is_coco)
+
+
+def _count(rows: Sequence[dict[str, Any]], size: int) -> int:
+    """About how many rows lie in some bytes: all of them if few, else by the length of the first."""
+    if len(rows) < LOOKED_AT:
+        return len(rows)
+    return max(len(rows), size * len(rows) // max(1, sum(len(str(tuple(row.values()))) for row in rows)))
 
 
 def first_rows(entry: Entry, is_coco: bool = False) -> list[dict[str, Any]]:

@@ -19,6 +19,8 @@ from core.spec.data import Place
 IMAGE, LABEL, NAME, TEXT = "picture", "folder", "word in the file's name", "text file"
 """Names of the columns that stand for a picture's file, its folder and the text beside it."""
 SIDECARS = (".txt", ".caption", ".gt.txt")
+_TEXT_FOLDERS = ("labels", "captions", "texts", "text", "txt", "gt")
+"""Folders of texts beside the folder of the pictures."""
 NO_CLASS = frozenset(
     ("IMG", "img", "image", "Image", "DSC", "dsc", "photo", "picture", "scan", "frame", "page", "file", "PXL", "line")
 )
@@ -60,11 +62,12 @@ def name_class(name: str) -> str:
 
 
 def sidecar_of(tree: Tree, name: str) -> str:
-    """The name of the text file beside a picture, or nothing."""
+    """The name of the text file beside a picture, or in a folder beside the picture's; nothing when there is none."""
     path = PurePosixPath(name)
-    names = [path.with_suffix(suffix).as_posix() for suffix in SIDECARS] + [f"{name}.txt"]
-    moved = [other.replace("/images/", "/labels/") for other in (f"/{names[0]}",) if "/images/" in other]
-    return next((one for one in (*names, *(other.lstrip("/") for other in moved)) if one in tree.entries), "")
+    parts = path.parts
+    places = [path, *(path.parents[1] / other / parts[-1] for other in _TEXT_FOLDERS if len(parts) > 1)]
+    names = (place.with_suffix(suffix).as_posix() for place in places for suffix in SIDECARS)
+    return next((one for one in (*names, f"{name}.txt") if one in tree.entries), "")
 
 
 def class_records(tree: Tree) -> Iterator[Record]:

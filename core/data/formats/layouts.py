@@ -5,21 +5,42 @@ What it does not do: read a table (`first_look`).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 from typing import Any
 
 from core.data.columns import looked_at
-from core.data.formats import evidence, folders
+from core.data.formats import folders
 from core.data.formats.finder import Finder
+from core.data.formats.judging import judge
 from core.data.tree import Tree
 from core.spec.data import Format, Part
 
 LOOKED_AT = 200
 """Texts beside pictures that are read."""
+_LAYERS = frozenset(("mask", "masks", "depth", "segmentation", "segmentations", "edges", "thumbnails", "annotations"))
+_HEAPS = frozenset(
+    (
+        "batch",
+        "part",
+        "chunk",
+        "folder",
+        "dir",
+        "group",
+        "set",
+        "volume",
+        "vol",
+        "page",
+        "session",
+        "day",
+        "camera",
+        "cam",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,20 @@ def _class_folders(finder: Finder) -> list[Layout]:
     """One folder a class: at least two folders, and nearly all pictures in one."""
     classes = Counter(folders.class_of(name) for name in finder.pictures)
     without = classes.pop("", 0)
-    if len(classes) < 2 or without * 5 > len(finder.pictures):
+    if len(classes) < 2 or without * 5 > len(finder.pictures) or _are_no_classes(classes):
         return []
     sure = 70 if len(classes) * 1.5 <= len(finder.pictures) else 45
     shown = ", ".join(f"“{name}”" for name in list(classes)[:3])
     reason = f"{len(classes)} folders hold pictures, such as {shown}; each folder is a class"
     told = tuple(name for name in finder.pictures if folders.class_of(name))
     return [_classes(folders.LABEL, reason, sure, told)]
+
+
+def _are_no_classes(names: Iterable[str]) -> bool:
+    """Whether folders are of masks beside pictures, or parts of one heap such as `batch 1` and `batch 2`."""
+    words = {name: re.sub(r"[\W\d]+", " ", name.lower()).split() for name in names}
+    masks = any(set(found) & _LAYERS for found in words.values())
+    return masks or all(len(found) == 1 and found[0] in _HEAPS for found in words.values())
 
 
 def _class_names(finder: Finder) -> list[Layout]:
@@ -86,12 +114,13 @@ def _sidecars(tree: Tree, finder: Finder, format: Format | None) -> list[Layout]
 
 
 def _told(rows: Sequence[dict[str, Any]], example: str, finder: Finder, format: Format | None) -> list[Layout]:
-    column = next(column for column in looked_at(rows, finder) if column.name == folders.TEXT)
-    said, read, _ = evidence.judged(column)
-    read = 90 if example.endswith(".gt.txt") else read
+    picture, column = looked_at(rows, finder)
+    judged = judge(column, picture.wide)
+    read = 90 if example.endswith(".gt.txt") else judged.ocr
     columns: dict[Part, str] = {"image": folders.IMAGE, "text": folders.TEXT}
-    reason = f"beside the pictures are text files, such as “{example}”; their column {column.said()}"
-    kinds: tuple[tuple[Format, int], ...] = (("captions", said), ("ocr", read), ("pairs", 10))
+    why = f"; {judged.why}" if judged.why else ""
+    reason = f"text files lie beside the pictures, such as “{example}”; each {column.said()}{why}"
+    kinds: tuple[tuple[Format, int], ...] = (("captions", judged.captions), ("ocr", read), ("pairs", 10))
     ranked = sorted(kinds, key=lambda pair: -pair[1])
     chosen = format if format in ("captions", "ocr", "pairs") else ranked[0][0]
     others = tuple((kind, reason) for kind, _ in ranked if kind != chosen)
