@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
 from core.data.rows import Picture
@@ -29,7 +30,7 @@ MOST_OPEN = 64
 """Drafts that are kept open, the longest unused are let go first."""
 log = logging.getLogger("studio")
 
-Doing = Literal["checking", "storing", "ready", "failed"]
+Doing = Literal["looking", "checking", "storing", "ready", "failed"]
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Work:
     @property
     def goes_on(self) -> bool:
         """Whether it has not ended."""
-        return self.doing in ("checking", "storing")
+        return self.doing in ("looking", "checking", "storing")
 
 
 @dataclass
@@ -142,16 +143,80 @@ def preview_of(tree: Tree, reading: Reading) -> Preview:
 
 
 @dataclass
+class Fetch:
+    """Data that are on their way from the Hub, before there is a draft."""
+
+    id: str
+    title: str
+    work: Work
+    draft: str = ""
+    """The draft's id, once there is one."""
+
+    def cancel(self) -> None:
+        """Has it end soon."""
+        self.work.cancelled.set()
+        if self.work.goes_on:
+            self.work.doing, self.work.error = "failed", f"Fetching “{self.title}” was cancelled."
+
+
+@dataclass
 class Desk:
     """All open drafts of this server."""
 
     lanes: Lanes = field(default_factory=Lanes)
     _benches: dict[tuple[str, str], Bench] = field(default_factory=dict)
+    _fetches: dict[tuple[str, str], Fetch] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, owner: str, drafts: Drafts, name: str) -> Bench:
-        """The draft of this id; one that has never been checked is checked now. Raises SourceNotFound."""
+    def fetch(self, owner: str, drafts: Drafts, title: str, task: Callable[[Work], Draft]) -> Fetch:
+        """Has data fetched in the background; the id that it has meanwhile leads to the draft afterwards."""
+        fetch = Fetch(token_hex(16), title, Work("looking"))
         with self._lock:
+            self._fetches[owner, fetch.id] = fetch
+        self.lanes.submit(owner, lambda: self._do_fetch(owner, drafts, fetch, task))
+        return fetch
+
+    def _do_fetch(self, owner: str, drafts: Drafts, fetch: Fetch, task: Callable[[Work], Draft]) -> None:
+        work = fetch.work
+        if work.cancelled.is_set():
+            return
+        try:
+            draft = task(work)
+            if work.cancelled.is_set():
+                drafts.remove(draft.id)
+                return
+            self.add(owner, drafts, draft)
+            fetch.draft, work.doing = draft.id, "ready"
+        except Exception as error:
+            if not work.cancelled.is_set():
+                work.error = sentence(error)
+                work.doing = "failed"
+
+    def fetches(self, owner: str) -> list[Fetch]:
+        """Those of an owner that have not become drafts."""
+        with self._lock:
+            return [fetch for (whose, _), fetch in self._fetches.items() if whose == owner and not fetch.draft]
+
+    def fetched(self, owner: str, name: str) -> Fetch | None:
+        """What is on its way under this id, or has not arrived."""
+        with self._lock:
+            fetch = self._fetches.get((owner, name))
+        return fetch if fetch is not None and not fetch.draft else None
+
+    def open(self, owner: str, drafts: Drafts, name: str) -> Bench:
+        """The draft of this id; one that has never been checked is checked now.
+
+        Raises:
+            SourceNotFound: there is none.
+            DataError: its data are on their way.
+        """
+        with self._lock:
+            fetch = self._fetches.get((owner, name))
+            if fetch is not None:
+                if not fetch.draft:
+                    asked = f"Something was asked of “{fetch.title}”"
+                    raise DataError(asked, "its rows have not arrived", "Wait, or remove it")
+                name = fetch.draft
             bench = self._benches.pop((owner, name), None)
             if bench is not None:
                 self._benches[owner, name] = bench
@@ -181,7 +246,14 @@ class Desk:
         bench.begin(self.lanes, owner, "checking", checked)
 
     def remove(self, owner: str, drafts: Drafts, name: str) -> None:
-        """Takes a draft away, with its upload. Raises SourceNotFound."""
+        """Takes a draft away, with its upload, or ends its way here. Raises SourceNotFound."""
+        with self._lock:
+            fetch = self._fetches.pop((owner, name), None)
+        if fetch is not None:
+            fetch.cancel()
+            if not fetch.draft:
+                return
+            name = fetch.draft
         with self._lock:
             bench = self._benches.pop((owner, name), None)
         if bench is not None:

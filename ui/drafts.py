@@ -27,7 +27,7 @@ from core.data.rows import Row
 from core.errors import DataError, SpecError
 from core.spec import Guess, Reading, from_dict, to_dict
 from ui.asking import route, text_of
-from ui.desk import Bench, Work
+from ui.desk import Bench, Fetch, Work
 from ui.studio import Studio
 from ui.thumbnails import shown
 
@@ -41,6 +41,7 @@ MAX_TEXT = 4_000
 """Characters of one text of a row that the page shows."""
 MAX_TITLE = 80
 MAX_PATH = 4_096
+MAX_HUB = 300
 
 
 def draft_routes(studio: Studio) -> list[Route]:
@@ -69,7 +70,8 @@ def drafts_of_known(studio: Studio, request: Request, asked: str) -> Drafts:
         DataError: there are too many drafts already.
     """
     drafts = _drafts(studio, studio.known_owner(request.cookies, asked))
-    if len(drafts.list()) >= MAX_DRAFTS:
+    owner = studio.owner(request.cookies)
+    if len(drafts.list()) + len(studio.desk.fetches(owner)) >= MAX_DRAFTS:
         raise DataError(asked, f"you have {MAX_DRAFTS} drafts already", "Store or remove one of them")
     return drafts
 
@@ -136,10 +138,27 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " …"
 
 
+def fetch_shown(fetch: Fetch) -> dict[str, Any]:
+    """Data on their way as the page reads them: a draft of which nothing is known yet."""
+    nothing = dict.fromkeys(("guess", "reading", "report", "stored"))
+    return {
+        "id": fetch.id,
+        "title": fetch.title,
+        "origin": fetch.title,
+        "state": fetch.work.doing,
+        "progress": {"done": fetch.work.done, "total": fetch.work.total},
+        "error": fetch.work.error or None,
+        "columns": [],
+        "rows": [],
+        **nothing,
+    }
+
+
 def _list(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
     owner = studio.owner(request.cookies)
     found = _drafts(studio, owner).list() if owner else ()
-    return {"drafts": [_line(each) for each in found]}
+    coming = [{"id": each.id, "title": each.title, "origin": each.title} for each in studio.desk.fetches(owner)]
+    return {"drafts": [*({**each, "stored": None} for each in coming), *map(_line, found)]}
 
 
 def _line(draft: Draft) -> dict[str, Any]:
@@ -147,26 +166,32 @@ def _line(draft: Draft) -> dict[str, Any]:
 
 
 def _create(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
-    drafts = drafts_of_known(studio, request, "Data were brought")
-    return draft_shown(studio.desk.add(studio.owner(request.cookies), drafts, _brought(studio, drafts, asked)))
-
-
-def _brought(studio: Studio, drafts: Drafts, asked: dict[str, Any]) -> Draft:
+    drafts, owner = drafts_of_known(studio, request, "Data were brought"), studio.owner(request.cookies)
     if "folder" in asked:
-        return drafts.from_folder(text_of(asked, "folder", MAX_PATH))
-    name, revision, split = (
-        text_of(asked, "hub", 300),
-        text_of(asked, "revision", 200, ""),
-        text_of(asked, "split", 100, ""),
-    )
-    limit = asked.get("limit")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
-        raise SpecError("Data of the Hub were asked for", "the number of rows is no whole number", "Correct it")
-    return drafts.from_hub(name, revision, split, limit, token=not studio.shared)
+        return draft_shown(studio.desk.add(owner, drafts, drafts.from_folder(text_of(asked, "folder", MAX_PATH))))
+    return fetch_shown(_fetch(studio, drafts, owner, asked))
+
+
+def _fetch(studio: Studio, drafts: Drafts, owner: str, asked: dict[str, Any]) -> Fetch:
+    """Begins to fetch from the Hub; what cannot be its name is said at once."""
+    from core.data.hub import checked
+
+    name, limit = text_of(asked, "hub", MAX_HUB).strip(), asked.get("limit")
+    revision, split = (text_of(asked, key, MAX_HUB, "").strip() or None for key in ("revision", "split"))
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 2):
+        raise SpecError("Data of the Hub were asked for", "the number of rows makes no sense", "Give at least 2")
+    checked(name, revision, split)
+    token = False if studio.shared else None
+
+    def fetched(work: Work) -> Draft:
+        return drafts.from_hub(name, revision, split, limit, token, work.progress, work.cancelled.is_set)
+
+    return studio.desk.fetch(owner, drafts, name, fetched)
 
 
 def _draft(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
-    return draft_shown(bench_of(studio, request))
+    fetch = studio.desk.fetched(studio.owner(request.cookies), request.path_params["id"])
+    return fetch_shown(fetch) if fetch else draft_shown(bench_of(studio, request))
 
 
 def _remove(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +222,10 @@ def _again(
 
 
 def _cancel(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
+    fetch = studio.desk.fetched(studio.owner(request.cookies), request.path_params["id"])
+    if fetch is not None:
+        fetch.cancel()
+        return fetch_shown(fetch)
     bench = bench_of(studio, request)
     bench.cancel()
     return draft_shown(bench)

@@ -201,7 +201,7 @@ def test_a_reading_that_is_none_gets_a_sentence_and_changes_nothing(anna: TestCl
     assert (after["reading"], after["report"], after["rows"]) == (before["reading"], before["report"], before["rows"])
 
 
-@pytest.mark.parametrize("form", [None, 3, "", "no such", "coco", SCRIPT])
+@pytest.mark.parametrize("form", [None, 3, "", "no such", "messages", SCRIPT])
 def test_a_form_that_does_not_fit_gets_a_sentence(anna: TestClient, form):
     draft = bring(anna, vqa(3))
     assert_plain(post(anna, draft["id"], "format", {"format": form}, 422)["error"])
@@ -431,6 +431,7 @@ NOTHING_BROUGHT: tuple[dict[str, Any], ...] = (
     {"hub": "a/b", "revision": 3},
     {"hub": "a/b", "limit": "many"},
     {"hub": "a/b", "limit": True},
+    {"hub": "a/b", "limit": -1},
 )
 
 
@@ -472,3 +473,70 @@ def test_names_and_texts_of_others_stay_text(anna: TestClient):
     answer = anna.get(f"/studio/drafts/{draft['id']}")
     assert answer.headers["content-type"] == "application/json"
     assert {"text": SCRIPT} in answer.json()["rows"][0]["turns"][1]["parts"]
+
+
+HUB = "owner/pets"
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path: Path) -> Iterator[Slow]:
+    """A Hub whose data arrive when they are let go: those of a folder here."""
+
+    def arrive(self: Any, *_given: Any) -> Any:
+        return self.from_folder("pets")
+
+    monkeypatch.setenv("STUDIO_DATA_ROOT", str(tmp_path / "here"))
+    folder_of(tmp_path)
+    slow = Slow(arrive)
+    monkeypatch.setattr(core.data.drafts.Drafts, "from_hub", lambda *given: slow(*given))
+    yield slow
+    slow.go.set()
+
+
+def test_data_of_the_hub_are_on_their_way_until_they_are_a_draft(shared: Studio, anna: TestClient, hub: Slow):
+    coming = said(anna.post("/studio/drafts", json={"hub": HUB, "revision": "main", "split": "train", "limit": 50}))
+    assert (coming["state"], coming["title"], coming["rows"], coming["reading"]) == ("looking", HUB, [], None)
+    assert hub.started.wait(5)
+    assert said(anna.get(f"/studio/drafts/{coming['id']}"))["progress"] == {"done": 7, "total": 30}
+    assert [each["id"] for each in said(anna.get("/studio/drafts"))["drafts"]] == [coming["id"]]
+    assert_plain(post(anna, coming["id"], "store", {"title": "x"}, 422)["error"])
+    for who in (None, BEN):
+        said(client_of(shared, who).get(f"/studio/drafts/{coming['id']}"), 404)
+    hub.go.set()
+    wait_for(lambda: said(anna.get(f"/studio/drafts/{coming['id']}"))["state"] == "ready")
+    arrived = said(anna.get(f"/studio/drafts/{coming['id']}"))
+    assert len(arrived["rows"]) == 6
+    assert [each["id"] for each in said(anna.get("/studio/drafts"))["drafts"]] == [arrived["id"]]
+    said(anna.delete(f"/studio/drafts/{coming['id']}", headers=MARK))
+    said(anna.get(f"/studio/drafts/{arrived['id']}"), 404)
+
+
+def test_data_on_their_way_can_be_given_up(shared: Studio, anna: TestClient, hub: Slow):
+    coming = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
+    assert hub.started.wait(5)
+    given_up = post(anna, coming, "cancel", {})
+    assert given_up["state"] == "failed"
+    assert "cancelled" in given_up["error"]
+    said(anna.delete(f"/studio/drafts/{coming}", headers=MARK))
+    said(anna.get(f"/studio/drafts/{coming}"), 404)
+    assert said(anna.get("/studio/drafts")) == {"drafts": []}
+    assert files_under(shared.data(ANNA)) <= {"uploads", "drafts", "sets"}
+
+
+def test_why_data_of_the_hub_do_not_arrive_is_said(anna: TestClient, monkeypatch):
+    def nothing(*_given: Any) -> Any:
+        raise DataError("Data of the Hub were asked for", "there is no network", "Try again")
+
+    monkeypatch.setattr(core.data.drafts.Drafts, "from_hub", nothing)
+    coming = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
+    wait_for(lambda: said(anna.get(f"/studio/drafts/{coming}"))["state"] == "failed")
+    assert "no network" in said(anna.get(f"/studio/drafts/{coming}"))["error"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/../../b", "/etc", "file:///etc/passwd", "http://127.0.0.1/x", "a b", SCRIPT]
+)
+def test_what_is_no_name_on_the_hub_is_refused_at_once(anna: TestClient, name: str):
+    answer = anna.post("/studio/drafts", json={"hub": name})
+    assert answer.status_code == 404
+    assert_plain(answer.json()["error"])
