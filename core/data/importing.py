@@ -56,15 +56,15 @@ class Job:
     progress: Progress
     cancelled: Callable[[], bool]
 
-    def items(self) -> Iterator[tuple[Item, bool]]:
-        """The rows that are kept, each with whether it is held out."""
+    def items(self, times: int) -> Iterator[tuple[Item, bool]]:
+        """The rows that are kept, each with whether it is held out; read for the second or third time."""
         total = self.verdict.report.rows
         for number, item in enumerate(records(self.tree, self.reading)):
             if self.cancelled():
                 raise Cancelled("The data were stored", "it was stopped", "Nothing was kept; start again when you like")
             if number >= total:
                 raise _changed()
-            self.progress(number + 1, total)
+            self.progress(((times - 1) * total + number + 1) // 3, total)
             if self.verdict.train[number] or self.verdict.heldout[number]:
                 yield item, bool(self.verdict.heldout[number])
 
@@ -89,7 +89,7 @@ def store(
         sets: the folder of the owner's stored sets.
         title: for people.
         origin: what was given, by name; no path of this machine.
-        progress: told how many rows are done.
+        progress: told how many rows are done; every row is read three times, and counts for a third each.
         cancelled: asked between rows.
         looks: what the check has learned of the pictures; without it, every one is looked at again.
 
@@ -97,7 +97,8 @@ def store(
         DataError: an error stands against it, the data are no longer those of the report, or the disk is too full.
         Cancelled: it was asked to stop; nothing is left behind.
     """
-    found = survey(tree, reading, progress, cancelled, looks)
+    known = report.rows if report else None
+    found = survey(tree, reading, lambda done, _: progress(done // 3, known), cancelled, looks)
     verdict = judge(found, reading, tree.refused)
     if report is not None and report != verdict.report:
         raise _changed()
@@ -177,7 +178,7 @@ def _write_pictures(job: Job, numbers: dict[int, int], order: list[int]) -> byte
     try:
         with PictureWriter(job.staged, _key(job, order)) as writer:
             begun = 0
-            for item, _ in job.items():
+            for item, _ in job.items(2):
                 for picture in item.row.pictures if item.row else ():
                     look = looks.numbers[picture.name]
                     if numbers[look] == begun:
@@ -244,7 +245,7 @@ def _write_rows(job: Job, numbers: dict[int, int]) -> tuple[bytes, str]:
     by_name, question = job.found.looks.numbers, ""
     train, heldout = RowWriter(job.staged / TRAIN), RowWriter(job.staged / HELDOUT)
     with train.file, heldout.file:
-        for item, held in job.items():
+        for item, held in job.items(3):
             row = item.row
             if row is None:
                 raise _changed()
