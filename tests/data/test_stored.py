@@ -221,17 +221,12 @@ class Stub:
 def test_opening_a_hundred_thousand_rows_takes_no_time_and_no_memory(tmp_path: Path) -> None:
     folder = tmp_path / ("b" * 64)
     folder.mkdir()
+    row = Row((Turn("user", ("x",)), Turn("assistant", ("y",))))
     for name, count in ((TRAIN, 100_000), (HELDOUT, 10)):
         writer = RowWriter(folder / name)
         with writer.file:
             for _ in range(count):
-                writer.file.add(
-                    {
-                        "turns": [{"speaker": "user", "parts": [{"text": "x", "picture": None}]}],
-                        "language": "",
-                        "origin": "",
-                    }
-                )
+                writer.add(row, {})
     with PictureWriter(folder, "key"):
         pass
     write(Imported(folder.name, "t", "o", VQA, Report(0, 0, 0, 0, 0), 100_000, 10, 0, 0.0), folder / ABOUT)
