@@ -9,15 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-_VISION = (
-    "vision_config",
-    "vision_tower_config",
-    "vit_config",
-    "image_config",
-    "encoder",
-    "vq_config",
-    "thinker_config",
-)
+from core.models.words import key_component
 
 
 class PictureFacts:
@@ -102,13 +94,13 @@ class PictureFacts:
 
 
 def _vision_first(config: Any) -> Iterator[Any]:
-    """The configs of the vision side, the whole, and the rest."""
-    for name in _VISION:
-        part = getattr(config, name, None)
-        if hasattr(part, "to_dict"):
+    """The configs of the vision side, the whole, and the rest, each in turn with its own vision side first."""
+    names = dict.fromkeys((*getattr(config, "sub_configs", ()), *vars(config)))
+    parts = {name: part for name in names if hasattr(part := getattr(config, name, None), "to_dict")}
+    for name, part in parts.items():
+        if key_component(name) == "vision":
             yield from _vision_first(part)
     yield config
-    for name in getattr(config, "sub_configs", {}):
-        part = getattr(config, name, None)
-        if name not in _VISION and hasattr(part, "to_dict"):
-            yield part
+    for name, part in parts.items():
+        if key_component(name) != "vision":
+            yield from _vision_first(part)

@@ -8,13 +8,14 @@ What it does not do: change a plan or a workload by itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.errors import InspectionError
 from core.memory.cards import Card
 from core.memory.estimate import Memory, constant_bytes, estimate, simulated
+from core.memory.kinds import KINDS, Setup, open_kinds, with_rank
 from core.memory.workload import Workload
 from core.models.source import Resolved
 from core.spec import Plan
@@ -27,25 +28,8 @@ WORTHWHILE = 0.2
 """The optimizer is left alone where its numbers are a smaller share of what is missing."""
 ALIKE = 0.8
 """Share of the activations that any packing of the weights, rank or optimizer surely leaves."""
-GUESSED = 0.3
+GUESSED = 0.1
 """Share of the activations from which on the strongest of several changes is looked at first; it only saves time."""
-SMALLEST_SIDE = 224
-"""Pixels: pictures are not made smaller than what the usual towers were trained on."""
-SMALLEST_RANK = 4
-KINDS = frozenset({"optimizer", "checkpointing", "batch", "pictures", "8bit", "4bit", "rank"})
-"""Kinds of change."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What can be changed."""
-
-    plan: Plan
-    work: Workload
-
-
-Form = tuple[str, Setup]
-"""A change in words, and what it leads to."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +60,6 @@ class Verdict:
     change: Change | None
     """The cheapest that makes it fit; None where it fits, or where nothing helps."""
     words: str
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of change: its name, what it costs, and the setups that it leads to, the mildest first."""
-
-    name: str
-    cost: str
-    setups: Callable[[Setup], Iterator[Form]]
 
 
 def answer_of(peak: int, card: Card) -> Answer:
@@ -130,11 +105,11 @@ def _levels(setup: Setup, kinds: frozenset[str]) -> Iterator[tuple[list[str], li
     yield [], [], setup
     weights: tuple[list[str], list[str]] = ([], [])
     packed = setup
-    for kind in _open(kinds & {"8bit", "4bit"}):
+    for kind in open_kinds(kinds & {"8bit", "4bit"}):
         for what, packed in kind.setups(setup):
             weights = ([what], [kind.cost])
             yield *weights, packed
-    for kind in _open(kinds & {"rank"}):
+    for kind in open_kinds(kinds & {"rank"}):
         for what, other in kind.setups(packed):
             yield [*weights[0], what], [*weights[1], kind.cost], other
 
@@ -143,7 +118,7 @@ def _ladder(start: Setup, words: list[str], costs: list[str], kinds: frozenset[s
     """Changes added up in the order of their cost; of a kind's forms each takes the place of the one before."""
     if words:
         yield _Rung(listed(words), "; ".join(costs), start)
-    for kind in _open(kinds & {"optimizer", "checkpointing", "batch", "pictures"}):
+    for kind in open_kinds(kinds & {"optimizer", "checkpointing", "batch", "pictures"}):
         forms = list(kind.setups(start))
         for what, other in forms:
             yield _Rung(listed([*words, what]), "; ".join([*costs, kind.cost]), other)
@@ -159,7 +134,7 @@ def changes(
     Worked out one after the other as they are asked for, each in a second or so.
     """
     ask = _Asked(model, setup.work, memory, card)
-    for kind in _open(kinds):
+    for kind in open_kinds(kinds):
         rungs = [_Rung(what, kind.cost, other) for what, other in kind.setups(setup)]
         if (change := ask.mildest(rungs)) and change.saves > 0:
             yield change
@@ -189,8 +164,8 @@ class _Asked:
             ladder: each rung takes less memory than those before it, but for what `_hopeless` allows for.
             least: bytes that are there with every rung.
         """
-        if least + GUESSED * _kept(self._before) > self._room and self._hopeless(ladder[-1]):
-            return None
+        if least + GUESSED * _kept(self._before) > self._room:
+            ladder = self._narrowed(ladder, least)
         mild = sum(rung.setup.work.batch == self._work.batch for rung in ladder)
         for rung in ladder[:mild]:
             if (change := self.made(rung)) and change.sufficient:
@@ -198,10 +173,41 @@ class _Asked:
         change = self.mildest(ladder[mild:])
         return change if change and change.sufficient else None
 
-    def _hopeless(self, rung: _Rung) -> bool:
-        """Whether a ladder's last rung, a small step that is soon worked out, says that none of it suffices.
+    def _narrowed(self, ladder: list[_Rung], least: int) -> list[_Rung]:
+        """The rungs among which the first that suffices must be, if there is one; small steps are worked out first."""
+        if self._hopeless(ladder[-1]):
+            return []
+        low, high, probe = 0, len(ladder) - 1, self._guessed(ladder, least)
+        while low < high:
+            probe = min(max(probe, low), high - 1)
+            if (change := self.made(ladder[probe])) and change.sufficient:
+                high, probe = probe, probe - 1
+            elif self._hopeless(ladder[probe]):
+                low = probe = probe + 1
+            else:
+                break
+        return ladder[low : high + 1]
 
-        Only the gradients, which stay between the batches of a step, may be less with the rungs before it.
+    def _guessed(self, ladder: list[_Rung], least: int) -> int:
+        """Where to begin: at the first rung that suffices if activations go by rows and pixels."""
+        change, last = self.made(ladder[-1]), ladder[-1].setup.work
+        if change is None:
+            return 0
+
+        def size(work: Workload) -> int:
+            return work.batch * work.image_size[0] * work.image_size[1]
+
+        passing = change.memory.peak_bytes - least
+        return sum(
+            rung.setup.work.checkpointing != last.checkpointing
+            or least + passing * size(rung.setup.work) / size(last) > self._room
+            for rung in ladder
+        )
+
+    def _hopeless(self, rung: _Rung) -> bool:
+        """Whether a rung says that neither it nor any before it suffices.
+
+        Only the gradients, which stay between the batches of a step, may be less with those before it.
         """
         change = self.made(rung)
         return change is not None and change.memory.peak_bytes - 1.1 * change.memory.term("adapter") > self._room
@@ -250,81 +256,6 @@ def _sufficient(memory: Memory, card: Card) -> bool:
     return answer_of(memory.peak_bytes, card) == "fits"
 
 
-def _open(kinds: frozenset[str]) -> list[_Kind]:
-    return [kind for kind in _KINDS if kind.name in kinds]
-
-
-def _eight_bit_optimizer(setup: Setup) -> Iterator[Form]:
-    if setup.work.device == "cuda" and setup.work.optimizer == "adamw":
-        yield "keep the optimizer's numbers in 8 bits", replace(setup, work=setup.work.but(optimizer="adamw_8bit"))
-
-
-def _checkpointing(setup: Setup) -> Iterator[Form]:
-    if not setup.work.checkpointing:
-        yield "compute layers again instead of keeping them", replace(setup, work=setup.work.but(checkpointing=True))
-
-
-def _smaller_batches(setup: Setup) -> Iterator[Form]:
-    """Divisors of the batch, so that the rows of an optimizer step stay the same."""
-    work = setup.work
-    for parts in range(2, work.batch + 1):
-        if work.batch % parts == 0:
-            batch, times = work.batch // parts, work.accumulation * parts
-            rows = "1 row" if batch == 1 else f"{batch} rows"
-            yield (
-                f"take {rows} at a time, {times} times a step",
-                replace(setup, work=work.but(batch=batch, accumulation=times)),
-            )
-
-
-def _smaller_pictures(setup: Setup) -> Iterator[Form]:
-    height, width = setup.work.image_size
-    for share in (0.75, 0.5):
-        size = (int(height * share), int(width * share))
-        if min(size) >= SMALLEST_SIDE and setup.work.images:
-            yield f"make pictures {size[1]} x {size[0]} pixels", replace(setup, work=setup.work.but(image_size=size))
-
-
-def _eight_bit_weights(setup: Setup) -> Iterator[Form]:
-    if setup.work.quantization == "none":
-        yield "load the frozen weights in 8 bits", replace(setup, work=setup.work.but(quantization="8bit"))
-
-
-def _four_bit_weights(setup: Setup) -> Iterator[Form]:
-    if setup.work.quantization != "4bit":
-        yield "load the frozen weights in 4 bits", replace(setup, work=setup.work.but(quantization="4bit"))
-
-
-def _smaller_rank(setup: Setup) -> Iterator[Form]:
-    rank = setup.plan.rank
-    while (rank := rank // 2) >= SMALLEST_RANK:
-        yield f"take rank {rank}", replace(setup, plan=with_rank(setup.plan, rank))
-
-
-def with_rank(plan: Plan, rank: int) -> Plan:
-    """The plan with its rank changed, and the ranks of components in proportion; alpha / rank stays."""
-    share = rank / plan.rank
-
-    def scaled(old: int) -> int:
-        return max(1, round(old * share))
-
-    overrides = tuple(
-        replace(one, rank=scaled(one.rank), alpha=one.alpha * scaled(one.rank) / one.rank) for one in plan.overrides
-    )
-    return replace(plan, rank=rank, alpha=plan.alpha * share, overrides=overrides)
-
-
-_KINDS = (
-    _Kind("optimizer", "nothing that one would notice", _eight_bit_optimizer),
-    _Kind("checkpointing", "each step takes about a third longer", _checkpointing),
-    _Kind("batch", "steps take somewhat longer; what is learned is the same", _smaller_batches),
-    _Kind("pictures", "small print and fine lines in the pictures are lost", _smaller_pictures),
-    _Kind("8bit", "slower steps; hardly any quality", _eight_bit_weights),
-    _Kind("4bit", "slower steps; a little quality", _four_bit_weights),
-    _Kind("rank", "less can be learned", _smaller_rank),
-)
-
-
 def listed(words: list[str]) -> str:
     """The words with commas and an “and”."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
@@ -343,3 +274,6 @@ def _words(answer: Answer, memory: Memory, card: Card, change: Change | None) ->
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+__all__ = ["KINDS", "Answer", "Change", "Setup", "Verdict", "answer_of", "changes", "cheapest", "verdict", "with_rank"]
