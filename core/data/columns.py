@@ -100,6 +100,8 @@ class Column:
         low, _, high = self.words
         length = f"{low} to {high} words" if low < high else f"{high} {'word' if high == 1 else 'words'}"
         what = {"texts": "several texts", "answers": "several answers", "number": "numbers"}.get(self.kind, "text")
+        if self.repeats and self.different == 1:
+            return f"holds the same value in all {self.filled} rows"
         if self.repeats:
             return f"holds {self.different} different values in {self.filled} rows"
         return f"holds {what}" if self.kind == "number" else f"holds {what} of {length}"

@@ -88,7 +88,7 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
     rated = [
         (_score(table, candidate, finder), table.size, number, table, candidate)
         for number, table in enumerate(tables)
-        for candidate in (evidence.for_format(table.columns, format) if format else table.candidates)
+        for candidate in _ways(table, format)
     ]
     if not rated:
         return None
@@ -103,6 +103,13 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
     columns = tuple(dict.fromkeys(column.name for each in together for column in each.columns))
     joined = [name for name in candidate.columns.values() if name not in columns]
     return score, Guess(reading, reason, (*columns, *joined), candidate.reasons, others)
+
+
+def _ways(table: Table, format: Format | None) -> Sequence[evidence.Candidate]:
+    """The ways to read a table, or those in one format; COCO's rows lie in two lists and can be read in one way only."""
+    if format is None or table.coco:
+        return [one for one in table.candidates if format in (None, one.format)]
+    return evidence.for_format(table.columns, format) if format != "coco" else ()
 
 
 def _reading(candidate: evidence.Candidate, tables: tuple[str, ...], by: SplitBy) -> Reading:

@@ -175,6 +175,7 @@ def _texts(columns: Columns) -> list[Candidate]:
     one = text or label
     if one is None:
         return []
+    label = label or next((column for column in usable if column.repeats and column.words[1] <= 4), None)
     judged = judge(one, pictures[0].wide)
     sure = 100 if known or len(usable) == 1 else 60
     kind = judge(label, False).classes if label else judged.classes

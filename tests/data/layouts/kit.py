@@ -20,10 +20,10 @@ Files = dict[str, Any]
 
 
 @cache
-def png(number: int = 0) -> bytes:
+def png(number: int = 0, size: tuple[int, int] = (32, 32)) -> bytes:
     """A small picture; each number has its own."""
     file = BytesIO()
-    Image.new("RGB", (32, 32), (number * 37 % 256, number * 91 % 256, number * 53 % 256)).save(file, "PNG")
+    Image.new("RGB", size, (number * 37 % 256, number * 91 % 256, number * 53 % 256)).save(file, "PNG")
     return file.getvalue()
 
 

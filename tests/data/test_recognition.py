@@ -1,0 +1,264 @@
+"""What a guess says for itself, what can be overruled, which files are no data at all, and traps for quick guesses."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.data.recognition import recognise, reread
+from core.data.records import records
+from core.data.tree import Tree, tree_of_folder
+from core.errors import DataError
+from core.spec.data import Reading
+from tests.data.layouts import LAYOUTS, write
+from tests.data.layouts.kit import SAID, lines, numbered, pictures, png
+
+NAMED = {layout.name: layout for layout in LAYOUTS}
+
+
+def tree_of(files, root):
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return tree_of_folder(root)
+
+
+def test_the_reason_names_what_was_seen(tmp_path):
+    guess = recognise(tree_of_folder(write(NAMED["flickr8k_captions"], tmp_path)))
+    assert guess.reason.startswith("“captions.txt”: the column “image” names pictures that are there")
+    assert "“caption” holds text of 12 to 14 words" in guess.reason
+    assert guess.column_reasons["text"] == "holds text of 12 to 14 words"
+    assert guess.columns == ("image", "caption")
+
+
+def test_the_reason_says_which_tables_are_held_out_and_which_left_out(tmp_path):
+    guess = recognise(tree_of_folder(write(NAMED["imagefolder_jsonl"], tmp_path / "a")))
+    assert "the tables' names say which rows are held out" in guess.reason
+    assert guess.reading.tables == ("train/metadata.jsonl", "test/metadata.jsonl")
+    guess = recognise(tree_of_folder(write(NAMED["kaggle_filename_label"], tmp_path / "b")))
+    assert "“test.csv” was left out, for it has nothing under “label”" in guess.reason
+    assert guess.reading.tables == ("train.csv",)
+
+
+def test_other_formats_are_named_with_what_speaks_for_them(tmp_path):
+    guess = recognise(tree_of_folder(write(NAMED["ocr_labels_txt"], tmp_path)))
+    others = dict(guess.others)
+    assert {"captions", "classes", "pairs"} <= set(others)
+    assert all(others.values())
+
+
+def test_a_format_that_was_guessed_wrong_can_be_overruled(tmp_path):
+    tree = tree_of_folder(write(NAMED["clip_pairs"], tmp_path))
+    before = recognise(tree).reading
+    for format, part in (("ocr", "text"), ("pairs", "text"), ("classes", "label")):
+        guess = reread(tree, format, before)
+        assert guess.reading.format == format
+        assert guess.reading.columns[part] == "title"
+        assert all(item.row for item in records(tree, guess.reading))
+    assert reread(tree, "ocr", before).reading.template == "Read the text in the picture."
+
+
+def test_what_the_person_wrote_stays_when_the_format_is_overruled(tmp_path):
+    tree = tree_of_folder(write(NAMED["clip_pairs"], tmp_path))
+    before = Reading("captions", ("pairs.tsv",), system="Be brief.", drop=("missing_image",), max_side=512)
+    after = reread(tree, "pairs", before).reading
+    assert (after.system, after.drop, after.max_side) == ("Be brief.", ("missing_image",), 512)
+
+
+def test_any_columns_can_be_made_questions_and_answers(tmp_path):
+    files = {"t.csv": "photo,frage,antwort\n" + "".join(f"{n}.png,Was ist {n}?,Haus\n" for n in range(4))}
+    tree = tree_of({**files, **numbered("{}.png", 4, 0)}, tmp_path)
+    reading = reread(tree, "vqa").reading
+    assert reading.columns == {"image": "photo", "question": "frage", "answer": "antwort"}
+
+
+def test_a_format_that_the_data_cannot_have_is_refused_in_words(tmp_path):
+    tree = tree_of_folder(write(NAMED["class_folders"], tmp_path))
+    with pytest.raises(DataError, match="questions with answers"):
+        reread(tree, "vqa")
+    with pytest.raises(DataError, match="conversations"):
+        reread(tree, "sharegpt")
+
+
+def test_a_table_is_no_coco_and_coco_is_no_table(tmp_path):
+    with pytest.raises(DataError, match="COCO"):
+        reread(tree_of_folder(write(NAMED["vqa_csv"], tmp_path / "a")), "coco")
+    with pytest.raises(DataError, match="questions"):
+        reread(tree_of_folder(write(NAMED["coco_captions"], tmp_path / "b")), "vqa")
+
+
+def test_every_column_can_be_given_every_part(tmp_path):
+    """The mapping is data: whatever a person chooses is read, or said to be unusable, and never raises."""
+    from typing import get_args
+
+    from core.spec.data import Format, Part
+
+    tree = tree_of_folder(write(NAMED["vqa_csv"], tmp_path))
+    for format in get_args(Format):
+        for column in ("image", "question", "answer", "nothing"):
+            reading = Reading(format, ("vqa.csv",), dict.fromkeys(get_args(Part), column))
+            items = list(records(tree, reading))
+            assert all(item.row or item.trouble for item in items)
+
+
+NOTHING = {
+    "no_file": {},
+    "pictures_alone": numbered("{:04d}.jpg", 5),
+    "camera_names": numbered("IMG_{:04d}.jpg", 5),
+    "one_folder": numbered("cats/{}.jpg", 5),
+    "boxes_beside_pictures": {
+        **numbered("images/train/{}.jpg", 4),
+        **{f"labels/train/{n}.txt": "0 0.5 0.5 0.2 0.1\n" for n in range(1, 5)},
+    },
+    "pictures_with_masks": {**numbered("images/{}.png", 4), **numbered("masks/{}.png", 4)},
+    "batches": {**numbered("batch_1/{}.png", 4), **numbered("batch_2/{}.png", 4)},
+    "numbers_only": {"a.csv": "x,y\n1,2\n3,4\n"},
+    "prose": {"story.txt": "Once upon a time.\nThere was a fox.\n"},
+    "attributes": {
+        "list_attr.csv": "image_id,bald,smiling\n" + "".join(f"{n}.jpg,1,-1\n" for n in range(6)),
+        **numbered("{}.jpg", 6, 0),
+    },
+    "a_spreadsheet": {"rows.xlsx": b"PK\x03\x04", **numbered("{}.jpg", 3)},
+    "a_config": {"config.json": '{"model_type": "llava", "layers": 3}'},
+    "a_submission_form": {"sample_submission.csv": "filename,label\n1.jpg,cat\n", **numbered("{}.jpg", 3)},
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_files_that_say_nothing_to_learn_are_refused_in_words(name, tmp_path):
+    with pytest.raises(DataError) as caught:
+        recognise(tree_of(NOTHING[name], tmp_path))
+    assert "one folder of pictures for each class" in str(caught.value) or "Save the rows as" in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_spreadsheet_is_named_with_what_to_do():
+    from core.data.entries import BytesEntry
+
+    with pytest.raises(DataError, match=r"“rows.xlsx”.* Save the rows as CSV"):
+        recognise(Tree({"rows.xlsx": BytesEntry("rows.xlsx", 4, b"PK\x03\x04")}))
+
+
+TRAPS = {
+    # a column of numbers that are also names of pictures is still the label
+    "labels_like_names": (
+        {"t.csv": "file,label\n" + "".join(f"{n:04d}.png,{n % 3}\n" for n in range(9)), **numbered("{:04d}.png", 9, 0)},
+        "classes",
+        {"image": "file", "label": "label"},
+    ),
+    # a caption column beside an address column of the same pictures
+    "addresses_beside_names": (
+        {
+            "t.csv": "url,file_name,caption\n"
+            + "".join(f"https://example.org/{n}.png,{n}.png,{SAID[n]}\n" for n in range(4)),
+            **numbered("{}.png", 4, 0),
+        },
+        "captions",
+        {"image": "file_name", "text": "caption"},
+    ),
+    # the table of a small part beside class folders for all
+    "small_table_beside_folders": (
+        {
+            "val_annotations.txt": "".join(f"val_{n}.JPEG\tn0{n % 2}\n" for n in range(2)),
+            **numbered("val/images/val_{}.JPEG", 2, 0),
+            **pictures(*(f"train/n0{kind}/images/n0{kind}_{n}.JPEG" for kind in (1, 2) for n in range(8))),
+        },
+        "classes",
+        {"image": "picture", "label": "folder"},
+    ),
+    # lines of writing under a plain name: only the pictures' shape tells
+    "lines_of_writing": (
+        {
+            "t.csv": "image,text\n" + "".join(f"{n}.png,{SAID[n]}\n" for n in range(4)),
+            **{f"{n}.png": png(n, (256, 32)) for n in range(4)},
+        },
+        "ocr",
+        {"image": "image", "text": "text"},
+    ),
+    # a caption column whose pictures are wide stays a caption
+    "panoramas": (
+        {
+            "t.csv": "image,caption\n" + "".join(f"{n}.png,{SAID[n]}\n" for n in range(4)),
+            **{f"{n}.png": png(n, (256, 32)) for n in range(4)},
+        },
+        "captions",
+        {"image": "image", "text": "caption"},
+    ),
+    # a column called Id is the class where it is all there is
+    "whales": (
+        {
+            "train.csv": "Image,Id\n" + "".join(f"{n}.jpg,w_{n % 3}\n" for n in range(9)),
+            **numbered("train/{}.jpg", 9, 0),
+        },
+        "classes",
+        {"image": "Image", "label": "Id"},
+    ),
+    # attributes beside a name: the name is learned
+    "products": (
+        {
+            "styles.csv": "id,gender,masterCategory,year,productDisplayName\n"
+            + "".join(f"{100 + n},Men,Apparel,2011,Turtle Check Men Navy Blue Shirt {n}\n" for n in range(6)),
+            **numbered("images/{}.jpg", 6, 100),
+        },
+        "captions",
+        {"image": "id", "text": "productDisplayName"},
+    ),
+    # names of things, one or two words each
+    "names": (
+        {
+            "t.csv": "image,name\n" + "".join(f"{n}.png,{said.split()[1]} {n}\n" for n, said in enumerate(SAID)),
+            **numbered("{}.png", 6, 0),
+        },
+        "captions",
+        {"image": "image", "text": "name"},
+    ),
+    # numbers that are classes
+    "digits": (
+        {"t.tsv": "".join(f"{n}.png\t{n % 3}\n" for n in range(9)), **numbered("{}.png", 9, 0)},
+        "classes",
+        {"image": "column 1", "label": "column 2"},
+    ),
+    # pictures that did not come along: still the same table, and the checks say what is missing
+    "no_picture_came_along": (
+        {"t.jsonl": lines([{"image": f"{n}.png", "question": f"What is {n}?", "answer": "a"} for n in range(4)])},
+        "vqa",
+        {"image": "image", "question": "question", "answer": "answer"},
+    ),
+    # a mask beside the picture is not a second picture of the row
+    "masks_in_rows": (
+        {
+            "t.csv": "image,mask,caption\n" + "".join(f"i/{n}.png,m/{n}.png,{SAID[n]}\n" for n in range(4)),
+            **numbered("i/{}.png", 4, 0),
+            **numbered("m/{}.png", 4, 0),
+        },
+        "captions",
+        {"image": "image", "text": "caption"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_trap_is_not_stepped_into(name, tmp_path):
+    files, format, columns = TRAPS[name]
+    reading = recognise(tree_of(files, tmp_path)).reading
+    assert (reading.format, reading.columns) == (format, columns)
+
+
+def test_only_the_first_rows_are_looked_at(tmp_path, monkeypatch):
+    from core.data.formats import first_look
+
+    rows = [{"image": "0.png", "text": SAID[n % 6]} for n in range(5000)]
+    tree = tree_of({"t.jsonl": lines(rows), **numbered("{}.png", 1, 0)}, tmp_path)
+    seen = []
+    real = first_look.read_table
+    monkeypatch.setattr(
+        first_look, "read_table", lambda entry, limit=None, part="": _counted(real(entry, limit, part), seen)
+    )
+    recognise(tree)
+    assert len(seen) <= first_look.LOOKED_AT
+
+
+def _counted(found, seen):
+    for record in found:
+        seen.append(record)
+        yield record
