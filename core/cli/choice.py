@@ -33,6 +33,7 @@ from core.models.repository import clip
 from core.models.source import parse_source
 from core.spec import (
     COMPONENTS,
+    Augmentation,
     Component,
     Inspection,
     Knobs,
@@ -51,6 +52,7 @@ USUAL = Recipe(rank=16, alpha=32.0)
 """Where neither a file nor a preset says otherwise."""
 NOTHING_LEARNS = "What learns was not said: add --targets all, or one of --preset NAME, --config FILE and --full NAME."
 SOURCE_HELP = "demo, a folder, or a Hub id (owner/name@revision)"
+KINDS: tuple[Augmentation, ...] = get_args(Augmentation)
 
 Number = TypeVar("Number", int, float)
 
@@ -108,7 +110,7 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quantization", choices=("none", "8bit", "4bit"), help="of the frozen weights")
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations again")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="of the longest row that is taken; the model's own")
-    parser.add_argument("--augment", metavar="KIND,...", help="change pictures: colour,rotation,crop,blur,jpeg")
+    parser.add_argument("--augment", type=_kinds, metavar="KIND,...", help=f"change pictures: {', '.join(KINDS)}")
 
 
 def chosen(options: argparse.Namespace) -> Chosen:
@@ -207,6 +209,15 @@ def _recipe(options: argparse.Namespace, base: Recipe) -> Recipe:
     return replace(base, components=components, **given)
 
 
+def _kinds(text: str) -> tuple[str, ...]:
+    """Kinds of changes of pictures, parted by commas."""
+    kinds = tuple(filter(None, text.split(",")))
+    unknown = ", ".join(kind for kind in kinds if kind not in KINDS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no {unknown}; there are {', '.join(KINDS)}")
+    return kinds
+
+
 def _settings(options: argparse.Namespace, base: Settings) -> Settings:
     rate, _ = per_component(options.learning_rate, float, "--learning-rate")
     given: dict[str, Any] = {
@@ -216,7 +227,7 @@ def _settings(options: argparse.Namespace, base: Settings) -> Settings:
         "quantization": options.quantization,
         "checkpointing": options.checkpointing,
         "max_tokens": options.max_tokens,
-        "augment": None if options.augment is None else tuple(filter(None, options.augment.split(","))),
+        "augment": options.augment,
     }
     given = {name: value for name, value in given.items() if value is not None}
     if options.steps is not None or options.epochs is not None:

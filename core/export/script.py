@@ -12,6 +12,7 @@ from typing import Any
 
 from core.export import script_parts as parts
 from core.export.context import Context, Exported
+from core.export.data_parts import data_blocks, data_constants, with_imports
 from core.lora.budget import budget
 from core.lora.limits import NAMES
 from core.lora.plan import peft_config, target_regex
@@ -41,6 +42,7 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     dropouts = _dropouts(plan)
     constants = [
         *_constants(context, trainable),
+        *data_constants(context.settings),
         *(_whole((*heads, *plan.full_modules)) if context.settings.quantization != "none" else ()),
         *(_targets(plan, listing) if plan.target_modules else ()),
         *_table("RATES", "learning rate", _rates(plan)),
@@ -49,8 +51,7 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
     blocks = [
         "\n".join([_head(plan, inspection, context, trainable), *constants]),
-        parts.ROWS,
-        parts.COLLATOR,
+        *data_blocks(context.settings),
         trainer + (parts.RATES if several_rates else ""),
         parts.ADALORA if _is_adalora(plan) else "",
         parts.DROPOUT if dropouts else "",
@@ -83,7 +84,7 @@ def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) 
         "from trl import SFTConfig, SFTTrainer",
     ]
     packages = PACKAGES + (" bitsandbytes" if packed else "")
-    head = parts.HEAD.format(title=title, packages=packages, imports="\n".join(lines))
+    head = with_imports(parts.HEAD.format(title=title, packages=packages, imports="\n".join(lines)), context.settings)
     return head.replace("import random\n", "import random\nimport re\n") if _uses_re(plan) else head
 
 
@@ -165,6 +166,7 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         wrapped += ["        parameter.requires_grad_(False)  # PEFT counts the ranks in a parameter"]
     length = f"max_steps={settings.steps}" if settings.steps else f"num_train_epochs={settings.epochs}"
     before = ["trainer.add_callback(RankAllocation(model))"] if _is_adalora(plan) else []
+    before += ["collator.changing = True"] * bool(settings.augment)
     if settings.quantization != "none":
         wrapped_float = "for parameter in model.parameters():  # TRL makes them bfloat16, where small steps get lost"
         before += [wrapped_float, "    if parameter.requires_grad:", "        parameter.data = parameter.data.float()"]

@@ -35,6 +35,11 @@ PLANS: dict[str, tuple[Selection, Recipe, dict]] = {
         Recipe(4, 8, method="rslora", lora_bias=True, full_learning_rate=1e-4),
         {"schedule": "constant", "checkpointing": True},
     ),
+    "changed_pictures": (
+        Selection(cells=BOTH),
+        Recipe(4, 8, start="eva"),
+        {"augment": ("jpeg", "colour", "rotation", "crop", "blur"), "max_tokens": 64, "epochs": 0.02, "steps": None},
+    ),
     "adalora": (Selection(cells=("language.mlp",)), Recipe(4, 8, method="adalora"), {"steps": 10}),
     "pissa": (Selection(cells=("language.attention",)), Recipe(4, 8, start="pissa"), {"seed": 3}),
     "eva": (Selection(cells=("language.attention",)), Recipe(4, 8, start="eva"), {"epochs": 0.02, "steps": None}),
