@@ -47,6 +47,7 @@ from ui.asking import HEADERS, code_of, refused
 from ui.datasets import data_of_job, dataset_routes, own_cards
 from ui.drafts import draft_routes
 from ui.panels.train import first_form
+from ui.previews import preview_routes
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
 from ui.thumbnails import shown, thumbnail
@@ -85,6 +86,7 @@ def studio_routes(studio: Studio) -> list[BaseRoute]:
         *upload_routes(studio),
         *draft_routes(studio),
         *dataset_routes(studio),
+        *preview_routes(studio),
         Mount("/studio/static/js", _Assets(directory=ASSETS / "js")),
         Mount("/studio/static/css", _Assets(directory=ASSETS / "css")),
     ]
