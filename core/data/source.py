@@ -34,8 +34,9 @@ ROWS_FILE = "metadata.jsonl"
 PLAIN = ("file_name", "question", "answer")
 _REASONS = {
     findings.MISSING_IMAGE: "the picture “{detail}” is not there",
-    findings.UNSAFE_PATH: "its picture is refused, “{detail}”",
+    findings.UNSAFE_PATH: "its picture is refused, {detail}",
     findings.NO_IMAGE: "it has no picture",
+    findings.TEXT_ONLY: "“file_name” is missing",
     findings.IMAGE_COUNT: "it has another number of pictures than its text says, {detail}",
     findings.EMPTY_QUESTION: "its question is empty",
     findings.EMPTY_ANSWER: "its answer is empty",
@@ -126,8 +127,8 @@ def _folder(name: str, asked: str) -> Dataset:
     tree = tree_of_folder(folder)
     about = _about(tree)
     reading = _reading(tree, asked)
-    rows = [_used(item) for item in records(tree, reading)]
-    kept = [item for item in rows if item.row is not None]
+    is_plain = reading.columns.get("image") == PLAIN[0]
+    kept = [item for item in (_used(item, is_plain) for item in records(tree, reading)) if item.row is not None]
     train, heldout = _sides(folder.name, kept, reading)
     for what, side in (("train on", train), ("hold out", heldout)):
         if not side:
@@ -169,8 +170,8 @@ def _is_plain(tree: Tree, name: str) -> bool:
     return sum(f'"{key}"'.encode() in start for key in PLAIN) >= 2
 
 
-def _used(item: Item) -> Item:
-    """The row, when nothing stands against it.
+def _used(item: Item, is_plain: bool) -> Item:
+    """The row, when nothing stands against it; in the plain format every row has a picture.
 
     Raises:
         DataError, SourceRefused: with the file and the line in the sentence.
@@ -178,11 +179,11 @@ def _used(item: Item) -> Item:
     place = item.place
     for kind, detail in item.trouble:
         known = findings.KINDS.get(kind)
-        if known is not None and known.severity == "error":
+        if (known is not None and known.severity == "error") or (is_plain and kind == findings.TEXT_ONLY):
             where = place.file if place.row is None else f"Line {place.row} of {place.file}"
             reason = _REASONS.get(kind, "{detail}").replace("{detail}", detail).rstrip(", ")
             error = SourceRefused if kind == findings.UNSAFE_PATH else DataError
-            raise error(f"{where} was read", reason, known.remedy)
+            raise error(f"{where} was read", reason, "Correct the line or take it away")
     return item
 
 

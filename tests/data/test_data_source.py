@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.data.pictures import MAX_PIXELS, open_picture
-from core.data.source import demo_datasets, load_dataset
+from core.data.source import check_pictures, demo_datasets, load_dataset
 from core.data.wording import majority_share, normal_form
 from core.errors import DataError, SourceNotFound, SourceRefused, StudioError
 from core.spec import Source
@@ -99,12 +99,12 @@ def test_a_file_in_both_splits_is_refused_by_name(make: Make) -> None:
         load_dataset(source)
 
 
-def test_a_link_to_a_trained_picture_is_the_same_file(make: Make) -> None:
+def test_a_link_is_no_way_to_have_a_trained_picture_held_out(make: Make) -> None:
     source = make([good(0), good(1)], [good(0)])
     held_out = Path(source.name) / "heldout" / "0.png"
     held_out.unlink()
     held_out.symlink_to("../train/1.png")
-    with pytest.raises(DataError, match=r"“train/1\.png” is both trained on and held out"):
+    with pytest.raises(SourceRefused, match=r"Line 1 of heldout/metadata\.jsonl .* links are not followed"):
         load_dataset(source)
 
 
@@ -132,14 +132,12 @@ def test_empty_lines_and_a_byte_order_mark_are_no_fault(make: Make) -> None:
     ("line", "words"),
     [
         (b"{", "not JSON"),
-        (b"\xff\xfe{\x00", "not JSON in UTF-8"),
-        (b"[" * 100_000, "not JSON"),
-        ([1], "not an object"),
+        (b"[" * 100_000, "nested too deeply"),
+        ([1], "no object"),
         ({"question": "What?", "answer": "x"}, "“file_name” is missing"),
-        (GOOD | {"question": None}, "“question” is missing"),
-        (GOOD | {"answer": ["a"]}, "“answer” is missing or is not text"),
-        (GOOD | {"answer": "  "}, "“answer” is empty"),
-        (GOOD | {"answer": "x" * 1_000_001}, "longer than"),
+        (GOOD | {"question": None}, "its question is empty"),
+        (GOOD | {"answer": None}, "its answer is empty"),
+        (GOOD | {"answer": "  "}, "its answer is empty"),
         (GOOD | {"file_name": "none.png"}, "“none.png” is not there"),
     ],
 )
@@ -166,7 +164,7 @@ def test_a_link_out_of_the_folder_is_refused(make: Make, tmp_path: Path) -> None
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
     source = make([GOOD, GOOD | {"file_name": "link.png"}])
     os.symlink(tmp_path / "secret.png", Path(source.name) / "train" / "link.png")
-    with pytest.raises(SourceRefused, match="outside"):
+    with pytest.raises(SourceRefused, match="links are not followed"):
         load_dataset(source)
 
 
@@ -179,8 +177,8 @@ def test_a_source_that_is_not_there(source: Source) -> None:
         load_dataset(source)
 
 
-def test_a_missing_rows_file_shows_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="file_name"):
+def test_an_empty_folder_shows_what_to_bring(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="rows that name pictures"):
         load_dataset(Source("folder", str(tmp_path)))
 
 
@@ -213,7 +211,7 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, width: i
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(DataError, match="damaged or no picture|empty|text|SVG"):
+    with pytest.raises(DataError, match=r"damaged or no picture|empty|text|SVG"):
         open_picture(tmp_path / "x.png")
 
 
@@ -260,3 +258,24 @@ def test_the_normal_form(answer: str, form: str) -> None:
 def test_the_majority_share() -> None:
     assert majority_share(["a", "A.", "b", "c"]) == 0.5
     assert majority_share([]) == 0.0
+
+
+def test_a_folder_may_have_any_form_that_uploads_may_have(tmp_path: Path) -> None:
+    for side, count in (("train", 6), ("test", 2)):
+        for label in ("cats", "dogs"):
+            (tmp_path / side / label).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (8, 8), (number, count, len(label))).save(tmp_path / side / label / f"{number}.png")
+    dataset = load_dataset(Source("folder", str(tmp_path)))
+    assert (len(dataset.train), len(dataset.heldout)) == (12, 4)
+    assert {row.answer for row in dataset.heldout} == {"cats", "dogs"}
+    assert dataset.train[0].picture is not None
+    assert dataset.pictures[dataset.train[0].picture.name].open().size == (8, 8)
+
+
+def test_damage_is_seen_before_a_job_begins(make: Make) -> None:
+    source = make([good(0), good(1), good(2)])
+    (Path(source.name) / "train" / "1.png").write_bytes(b"no picture")
+    dataset = load_dataset(source)
+    with pytest.raises(DataError, match=r"train/1\.png"):
+        check_pictures((*dataset.train, *dataset.heldout))
