@@ -25,6 +25,8 @@ from core.memory.step import IGNORED
 from core.memory.workload import Workload
 
 log = logging.getLogger("studio")
+POSITIONS = "image_embeds_position_mask"
+"""Says where pictures stand in models whose vocabulary has no token for a piece of one."""
 _SAID = re.compile(r"tokens:? *(\d+).*?features:? *(?:torch\.Size\(\[)?(\d+)", re.IGNORECASE | re.DOTALL)
 """How models say that the number of image tokens is wrong."""
 
@@ -113,6 +115,8 @@ class BatchMaker:
 
     def _accepted(self, layout: Layout, choice: int) -> Batch:
         """The batch with pictures of this form; raises whatever the model raises if it does not take them."""
+        if POSITIONS in self._names:
+            return self._batch(layout, self._workload.images * self._facts.number("latent_query_num"), choice)
         try:
             features = self._features(layout)
         except (NotRepeatable, OutOfTime):
@@ -176,14 +180,15 @@ class BatchMaker:
         """What goes by token beside the ids and labels, as far as the model takes it."""
         if "attention_mask" in self._names:
             yield "attention_mask", torch.ones_like(ids)
-        for name in ("mm_token_type_ids", "token_type_ids"):
+        for name in ("mm_token_type_ids", "token_type_ids", POSITIONS):
             if name in self._names:
                 yield name, stands
         if "cross_attention_mask" in self._names and "aspect_ratio_mask" in layout.inputs:
             shape = layout.inputs["aspect_ratio_mask"].shape
             yield "cross_attention_mask", torch.ones(*ids.shape, *shape[1:], dtype=torch.long)
-        if "decoder_input_ids" in self._names:
-            yield "decoder_input_ids", ids
+        for name in ("decoder_input_ids", "qformer_input_ids"):  # the second are the question's, for the pictures' side
+            if name in self._names:
+                yield name, ids if name == "decoder_input_ids" else ids[:, -self._workload.text_tokens :]
 
 
 def _places(image_tokens: int, images: int, length: int) -> Iterator[slice]:

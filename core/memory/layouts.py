@@ -191,6 +191,13 @@ def _flattened(facts: PictureFacts, pictures: Pictures, names: Collection[str]) 
     yield Layout("flattened patches", {"flattened_patches": torch.ones(shape)})
 
 
+def _rows_of_patches(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
+    """Patches of each row's pictures, [rows, patches, values]."""
+    height, width = (-(-side // facts.patch) for side in pictures.size)
+    shape = (pictures.rows, pictures.each * height * width, facts.channels * facts.patch**2)
+    yield Layout("patches of each row", {"image_patches": torch.ones(shape)})
+
+
 def _plain(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
     """Pictures, [pictures, C, H, W], or tiles of each picture, [rows, tiles, C, H, W]."""
     fixed = facts.fixed_size
@@ -222,5 +229,6 @@ _BY_ARGUMENT: tuple[tuple[str, Maker], ...] = (
     ("pixel_mask", _pixel_mask),
     ("image_sizes", _sized),
     ("flattened_patches", _flattened),
+    ("image_patches", _rows_of_patches),
 )
 """By the argument that gives a form away."""
