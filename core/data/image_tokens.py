@@ -28,10 +28,10 @@ def image_positions(processor: Any, ids: Sequence[int], text: str) -> list[bool]
         step = order.step
         for at in order:
             image[at] = image[at] or (image[at - step] and ids[at] not in written)
-    return _bridged(
-        image,
-        [not each and not processor.tokenizer.decode([token]).strip() for token, each in zip(ids, image, strict=True)],
-    )
+    blank = [
+        not each and not processor.tokenizer.decode([token]).strip() for token, each in zip(ids, image, strict=True)
+    ]
+    return _bridged(image, blank, [token in signs for token in ids])
 
 
 def image_ids(processor: Any) -> set[int]:
@@ -42,11 +42,17 @@ def image_ids(processor: Any) -> set[int]:
     return {token for token in found if token is not None}
 
 
-def _bridged(image: list[bool], blank: Sequence[bool]) -> list[bool]:
-    """Line breaks between two rows of tiles belong to the picture."""
-    last = None  # the last position of a picture with nothing but blanks behind it
+def _bridged(image: list[bool], blank: Sequence[bool], sign: Sequence[bool]) -> list[bool]:
+    """Line breaks between two rows of tiles belong to the picture: they stand behind a feature, before a tile's name.
+
+    Those between two pictures, which a template writes, stand behind the sign that ends a picture or before a feature.
+    """
+    last = None  # the last feature with nothing but blanks behind it
     for at, each in enumerate(image):
-        if each and last is not None and at - last <= MAX_BREAKS + 1:
+        if each and last is not None and not sign[at] and at - last <= MAX_BREAKS + 1:
             image[last:at] = [True] * (at - last)
-        last = at if each else last if blank[at] else None
+        if each:
+            last = at if sign[at] else None
+        elif not blank[at]:
+            last = None
     return image
