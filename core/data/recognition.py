@@ -106,7 +106,7 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
 
 
 def _ways(table: Table, format: Format | None) -> Sequence[evidence.Candidate]:
-    """The ways to read a table, or those in one format; COCO's rows lie in two lists and can be read in one way only."""
+    """The ways to read a table, or those in one format; COCO has its rows in two lists, read in one way only."""
     if format is None or table.coco:
         return [one for one in table.candidates if format in (None, one.format)]
     return evidence.for_format(table.columns, format) if format != "coco" else ()
@@ -139,11 +139,18 @@ def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidat
             continue
         filled = {column.name for column in table.columns if column.filled}
         if learned in filled and wanted <= filled:
-            chosen.append(table)
+            if table is best or not any(_says_the_same(table, other, wanted) for other in (best, *chosen)):
+                chosen.append(table)
         elif side_of_table(table.name):
             odd.append(table.name)
     left_out = f"“{odd[0]}” was left out, for it has nothing under “{learned}”" if odd else ""
     return chosen or [best], left_out
+
+
+def _says_the_same(one: Table, other: Table, names: set[str]) -> bool:
+    """Whether two tables begin with the same rows: one set in two forms, such as plain and pretty-printed JSON."""
+    same = all(one.heads.get(name) == other.heads.get(name) for name in names)
+    return same and side_of_table(one.name) == side_of_table(other.name)
 
 
 def _split(names: tuple[str, ...], table: Table, candidate: evidence.Candidate) -> tuple[SplitBy, tuple[str, ...], str]:

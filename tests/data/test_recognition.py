@@ -40,6 +40,15 @@ def test_the_reason_says_which_tables_are_held_out_and_which_left_out(tmp_path):
     assert guess.reading.tables == ("train.csv",)
 
 
+def test_the_same_rows_in_two_files_are_read_once(tmp_path):
+    import json
+
+    rows = [{"image": f"{n}.png", "caption": SAID[n]} for n in range(4)]
+    files = {"rows.json": json.dumps(rows), "rows_pretty.json": json.dumps(rows, indent=2)}
+    tree = tree_of({**files, **numbered("{}.png", 4, 0)}, tmp_path)
+    assert recognise(tree).reading.tables == ("rows.json",)
+
+
 def test_other_formats_are_named_with_what_speaks_for_them(tmp_path):
     guess = recognise(tree_of_folder(write(NAMED["ocr_labels_txt"], tmp_path)))
     others = dict(guess.others)

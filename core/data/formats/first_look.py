@@ -6,8 +6,9 @@ What it does not do: choose among them (`core.data.recognition`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
@@ -50,6 +51,8 @@ class Table:
     picture_sides: frozenset[Side] = frozenset()
     """What the folders of its first pictures say."""
     coco: bool = False
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of the first values, by column."""
 
 
 def survey(tree: Tree, finder: Finder) -> list[Table]:
@@ -84,7 +87,15 @@ def _look(tree: Tree, names: Sequence[str], finder: Finder) -> Table | None:
     found = [coco.candidate(columns)] if is_coco else evidence.candidates(columns)
     size = sum(tree.entries[name].size for name in names)
     sides = _picture_sides(rows, columns, finder, entry.name)
-    return Table(entry.name, size, tuple(names), columns, _count(rows, size), tuple(found), sides, is_coco)
+    return Table(
+        entry.name, size, tuple(names), columns, _count(rows, size), tuple(found), sides, is_coco, _heads(rows)
+    )
+
+
+def _heads(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """A hash of what the first rows hold, by column."""
+    names = dict.fromkeys(name for row in rows[:3] for name in row)
+    return {name: sha256(repr([row.get(name) for row in rows[:3]]).encode()).hexdigest() for name in names}
 
 
 def _count(rows: Sequence[dict[str, Any]], size: int) -> int:
