@@ -1,5 +1,5 @@
-// Reading from the studio's own routes. What a person does that changes something goes through Gradio's events; these
-// only read, or have something worked out.
+// The studio's own routes: to read, to have something worked out, and to bring data. Starting and stopping jobs goes
+// through Gradio's events.
 
 const ROOT = new URL("studio/", document.baseURI);
 
@@ -22,6 +22,13 @@ export const getJson = (path) => answered(fetch(url(path), { credentials: "same-
 export const postJson = (path, body, signal) => answered(fetch(url(path), {
   method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal,
 }));
+
+// The server demands this header of what carries no JSON, so that no other site's page can send it.
+const OWN = { "X-Studio": "1" };
+
+export const remove = (path) => answered(fetch(url(path), { method: "DELETE", credentials: "same-origin", headers: OWN }));
+
+export const putBytes = (path, body, signal) => answered(fetch(url(path), { method: "PUT", credentials: "same-origin", headers: OWN, body, signal }));
 
 let script = null;
 

@@ -1,6 +1,7 @@
 // The settings of the Train step, whose widgets are Gradio's, as the other panels need them; and back into the widgets.
 
 import { state, update } from "./store.js";
+import { chosenSet } from "./sets.js";
 
 // In the order of the widgets of ui/panels/train.py, which says the names.
 export function readForm(names, values) {
@@ -22,7 +23,7 @@ let last = null; // what the last change of the unit made of what, so that going
 // The training length in another unit, about as long as before on the rows of the chosen data; a usual one where these
 // or the batch are not known.
 export function converted(unit, length) {
-  const rows = state.home?.datasets.find((set) => set.name === state.dataset)?.train;
+  const rows = chosenSet()?.train;
   const { batch_size: batch, accumulation } = state.form;
   const perEpoch = Math.ceil(Math.ceil(rows / batch) / accumulation); // as core/spec/job.py counts them
   const known = perEpoch >= 1 && length > 0;

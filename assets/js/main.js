@@ -15,6 +15,11 @@ import { mountCompare } from "./compare.js";
 import { mountExport } from "./export.js";
 import { mountMemory } from "./memory.js";
 import { mountData } from "./data.js";
+import { mountBring } from "./data_bring.js";
+import { reopenDraft } from "./data_draft.js";
+import { mountDraft } from "./data_sheet.js";
+import { mountChosenSet } from "./data_chosen.js";
+import { findUpload } from "./upload.js";
 import { mountAnswers, mountLog, mountProgress } from "./progress.js";
 import { mountPlots } from "./plots.js";
 import { mountHero, mountJobs, mountTries } from "./result.js";
@@ -37,7 +42,7 @@ function mountTop(element) {
 
 const PLACES = {
   top: mountTop, nav: mountSteps, "model-picture": mountModelPicture, switchboard: mountSwitchboard, tree: mountTree, memory: mountMemory, compare: mountCompare, export: mountExport, aside: mountBudget,
-  sets: mountData, progress: mountProgress, plots: mountPlots, answers: mountAnswers, log: mountLog, hero: mountHero, tries: mountTries, jobs: mountJobs,
+  bring: mountBring, draft: mountDraft, sets: mountData, "set-in-tokens": mountChosenSet, progress: mountProgress, plots: mountPlots, answers: mountAnswers, log: mountLog, hero: mountHero, tries: mountTries, jobs: mountJobs,
 };
 
 // Called by each island of ui/islands.py once it is on the page.
@@ -115,11 +120,13 @@ async function begin() {
   update(linked ? { ...kept, step: linked } : kept);
   followHistory();
   const home = await getJson("home");
-  const dataset = home.datasets.some((set) => set.name === state.dataset) ? state.dataset : home.datasets[0]?.name;
+  const dataset = home.datasets.some((set) => set.key === state.dataset) ? state.dataset : home.datasets[0]?.key;
   // The form begins with what suits the demo, or as the person left it.
   state.formKey = kept.form ? kept.modelKey : home.model_key;
   update({ home, dataset, recipe: kept.recipe ?? home.defaults, form: kept.form ?? home.form });
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
+  findUpload();
+  reopenDraft();
   if (job) watch(job);
   if (home.running && !kept.step && !linked) goTo("train");
   if (state.modelKey && state.modelKey !== home.model_key) {

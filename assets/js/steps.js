@@ -5,7 +5,7 @@ import { draw, html } from "./html.js";
 import { activePreset, currentBudget } from "./choice.js";
 import { COMPONENT_SHORT, STATE_NAME, STEPS } from "./words.js";
 import { percent, short } from "./format.js";
-import { datasetTitle } from "./data.js";
+import { chosenSet } from "./sets.js";
 import { enterStep } from "./history.js";
 import { isRunning } from "./run.js";
 
@@ -24,7 +24,7 @@ function summaries() {
   return {
     model: state.model ? `${state.model.label}, ${short(state.model.total)}` : state.modelError ? "cannot be opened" : "opening…",
     targets: chosenParts(),
-    data: datasetTitle(state.dataset) ?? "",
+    data: chosenSet()?.title ?? "",
     train: status ? `${STATE_NAME[status.state]}${status.total_steps ? ` · ${status.step} of ${status.total_steps}` : ""}` : "not started",
     result: status?.after ? `${percent(status.before?.exact_match)} → ${percent(status.after.exact_match)} right` : "not yet",
   };

@@ -1,7 +1,7 @@
 // What the page knows, in one place. A panel subscribes, and draws itself anew from the state; nothing else holds state.
 // The person's choices are remembered for this tab, so that a reload finds them again.
 
-const REMEMBERED = ["step", "modelKey", "selection", "recipe", "preset", "task", "priority", "form", "confirmed", "dataset", "job", "memory"];
+const REMEMBERED = ["step", "modelKey", "selection", "recipe", "preset", "task", "priority", "form", "confirmed", "dataset", "draftId", "job", "memory"];
 const KEY = "vlm-lora-studio";
 
 export const NOTHING_SELECTED = { cells: [], include: [], exclude: [], layers: {}, full: [], relabels: {} };
@@ -20,7 +20,15 @@ export const state = {
   priority: null, // name of the priority that was taken, until what learns is changed
   confirmed: null, // the guessed parts of which the person has said that they shall be trained
   form: {}, // the settings that other panels look at, by the names of core.spec.Settings
-  dataset: null,
+  dataset: null, // key of the chosen set, see sets.js
+  upload: null, // see upload.js
+  draftId: null, // of the data that were brought and are being looked at
+  draft: null, // the same as the server has it, see data_draft.js
+  draftError: null, // why a change of it was refused
+  drafts: [], // all that were brought, as lines
+  bringing: null, // what is being done with data that come from elsewhere
+  bringError: null, // why data could not be brought
+  removing: null, // key of the set whose removal was asked for, until the person has said whether
   job: null, // id of the job in view
   run: null, // see run.js
   starting: false,
@@ -38,7 +46,7 @@ const listeners = new Set();
 
 // Calls the listener now and whenever one of the named parts of the state is updated; without names, at every update.
 export function subscribe(listener, ...names) {
-  listeners.add((patch) => (!names.length || names.some((name) => name in patch)) && listener(state));
+  listeners.add((patch) => (!names.length || names.some((name) => name in patch)) && listener(state, patch));
   listener(state);
 }
 

@@ -9,7 +9,10 @@ from ui.islands import heading, island
 
 
 def build_data() -> None:
-    """Builds the step: the demo data sets as cards."""
+    """Builds the step: bringing data, how they were understood, the sets as cards, and what the model gets of one."""
     with gr.Column(elem_id="step-data", elem_classes=["step"]):
         heading(words.DATA_HEAD, words.DATA_LEAD)
+        island("bring")
+        island("draft")
         island("sets")
+        island("set-in-tokens")

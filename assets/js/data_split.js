@@ -1,0 +1,54 @@
+// Which rows are held out: a share, those that a column names, or those in folders that are called so.
+
+import { state, subscribe } from "./store.js";
+import { html } from "./html.js";
+import { count } from "./format.js";
+import { isWorking, readAs, readColumns, readSplit } from "./data_draft.js";
+import { drawAnew, drawAround, options } from "./data_fields.js";
+
+const WAYS = [["share", "a share of the rows"], ["column", "a column says so"], ["folders", "folders or files say so"]];
+
+function how({ reading: { split, columns }, guess }) {
+  const names = [...new Set([...guess.columns, columns.split, columns.group].filter(Boolean))].map((name) => [name, name]);
+  if (split.by === "column") return html`<label class="field">Column of the side<select data-part="split" data-key="split-column" id="split-column">${options([["", "choose a column"], ...names], columns.split ?? "")}</select><small>train is learned from; test, validation, dev or held-out is held out</small></label>`;
+  if (split.by === "folders") return html`<p class="small soft">Rows of files or folders called test, validation, val, dev or held-out are held out.</p>`;
+  return html`<label class="field">Percent held out<input type="number" min="1" max="90" step="1" data-share data-key="split-share" id="split-share" value="${Number((100 * split.share).toFixed(1))}"><small>10 is usual; a picture is never on both sides</small></label>
+    ${names.length > 0 && html`<label class="field">Keep together<select data-part="group" data-key="split-group" id="split-group">${options([["", "only what shares a picture"], ...names.map(([name]) => [name, `rows with the same “${name}”`])], split.group ? columns.group ?? "" : "")}</select><small>such as one writer, patient or scene</small></label>`}
+    <label class="field">Seed<input type="number" min="0" step="1" data-seed data-key="split-seed" id="split-seed" value="${split.seed}"><small>another number holds out others</small></label>`;
+}
+
+function counts(draft) {
+  const { report } = draft;
+  if (!report) return html`<span class="soft">${isWorking(draft) ? "being counted…" : "not counted"}</span>`;
+  const share = report.train + report.heldout ? report.heldout / (report.train + report.heldout) : 0;
+  return html`<div class="sides" aria-hidden="true"><i style="width:${100 * (1 - share)}%"></i><b style="width:${100 * share}%"></b></div><p class="facts-row"><span><b>${count(report.train)}</b> to learn from</span><span><b>${count(report.heldout)}</b> held out</span></p>`;
+}
+
+const template = (draft) => html`<fieldset class="ways"><legend>Held out is</legend><div class="segments">${WAYS.map(([name, title]) => html`<label><input type="radio" name="split-by" value="${name}" data-key="split-${name}" ${draft.reading.split.by === name ? html`checked` : ""}>${title}</label>`)}</div></fieldset><div class="fields">${how(draft)}</div>`;
+
+// Both at once: the column, and that its rows stay together.
+function together(column) {
+  const { columns, split } = state.draft.reading;
+  const { group: _, ...others } = columns;
+  return readAs({ columns: column ? { ...others, group: column } : others, split: { ...split, group: Boolean(column) } });
+}
+
+function onChange({ target }) {
+  const { part, share, seed } = target.dataset;
+  if (target.name === "split-by") return readSplit({ by: target.value });
+  if (part === "group") return together(target.value);
+  if (part) return readColumns(part, target.value);
+  if (share !== undefined) return readSplit({ share: Number(target.value) / 100 });
+  if (seed !== undefined) return readSplit({ seed: Math.max(0, Math.round(Number(target.value))) });
+  return undefined;
+}
+
+export function mountSplit(element) {
+  element.innerHTML = '<section class="card" aria-labelledby="h-split"><div class="cap"><h3 id="h-split">Held out</h3><span>rows that are never trained on, to see what was really learned</span></div><div class="how"></div><div class="counts" role="status"></div></section>';
+  element.addEventListener("change", onChange);
+  subscribe((_, patch) => {
+    if (!state.draft?.reading) return;
+    (state.draftError && patch && "draftError" in patch ? drawAnew : drawAround)(element.querySelector(".how"), template(state.draft));
+    drawAround(element.querySelector(".counts"), counts(state.draft));
+  }, "draft", "draftError");
+}
