@@ -61,17 +61,6 @@ class Case:
         if self._drops(kind) or kind not in KINDS or KINDS[kind].severity == "error":
             self.alive &= ~rows
 
-    def find_later(self, kind: str, keys: Numbers, besides: Numbers | None = None) -> None:
-        """Rows whose key an earlier row has that is still in."""
-        rows = np.flatnonzero(self.alive)
-        _, first, member = np.unique(keys[rows], return_index=True, return_inverse=True)
-        origin = np.arange(len(keys))
-        origin[rows] = rows[first[member]]
-        later = origin != np.arange(len(keys))
-        if besides is not None:
-            later &= ~besides
-        self.find(kind, later, lambda row: f"as {self.where(int(origin[row]))}")
-
     def note(self, kind: str, file: str = "", detail: str = "") -> None:
         """A trouble that belongs to no row."""
         self._places.setdefault(kind, Places()).add(Place(file, None, detail))
@@ -94,15 +83,23 @@ class Case:
         place = self.found.place(int(row))
         return place.file if place.row is None else f"{place.file}, row {place.row:,}"
 
-    def picture_of(self, row: int) -> str:
-        """The name of a row's first picture."""
-        return self._name(next(iter(self._numbers(row)), -1))
+    def like(self, first: Numbers) -> Callable[[int], str]:
+        """Says of a row which one [rows] it is like."""
+        return lambda row: f"as {self.where(int(first[row]))}"
+
+    def pictures_of(self, row: int) -> list[int]:
+        """Numbers of a row's pictures."""
+        return list(self.found.pictures[self.found.starts[row] : self.found.starts[row + 1]])
+
+    def picture_name(self, number: int) -> str:
+        """A picture's name by its number."""
+        return self.found.looks.name(number)
 
     def size_of(self, odd: Numbers, row: int) -> str:
         """Name and size of a row's first picture among those [pictures]."""
-        number = next(number for number in self._numbers(row) if odd[number])
+        number = next(number for number in self.pictures_of(row) if odd[number])
         look = self.found.looks.table[number]
-        return f"{self._name(number)}, {look['width']:,} × {look['height']:,}"
+        return f"{self.picture_name(number)}, {look['width']:,} × {look['height']:,}"
 
     def with_picture(self, odd: Numbers) -> Numbers:
         """Rows that have one of those pictures, as booleans [rows]."""
@@ -111,12 +108,6 @@ class Case:
     def numbers_of(self, rows: Numbers) -> Numbers:
         """Numbers of all pictures of those rows."""
         return self.column("pictures")[np.repeat(rows, np.diff(self.column("starts")))]
-
-    def _numbers(self, row: int) -> list[int]:
-        return list(self.found.pictures[self.found.starts[row] : self.found.starts[row + 1]])
-
-    def _name(self, number: int) -> str:
-        return self.found.looks.name(number) if number >= 0 else ""
 
     def _drops(self, kind: str) -> bool:
         return kind in self.reading.drop and can_drop(kind)

@@ -61,7 +61,7 @@ def check(
     Args:
         tree: the files.
         reading: how they are read, and what is left out.
-        progress: told how many rows are done, of how many where that is known.
+        progress: told how many rows are done, of about how many where that can be told.
         cancelled: asked between rows.
         looks: what is known of the pictures from before; new ones are added.
 
@@ -97,14 +97,16 @@ def _find_repetitions(case: Case, same: Sameness) -> None:
     """Rows that repeat an earlier one of their side, or contradict it."""
     side = case.column("side").astype(np.uint64)
     answer = case.column("answer").astype(np.uint64)
-    whole = same.key(same.exact, answer, side)
-    case.find_later(findings.DUPLICATE_ROW, whole)
+    rows = np.arange(len(answer))
+    first = same.first_of(same.key(same.exact, answer, side), case.alive)
+    repeated = first != rows
+    case.find(findings.DUPLICATE_ROW, repeated, case.like(first))
     if case.reading.format in ONE_ANSWER:
         first = same.first_of(same.key(same.exact, side), case.alive)
         conflict = case.alive & (answer != answer[first])
         case.find(findings.CONFLICT, conflict, lambda row: f"{case.said(first[row])} in {case.where(first[row])}")
-    repeated = case.alive & (same.first_of(whole, case.alive) != np.arange(len(whole)))
-    case.find_later(findings.NEAR_DUPLICATE, same.key(same.alike, answer, side), besides=repeated)
+    first = same.first_of(same.key(same.alike, answer, side), case.alive)
+    case.find(findings.NEAR_DUPLICATE, (first != rows) & ~repeated, case.like(first))
 
 
 def _split(case: Case, same: Sameness) -> Numbers:
@@ -130,8 +132,17 @@ def _find_leaks(case: Case, same: Sameness, heldout: Numbers) -> None:
         exact |= told & (groups >= 0) & np.isin(groups, groups[kept])
     exact |= told & same.without_pictures & np.isin(whole := same.key(same.exact), whole[kept & same.without_pictures])
     near = told & same.shared(same.alike_pictures, kept) & ~exact
-    case.find(findings.LEAK, exact, case.picture_of)
-    case.find(findings.NEAR_LEAK, near, case.picture_of)
+    case.find(findings.LEAK, exact, partial(_twin, case, same.exact_pictures, kept))
+    case.find(findings.NEAR_LEAK, near, partial(_twin, case, same.alike_pictures, kept))
+
+
+def _twin(case: Case, pictures: Numbers, others: Numbers, row: int) -> str:
+    """The first picture of a row that one of the other rows has too, and where."""
+    for number in case.pictures_of(row):
+        shared = np.flatnonzero(others & case.with_picture(pictures == pictures[number]))
+        if len(shared):
+            return f"{case.picture_name(number)}, as in {case.where(int(shared[0]))}"
+    return ""
 
 
 def _find_imbalance(case: Case, heldout: Numbers) -> None:

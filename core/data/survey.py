@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from core.data import findings
+from core.data.expectation import expected_rows
 from core.data.looks import Look, Looks, look_at
 from core.data.records import Item, records
 from core.data.rows import Picture, Row
@@ -23,7 +24,7 @@ from core.errors import DataError
 from core.spec import Place, Reading
 
 Progress = Callable[[int, int | None], None]
-"""Told how many rows are done, of how many where that is known."""
+"""Told how many rows are done, of about how many where that can be told."""
 THREADS = 2
 """That read and decode pictures; the libraries let go of Python's lock meanwhile."""
 AHEAD = 64
@@ -167,7 +168,7 @@ def survey(
         Cancelled: it was asked to stop.
         DataError: a table cannot be read at all.
     """
-    found = Survey(Looks() if looks is None else looks)
+    found, total = Survey(Looks() if looks is None else looks), expected_rows(tree, reading)
     waiting: deque[tuple[int, Future[Look]]] = deque()
     pool = ThreadPoolExecutor(THREADS, "looks")
     try:
@@ -177,7 +178,7 @@ def survey(
             found.add(item, list(_begun(item, found.looks, pool, waiting)))
             while len(waiting) > AHEAD:
                 _settle(found.looks, *waiting.popleft())
-            progress(len(found), None)
+            progress(len(found), total and max(total, len(found)))
         while waiting:
             _settle(found.looks, *waiting.popleft())
     except BaseException:

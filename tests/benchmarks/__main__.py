@@ -18,6 +18,7 @@ SUBJECTS = (
     "open_page_cost",
     "digits",
     "plain_loop",
+    "data",
 )
 
 

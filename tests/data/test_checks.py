@@ -13,12 +13,13 @@ from PIL import Image
 
 from core.data import findings
 from core.data.checks import check
+from core.data.expectation import expected_rows
 from core.data.findings import KINDS, can_drop
 from core.data.looks import Looks
 from core.data.survey import Cancelled
 from core.data.tree import tree_of_folder
 from core.spec import Finding, Reading, Report, Split, from_dict, to_dict
-from tests.data.made_data import ANSWERS, VQA, line, make, picture
+from tests.data.made_data import ANSWERS, VQA, line, make, make_csv, picture
 
 
 def report(folder: Path, reading: Reading = VQA) -> Report:
@@ -171,6 +172,7 @@ def test_a_picture_on_both_sides_is_an_error_also_under_another_name(tmp_path: P
     finding = one(found, findings.LEAK)
     assert found.blocked
     assert [(place.file, place.row) for place in finding.places] == [("train.jsonl", 4)]
+    assert finding.places[0].detail == "3.png, as in test.jsonl, row 3"
     after = report(tmp_path, pressed(reading, finding))
     assert (after.train, after.heldout, after.blocked) == (19, 5, False)
 
@@ -288,6 +290,29 @@ def test_the_check_can_be_stopped_and_tells_how_far_it_is(tmp_path: Path) -> Non
     with pytest.raises(Cancelled):
         check(tree_of_folder(tmp_path), VQA, lambda done, total: told.append(done), lambda: len(told) >= 10)
     assert told == list(range(1, 11))
+
+
+@pytest.mark.parametrize("kind", ["rows.jsonl", "rows.json", "rows.csv", "rows.parquet", "folders"])
+def test_about_how_many_rows_there_are_is_known_from_the_start(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    make(tmp_path, rows(300), pictures=30)
+    if kind == "rows.json":
+        (tmp_path / kind).write_text(json.dumps(rows(300), indent=1))
+    elif kind == "rows.csv":
+        make_csv(tmp_path, rows(300))
+    elif kind == "rows.parquet":
+        pq.write_table(pa.Table.from_pylist(rows(300)), tmp_path / kind)
+    reading = replace(VQA, tables=(kind,))
+    wanted = 300
+    if kind == "folders":
+        (tmp_path / "rows.jsonl").unlink()
+        reading, wanted = Reading("classes"), 30
+    total = expected_rows(tree_of_folder(tmp_path), reading)
+    assert total is not None
+    assert wanted <= total <= wanted + 1
+    assert expected_rows(tree_of_folder(tmp_path), replace(reading, limit=20)) == 20
 
 
 def test_a_second_check_does_not_open_the_pictures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
