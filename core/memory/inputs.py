@@ -27,6 +27,8 @@ from core.memory.workload import Workload
 log = logging.getLogger("studio")
 POSITIONS = "image_embeds_position_mask"
 """Says where pictures stand in models whose vocabulary has no token for a piece of one."""
+QUESTION = "qformer_input_ids"
+"""The text once more, for a vision side that reads it."""
 _SAID = re.compile(r"tokens:? *(\d+).*?features:? *(?:torch\.Size\(\[)?(\d+)", re.IGNORECASE | re.DOTALL)
 """How models say that the number of image tokens is wrong."""
 
@@ -149,6 +151,8 @@ class BatchMaker:
             return None
         wanted = inspect.signature(model.get_image_features).parameters
         named = {key: value for key, value in layout.inputs.items() if key in wanted}
+        if QUESTION in wanted:
+            named[QUESTION] = torch.ones(self._workload.batch, self._workload.text_tokens, dtype=torch.long)
         try:
             output = self._attempt(lambda: model.get_image_features(**named))
         except TypeError:  # an argument that its signature hides
@@ -186,9 +190,10 @@ class BatchMaker:
         if "cross_attention_mask" in self._names and "aspect_ratio_mask" in layout.inputs:
             shape = layout.inputs["aspect_ratio_mask"].shape
             yield "cross_attention_mask", torch.ones(*ids.shape, *shape[1:], dtype=torch.long)
-        for name in ("decoder_input_ids", "qformer_input_ids"):  # the second are the question's, for the pictures' side
-            if name in self._names:
-                yield name, ids if name == "decoder_input_ids" else ids[:, -self._workload.text_tokens :]
+        if QUESTION in self._names:
+            yield QUESTION, ids[:, -self._workload.text_tokens :]
+        if "decoder_input_ids" in self._names:
+            yield "decoder_input_ids", ids
 
 
 def _places(image_tokens: int, images: int, length: int) -> Iterator[slice]:
