@@ -46,7 +46,7 @@ def test_the_same_rows_in_two_files_are_read_once(tmp_path):
     rows = [{"image": f"{n}.png", "caption": SAID[n]} for n in range(4)]
     files = {"rows.json": json.dumps(rows), "rows_pretty.json": json.dumps(rows, indent=2)}
     tree = tree_of({**files, **numbered("{}.png", 4, 0)}, tmp_path)
-    assert recognise(tree).reading.tables == ("rows.json",)
+    assert len(recognise(tree).reading.tables) == 1
 
 
 def test_other_formats_are_named_with_what_speaks_for_them(tmp_path):

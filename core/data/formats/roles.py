@@ -91,8 +91,9 @@ def rank(column: Column, names: Sequence[str]) -> int | None:
 
 
 def best(columns: Iterable[Column], part: Part) -> Column | None:
-    """The column that is called best for a part; None when none is."""
-    ranked = [(place, column) for column in columns if (place := rank(column, CALLED[part])) is not None]
+    """The column that is called best for a part, one that is mostly empty last; None when none is."""
+    called = [(place, column) for column in columns if (place := rank(column, CALLED[part])) is not None]
+    ranked = [((column.filled * 2 < column.rows, place), column) for place, column in called]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
