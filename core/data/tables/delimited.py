@@ -86,7 +86,7 @@ class _Feed:
         line = self._back.popleft() if self._back else next(self._lines)
         self.held.append(line)
         self._size += len(line.text)
-        if self._size > MAX_ROW and len(self.held) > 1:
+        if len(self.held) > 1 and (line.long or self._size > MAX_ROW):
             raise _Unclosed
         return line.text
 

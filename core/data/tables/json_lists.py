@@ -12,7 +12,7 @@ from io import TextIOBase
 from typing import Any
 
 from core.data.entries import Entry
-from core.data.tables.json_lines import parsed
+from core.data.tables.json_lines import DECODER, checked, parsed
 from core.data.tables.lines import as_latin, is_odd, text_of
 from core.data.tables.record import MAX_ROW, TOO_LONG, Record
 from core.spec.data import Place
@@ -51,6 +51,18 @@ class Cursor:
             return False
         self._at += 1
         return True
+
+    def sound(self) -> tuple[Any, str] | None:
+        """The next value with its text, stepped over, if it is whole in what was read and is sound; else None."""
+        self.peek()
+        try:
+            value, end = DECODER.raw_decode(self._text, self._at)
+        except (ValueError, RecursionError):
+            return None
+        if end == len(self._text) and not self._ended:  # a number might go on
+            return None
+        text, self._at = self._text[self._at : end], end
+        return value, text
 
     def next(self) -> str | None:
         """The text of the next value, stepped over; None when it is longer than `MAX_ROW`.
@@ -228,14 +240,20 @@ def _elements(cursor: Cursor, name: str) -> Iterator[Record]:
     while not cursor.take("]"):
         number += 1
         place = Place(name, number)
-        try:
-            text = cursor.next()
-        except EOFError:
-            text = ""
-        if text == "":
-            yield Record(place, None, _CUT, "broken_line")
-            return
-        yield Record(place, None, TOO_LONG, "long_line") if text is None else _element(text, place)
+        whole = cursor.sound()
+        if whole is not None:
+            value, text = whole
+            plain = "\\u" not in text and not is_odd(text)
+            yield checked(value, place) if plain else _element(text, place)
+        else:
+            try:
+                unsound = cursor.next()
+            except EOFError:
+                unsound = ""
+            if unsound == "":
+                yield Record(place, None, _CUT, "broken_line")
+                return
+            yield Record(place, None, TOO_LONG, "long_line") if unsound is None else _element(unsound, place)
         cursor.take(",")
 
 
