@@ -18,9 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from core.data.source import DEMO_DATA
+from core.data.rows import Dataset
+from core.data.source import DEMO_DATA, load_dataset
+from core.data.stored import SETS
 from core.errors import PlanError
 from core.export.choice_file import read_choice
+from core.jobs.home import LOCAL_OWNER, Home, data_home
 from core.lora.advice import confirming, guessed
 from core.lora.limits import parse_start, refuse_impossible
 from core.lora.plan import make_plan
@@ -51,6 +54,8 @@ from core.spec import (
 USUAL = Recipe(rank=16, alpha=32.0)
 """Where neither a file nor a preset says otherwise."""
 NOTHING_LEARNS = "What learns was not said: add --targets all, or one of --preset NAME, --config FILE and --full NAME."
+STORED = "stored:"
+"""Before the hash of a data set that `data import` has stored."""
 SOURCE_HELP = "demo, a folder, or a Hub id (owner/name@revision)"
 KINDS: tuple[Augmentation, ...] = get_args(Augmentation)
 
@@ -145,13 +150,21 @@ def chosen(options: argparse.Namespace) -> Chosen:
 
 
 def data_source(text: str) -> Source:
-    """Data as a person names them: a demo data set by its name, else a folder.
+    """Data as a person names them: a demo data set by its name, a stored one by its hash, else a folder.
 
-    >>> data_source("digits").kind, data_source("./digits").kind
-    ('demo', 'folder')
+    >>> data_source("digits").kind, data_source("./digits").kind, data_source("stored:0123").name
+    ('demo', 'folder', '0123')
     """
+    if text.startswith(STORED):
+        return Source("stored", text.removeprefix(STORED))
     is_demo = text.isprintable() and "/" not in text and (DEMO_DATA / text / "dataset.json").is_file()
     return Source("demo" if is_demo else "folder", text)
+
+
+def load_named(source: Source) -> Dataset:
+    """The data of a source; stored ones are those of this data folder. Raises like `load_dataset`."""
+    sets = Home(data_home()).data(LOCAL_OWNER) / SETS
+    return load_dataset(source, sets if source.kind == "stored" else None)
 
 
 def guess_note(labelled: Inspection, plan: Plan) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
     python -m core.cli inspect demo Qwen/Qwen2-VL-2B-Instruct ./folder --jsonl
     python -m core.cli budget demo --targets vision.attention,language.mlp --rank 16 --json
+    python -m core.cli data check photos.zip
     python -m core.cli export demo --preset few_shot --format script --data ./my-data --out train.py
 
 What it does not do: anything that the packages below it cannot do.
@@ -14,7 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from core.cli import budget, export, inspecting, jobs, zoo
+from core.cli import budget, data, export, inspecting, jobs, zoo
 from core.errors import StudioError
 from core.models.libraries import hush
 
@@ -42,6 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core.cli", description="VLM LoRA Studio without its page.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (inspecting, budget, export, jobs, zoo):
+    for part in (inspecting, budget, export, data, jobs, zoo):
         part.add_commands(commands)
     return parser

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli.choice import Chosen, add_choice_flags, chosen, data_source, say
-from core.data.source import DEMO_DATA, load_dataset
+from core.cli.choice import Chosen, add_choice_flags, chosen, data_source, load_named, say
+from core.data.source import DEMO_DATA
 from core.errors import AdapterError
 from core.export.plan_export import FORMATS, Context, Format, export
 from core.files import taking_the_place_of
@@ -67,7 +67,7 @@ def context(choice: Chosen, form: Format) -> Context:
     if data is None:
         return made
     of_rows = data_source(data)
-    rows = len(load_dataset(of_rows).train)
+    rows = len(load_named(of_rows).train)
     is_demo = of_rows.kind == "demo" and not by_name
     return replace(made, rows=rows, data=str(DEMO_DATA / data) if is_demo else data)
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
-from core.cli.choice import data_source, guess_note, say
-from core.data.source import load_dataset
+from core.cli.choice import data_source, guess_note, load_named, say
 from core.errors import AdapterError, SpecError
 from core.export.choice_file import read_choice
 from core.jobs.home import LOCAL_OWNER
@@ -40,6 +39,9 @@ def add_commands(commands: Any) -> None:
     spec = commands.add_parser("spec", help="a spec, of a demo to start from or of a choice in a file")
     of = spec.add_mutually_exclusive_group(required=True)
     of.add_argument("--demo", metavar="NAME", help="name of a demo data set, such as digits")
+    of.add_argument(
+        "--data", metavar="DATA", help="a folder, or stored:HASH as `data import` prints it, on the demo model"
+    )
     of.add_argument("--config", type=Path, metavar="FILE", help="what `export --format yaml --data ...` prints")
     spec.set_defaults(run=run_spec)
     train = commands.add_parser("train", help="run a job and wait for it; Ctrl-C stops and saves")
@@ -57,7 +59,10 @@ def add_commands(commands: Any) -> None:
 
 def run_spec(options: argparse.Namespace) -> int:
     """`spec`: a spec on stdout."""
-    spec = demo_spec(options.demo) if options.demo else spec_of_file(options.config)
+    if options.config:
+        spec = spec_of_file(options.config)
+    else:
+        spec = usual_spec(Source("demo", options.demo) if options.demo else data_source(options.data))
     print(to_json(spec, indent=2))
     return 0
 
@@ -110,8 +115,17 @@ def demo_spec(name: str) -> Spec:
     Raises:
         SourceNotFound: there is no such data set.
     """
-    data = Source("demo", name)
-    title = load_dataset(data).title
+    return usual_spec(Source("demo", name))
+
+
+def usual_spec(data: Source) -> Spec:
+    """The spec of a data set on the demo model, as the page begins with it.
+
+    Raises:
+        SourceNotFound: there is no such data set.
+        DataError: it cannot be read.
+    """
+    title = load_named(data).title
     made = inspect_source(DEMO_MODEL)
     selection = Selection(cells=usual_cells(made))
     plan = make_plan(made, selection, Recipe(Plan.rank, Plan.alpha))
@@ -129,7 +143,7 @@ def spec_of_file(path: Path) -> Spec:
         missing = "model" if choice.model is None else "data"
         raise SpecError(f"A spec of {path.name} was asked for", f"it names no {missing}", f"Add “{missing}: ...”")
     source = data_source(choice.data)
-    title = load_dataset(source).title
+    title = load_named(source).title
     made = inspect_source(parse_source(choice.model))
     labelled = relabelled(made, choice.selection.relabels)
     plan = make_plan(made, choice.selection, choice.recipe)

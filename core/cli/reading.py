@@ -1,0 +1,155 @@
+"""What the command line is given as data, and the flags that say how they are read.
+
+    data check photos.zip --format captions --column text=caption --template "What is in the picture?"
+    data import ./scans --heldout 0.2 --drop missing_image,duplicate_row
+
+What it does not do: look for trouble, or store anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from core.data import findings
+from core.data.archives import entries_of, is_archive
+from core.data.hub import fetch_hub
+from core.data.recognition import recognise, reread
+from core.data.tables import is_table
+from core.data.tree import Tree, tree_of_folder
+from core.errors import SourceNotFound, SpecError
+from core.spec import Format, Guess, Part, Reading, Split, from_dict, to_dict
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+PARTS: tuple[Part, ...] = get_args(Part)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Data that a person has named."""
+
+    tree: Tree
+    origin: str
+    """Without the machine's folders."""
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The argument that names data."""
+    parser.add_argument("path", metavar="PATH", help="a folder, a zip or tar, a table, or hub:OWNER/NAME[@REVISION]")
+    parser.add_argument("--hub-split", metavar="NAME", help="one split of a data set of the Hub; all unless told")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `reading_of`."""
+    parser.add_argument("--format", choices=FORMATS, help="what the rows are; recognised by looking unless told")
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="PART=COLUMN",
+        help=f"which column holds a part, or PART= for none; parts: {', '.join(PARTS)}; may be repeated",
+    )
+    parser.add_argument(
+        "--template", metavar="TEXT", help="what is asked where rows hold no question; {column} stands for a text"
+    )
+    parser.add_argument("--answer-template", metavar="TEXT", help="how an answer is worded, such as 'This is {label}.'")
+    parser.add_argument("--system", metavar="TEXT", help="the system prompt of rows without one")
+    parser.add_argument(
+        "--heldout", type=float, metavar="SHARE", help="share of the rows that is held out, such as 0.1"
+    )
+    parser.add_argument("--split-seed", type=int, metavar="N", help="another choice of held-out rows")
+    parser.add_argument(
+        "--group", action="store_true", help="keep rows of one group (the column of the part `group`) together"
+    )
+    parser.add_argument("--drop", default="", metavar="KIND,...", help="kinds of findings whose rows are left out")
+    parser.add_argument("--max-side", type=int, metavar="PIXELS", help="make larger pictures smaller")
+    parser.add_argument("--limit", type=int, metavar="ROWS", help="read at most so many rows")
+
+
+@contextmanager
+def given(options: argparse.Namespace) -> Iterator[Given]:
+    """The data that were named, as long as they are needed.
+
+    Raises:
+        SourceError: nothing is there, or it may not be read.
+        DataError: it is damaged.
+    """
+    text: str = options.path
+    with tempfile.TemporaryDirectory(prefix="vlm-lora-studio-") as staging:
+        if text.startswith("hub:"):
+            name, _, revision = text.removeprefix("hub:").partition("@")
+            found = fetch_hub(name, revision or None, options.hub_split, None, Path(staging), options.limit)
+            yield Given(tree_of_folder(Path(staging)), f"{found.name}@{found.commit[:12]}")
+            return
+        path = Path(text).expanduser().absolute()
+        if not path.exists():
+            raise SourceNotFound(f"The data “{text[:200]}” were asked for", "nothing is there", "Check the path")
+        yield Given(_tree(path, Path(staging)), path.name)
+
+
+def guess_of(tree: Tree, options: argparse.Namespace) -> Guess:
+    """How the data are read: as recognised, or as the flags say.
+
+    Raises:
+        DataError: nothing can be recognised, or the data cannot be read in the form that was asked for.
+        SpecError: a flag is not understood.
+    """
+    guess = recognise(tree)
+    if options.format and options.format != guess.reading.format:
+        guess = reread(tree, options.format, guess.reading)
+    return replace(guess, reading=reading_of(guess.reading, options))
+
+
+def reading_of(reading: Reading, options: argparse.Namespace) -> Reading:
+    """The reading with what the flags say. Raises SpecError: one is not understood or out of range."""
+    plain: dict[str, Any] = to_dict(reading)
+    plain["columns"] = {**plain["columns"], **dict(map(_column, options.column))}
+    plain["columns"] = {part: column for part, column in plain["columns"].items() if column}
+    for key in ("template", "answer_template", "system", "max_side", "limit"):
+        if (value := getattr(options, key)) is not None:
+            plain[key] = value
+    plain["drop"] = [*plain["drop"], *_kinds(options.drop)]
+    plain["split"] = to_dict(_split(reading.split, options))
+    return from_dict(Reading, plain)
+
+
+def _tree(path: Path, staging: Path) -> Tree:
+    """A folder; the inside of an archive; or a table with the files beside it, other tables left aside."""
+    if path.is_dir():
+        return tree_of_folder(path)
+    if is_archive(path.name):
+        entries, refused = entries_of(path, path.name, staging)
+        return Tree(dict(sorted(entries.items())), tuple(refused))
+    tree = tree_of_folder(path.parent)
+    others = {name: entry for name, entry in tree.entries.items() if name == path.name or not is_table(name)}
+    return Tree(others, tree.refused)
+
+
+def _column(text: str) -> tuple[str, str]:
+    part, found, column = text.partition("=")
+    if not found or part not in PARTS:
+        raise SpecError(f"“{text}” was given as a column", "it is no PART=COLUMN", f"Parts are: {', '.join(PARTS)}")
+    return part, column
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
+    for kind in kinds:
+        if kind not in findings.KINDS:
+            known = ", ".join(findings.KINDS)
+            raise SpecError(f"Leaving out “{kind}” was asked for", "there is no such finding", f"There are: {known}")
+    return kinds
+
+
+def _split(split: Split, options: argparse.Namespace) -> Split:
+    if options.heldout is not None:
+        split = replace(split, by="share", share=options.heldout)
+    if options.split_seed is not None:
+        split = replace(split, seed=options.split_seed)
+    return replace(split, group=True) if options.group else split
