@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import signal
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,9 @@ from core.data.records import records
 from core.data.source import load_dataset
 from core.data.tree import Tree, tree_of_folder
 from core.errors import DataError
-from core.spec import Reading, Source
+from core.job_files import DATA
+from core.spec import Reading, Source, write
+from tests.training.short_jobs import make_spec, of_kind, status_of
 
 EMOJI = Path(__file__).parent / "real" / "emoji"
 DIGITS = 200
@@ -126,3 +129,30 @@ def test_a_picture_that_is_taken_away_is_missed_by_name(tmp_path):
     assert missed.trouble == (("missing_image", gone.name),)
     with pytest.raises(DataError):
         store(tree, reading, None, tmp_path / "sets", "emoji", "emoji.zip")
+
+
+@pytest.fixture
+def _sigterm():
+    """A worker that runs inside a test leaves the signal as it was."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_sigterm")
+@pytest.mark.parametrize("name", MADE)
+def test_the_demo_model_learns_from_real_data_for_a_few_steps(name, tmp_path):
+    """Through the same folder and worker as every job; its data lie beside it under their hash."""
+    from core.training.worker import run
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "job").mkdir()
+    tree, reading = MADE[name](tmp_path / "data")
+    made = store(tree, reading, None, tmp_path / "job" / DATA, name, f"{name}.zip")
+    write(make_spec(Source("stored", made.name), steps=4), tmp_path / "job" / "spec.json")
+    assert run(tmp_path / "job") == 0, status_of(tmp_path / "job").error
+    losses = [point["loss"] for point in of_kind(tmp_path / "job", "train")]
+    assert len(losses) >= 2
+    assert min(losses[1:]) < losses[0]
+    assert (tmp_path / "job" / "adapter" / "adapter_model.safetensors").is_file()
