@@ -67,14 +67,15 @@ def is_foreign(request: Request) -> bool:
     """Whether a request that changes something comes from a page of another site.
 
     POST is only taken as JSON and the others only with a header of ours: a browser asks first before it sends either
-    across sites. What it says of the origin is looked at too.
+    across sites. What it says of the origin is looked at too; a proxy may have changed the host that it asked.
     """
     if request.method in ("GET", "HEAD"):
         return False
     if request.method != "POST" and MARK not in request.headers:
         return True
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        return True
+    site = request.headers.get("sec-fetch-site")
+    if site in ("same-origin", "cross-site", "same-site"):
+        return site != "same-origin"
     origin = request.headers.get("origin")
     own = {request.headers.get(name, "") for name in ("host", "x-forwarded-host")} - {""}
     return origin is not None and urlsplit(origin).netloc not in own

@@ -218,8 +218,8 @@ class Desk:
                     raise DataError(asked, "its rows have not arrived", "Wait, or remove it")
                 name = fetch.draft
             bench = self._benches.pop((owner, name), None)
-            if bench is not None:
-                self._benches[owner, name] = bench
+            if bench is not None and bench.draft.place.is_dir():
+                self._benches[owner, name] = bench  # behind those that were used longer ago
                 return bench
         return self.add(owner, drafts, drafts.open(name))
 

@@ -92,10 +92,10 @@ def _part_route(studio: Studio) -> Route:
             return refused(FOREIGN, 403)
         try:
             number, offset = _number(request.path_params["number"]), _number(request.query_params.get("offset", ""))
-            drafts = drafts_of(studio, request)
-            await run_in_threadpool(drafts.upload, request.path_params["id"])  # before anything of it is read
+            drafts, upload = drafts_of(studio, request), request.path_params["id"]
+            await run_in_threadpool(drafts.receive, upload, number, offset, ())  # it fits, before anything is read
             data = await whole_body(request, MAX_PART)
-            received = await run_in_threadpool(drafts.receive, request.path_params["id"], number, offset, [data])
+            received = await run_in_threadpool(drafts.receive, upload, number, offset, [data])
         except ClientDisconnect:
             return Response(status_code=GONE)
         except Exception as error:

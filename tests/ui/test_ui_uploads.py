@@ -169,6 +169,7 @@ FOREIGN = (
     {"Origin": "http://testserver.evil.example"},
     {"Origin": "http://testserver:8080"},
     {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://testserver"},
 )
 
 
