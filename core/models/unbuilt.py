@@ -38,6 +38,10 @@ class _Read(NamedTuple):
     value: Any
 
 
+_NAME = re.compile(r"^\w+Error: (?=.*\s)")
+"""The name of an error, which says nothing to a person where words follow it."""
+
+
 def why_unbuilt(error: Exception, written: dict[str, Any], config: Any = None) -> Why:
     """The reason in words for what building a model raised, and the remedy.
 
@@ -55,7 +59,7 @@ def why_unbuilt(error: Exception, written: dict[str, Any], config: Any = None) -
         verb = "Correct" if _WRONG in found else "Fill in"
         return Why(found, f"{verb} the field in its config.json, or take another version of the model")
     return Why(
-        f"its config cannot be built ({first_line(error)})",
+        f"its config cannot be built ({_NAME.sub('', first_line(error))})",
         "Check its config.json, or take a version of the model made for transformers",
     )
 

@@ -26,7 +26,9 @@ from core.spec.data import Finding
 ROOT = Path(__file__).resolve().parents[2]
 MOST_GROWTH = 200 * 2**20
 """Bytes by which a bad input may make the memory grow at its peak."""
-_LIBRARIES = tuple(map(os.path.realpath, (sys.prefix, sys.base_prefix, ROOT / "core", ROOT / "tests")))
+_LIBRARIES = tuple(
+    map(os.path.realpath, (sys.prefix, sys.base_prefix, *(ROOT / name for name in ("core", "tests", "assets"))))
+)
 _SYSTEM = (
     "/usr/share/zoneinfo",
     "/etc/mime.types",
@@ -86,6 +88,7 @@ def watched(home: Path, most: int = MOST_GROWTH) -> Iterator[None]:
         path
         for path, writes in _watch.opened
         if not f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}/".startswith(inside)
+        and path != os.devnull
         and (writes or not path.startswith((*_LIBRARIES, *_SYSTEM)))
         and not path.endswith("/__pycache__")
         and ".pyc" not in path
