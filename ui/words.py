@@ -23,7 +23,10 @@ TARGETS_LEAD = (
 )
 
 DATA_HEAD = "What should it learn from?"
-DATA_LEAD = "Each set has pictures with a question and an answer, and held-out rows that it is never trained on."
+DATA_LEAD = (
+    "Bring your own pictures, or take a set that is here. "
+    "Some rows are always held out: it is never trained on them, and they show what it learned."
+)
 
 TRAIN_HEAD = "Train"
 TRAIN_LEAD = (

@@ -7,7 +7,7 @@ import { postJson } from "./api.js";
 import { bytes } from "./format.js";
 import { ACCEPTED } from "./data_words.js";
 import { filesChosen, filesDropped } from "./data_files.js";
-import { adopt, listDrafts, openDraft, throwAway } from "./data_draft.js";
+import { adopt, listDrafts, openDraft, removalOf, throwAway } from "./data_draft.js";
 import { cancelUpload, goOn, upload } from "./upload.js";
 
 const sum = (numbers) => numbers.reduce((all, n) => all + n, 0);
@@ -47,11 +47,13 @@ function zone() {
   return invitation();
 }
 
+const sure = (id) => html`<button data-away="${id}" data-key="away-${id}">Throw away</button><button class="quiet" data-removing="" data-key="keep-${id}">Keep</button>`;
+
 function earlier() {
   const others = state.drafts.filter(({ id }) => id !== state.draftId);
   if (!others.length) return "";
   return html`<div class="cap small">Brought before</div><ul>${others.map(({ id, title, stored }) => html`<li><span><b>${title}</b> <span class="soft">${stored ? "became a data set" : "not used yet"}</span></span>
-    <span class="two"><button data-open="${id}" data-key="open-${id}" aria-label="Open ${title}">Open</button><button class="quiet" data-away="${id}" data-key="away-${id}" aria-label="Throw ${title} away">Throw away</button></span></li>`)}</ul>`;
+    <span class="two">${state.removing === removalOf(id) ? html`Sure? ${sure(id)}` : html`<button data-open="${id}" data-key="open-${id}" aria-label="Open ${title}">Open</button><button class="quiet" data-removing="${removalOf(id)}" data-key="keep-${id}" aria-label="Throw ${title} away">Throw away…</button>`}</span></li>`)}</ul>`;
 }
 
 async function bring(asking, said = null) {
@@ -78,11 +80,12 @@ function onSubmit(event) {
 }
 
 function onClick(element, { target }) {
-  const { choose, cancel, open, away } = target.closest("button")?.dataset ?? {};
+  const { choose, cancel, open, away, removing } = target.closest("button")?.dataset ?? {};
   if (choose) element.querySelector(`#bring-${choose}`).click();
   else if (cancel !== undefined) cancelUpload();
   else if (open) openDraft(open);
   else if (away) throwAway(away);
+  else if (removing !== undefined) update({ removing });
 }
 
 // A drop anywhere on the step counts; beside the step the browser would open the file.
@@ -121,5 +124,5 @@ export function mountBring(element) {
     draw(find(".zone"), zone());
     draw(find(".said"), state.bringError ? html`<div class="note bad"><b>This did not work</b>${state.bringError}</div>` : "");
     draw(find(".before"), earlier());
-  }, "upload", "bringError", "bringing", "drafts", "draftId");
+  }, "upload", "bringError", "bringing", "drafts", "draftId", "removing");
 }

@@ -30,7 +30,7 @@ const CHOSEN = "chosen"; // left out by hand, one by one
 
 function button(finding) {
   const isOut = finding.kind === CHOSEN || state.draft.reading.drop.includes(finding.kind);
-  if (isOut) return html`<button data-back="${finding.kind}" data-key="remedy-${finding.kind}">Take them back in</button>`;
+  if (isOut) return html`<button data-back="${finding.kind}" data-key="remedy-${finding.kind}">${finding.count === 1 ? "Take it back in" : "Take them back in"}</button>`;
   return finding.action && html`<button data-remedy="${finding.kind}" data-key="remedy-${finding.kind}">${finding.action}</button>`;
 }
 

@@ -42,7 +42,7 @@ async function ended(draft) {
   await readSets();
   chooseDataset(STORED + draft.stored);
   close();
-  document.querySelector("#sets")?.scrollIntoView({ block: "nearest" });
+  document.querySelector("#sets")?.scrollIntoView({ block: "start" });
   document.querySelector("#sets input:checked")?.focus({ preventScroll: true });
 }
 
@@ -74,7 +74,11 @@ export function close(why = null) {
   listDrafts();
 }
 
+// The key under which the page remembers that its removal was asked for.
+export const removalOf = (id) => `draft:${id}`;
+
 export async function throwAway(id) {
+  update({ removing: null });
   if (id === state.draftId) close();
   await remove(`drafts/${id}`).catch((error) => update({ bringError: error.message }));
   listDrafts();

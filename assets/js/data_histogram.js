@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { count } from "./format.js";
 
-const [WIDTH, HEIGHT] = [300, 84];
+const [WIDTH, HEIGHT, WIDEST] = [300, 84, 36];
 
 const whole = (n) => count(Math.round(n));
 
@@ -17,11 +17,12 @@ function inWords({ edges, counts, unit }, limit) {
 export function histogram(data, title, limit = null) {
   const { edges, counts, unit } = data;
   if (!counts.length) return "";
+  if (counts.length === 1) return html`<figure class="histogram"><figcaption>${title}</figcaption><p class="small soft">about ${whole(edges[0])} ${unit} in all ${count(counts[0])}${limit && `; the limit is ${whole(limit)}`}</p></figure>`;
   const most = Math.max(...counts, 1);
   const [low, high] = [edges[0], Math.max(edges.at(-1), limit && limit < 3 * edges.at(-1) ? limit : 0, edges[0] + 1)];
   const x = (value) => (WIDTH * (value - low)) / (high - low);
-  const bars = counts.map((n, i) => n > 0 && html`<rect class="${limit && edges[i + 1] > limit && edges[i] >= limit ? "over" : ""}" x="${x(edges[i]).toFixed(1)}" y="${(HEIGHT - Math.max(2, (HEIGHT * n) / most)).toFixed(1)}" width="${Math.max(1.5, x(edges[i + 1]) - x(edges[i]) - 1).toFixed(1)}" height="${Math.max(2, (HEIGHT * n) / most).toFixed(1)}"></rect>`);
+  const bars = counts.map((n, i) => n > 0 && html`<rect class="${limit && edges[i + 1] > limit && edges[i] >= limit ? "over" : ""}" x="${x(edges[i]).toFixed(1)}" y="${(HEIGHT - Math.max(2, (HEIGHT * n) / most)).toFixed(1)}" width="${Math.min(WIDEST, Math.max(1.5, x(edges[i + 1]) - x(edges[i]) - 1)).toFixed(1)}" height="${Math.max(2, (HEIGHT * n) / most).toFixed(1)}"></rect>`);
   const line = limit && limit <= high ? html`<line x1="${x(limit).toFixed(1)}" x2="${x(limit).toFixed(1)}" y1="0" y2="${HEIGHT}"></line>` : "";
   return html`<figure class="histogram"><figcaption>${title}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${title}: ${inWords(data, limit)}">${bars}${line}</svg>
-    <div class="axis num"><span>${whole(low)}</span>${limit && html`<span class="limit">limit ${whole(limit)}</span>`}<span>${whole(high)} ${unit}</span></div></figure>`;
+    <div class="axis num"><span>${whole(low)}</span>${limit && html`<span class="limit">limit ${whole(limit)}${limit > high ? " →" : ""}</span>`}<span>${whole(high)} ${unit}</span></div></figure>`;
 }

@@ -38,6 +38,7 @@ export function tooLong(lengths, report) {
 export function answers({ answers: common, majority, train, heldout }) {
   if (!common.length) return "";
   const most = common[0][1];
+  if (most < 2) return html`<p class="small soft">No answer is given twice.</p>`;
   return html`<div class="common"><div class="cap"><strong>Most common answers</strong><span class="num">guessing scores ${percent(majority)}</span></div>
     <table><caption class="visually-hidden">Most common answers</caption><tbody>${common.slice(0, COMMON).map(([text, n]) => html`<tr><th scope="row"><span class="clamp-1">${text || "(nothing)"}</span></th><td class="bar-cell" aria-hidden="true"><i style="width:${(100 * n) / most}%"></i></td><td class="num">${count(n)}</td><td class="num soft">${percent(n / Math.max(1, train + heldout))}</td></tr>`)}</tbody></table></div>`;
 }

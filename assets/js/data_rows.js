@@ -30,13 +30,13 @@ function trouble(row) {
   return row.trouble.map(({ title, detail }) => html`<p class="trouble">${row.turns.length ? mark("warning", WARNING) : mark("error", ERROR)} ${title}${detail && html`: <span class="soft">${detail}</span>`}</p>`);
 }
 
-function tableRow(draft, row, number, stamp) {
+function tableRow(draft, row, number, stamp, sides) {
   const { asked, answer } = told(row.turns);
   const out = draft.reading.drop_rows.includes(number);
   const again = () => html`<button class="quiet" data-in="${number}" data-key="row-${number}" aria-label="Take row ${number + 1} back">Take back</button>`;
   const leave = () => html`<button class="quiet" data-out="${number}" data-key="row-${number}" aria-label="Leave row ${number + 1} out">Leave out</button>`;
   return html`<tr class="${out && "out"}"><td><span class="thumbs">${row.pictures.slice(0, 4).map((n) => html`<img src="${url(`drafts/${draft.id}/pictures/${n}?v=${stamp}`)}" alt="Picture of row ${number + 1}" loading="lazy">`)}${row.pictures.length > 4 && html`<small>+${row.pictures.length - 4}</small>`}</span></td>
-    <td class="q"><span class="clamp">${asked}</span></td><td class="a"><span class="clamp">${answer}</span>${trouble(row)}</td><td class="side">${out ? mark("left", LEFT_OUT) : SIDES[row.side] ?? row.side}</td>
+    <td class="q"><span class="clamp">${asked}</span></td><td class="a"><span class="clamp">${answer}</span>${trouble(row)}</td>${sides && html`<td class="side">${out ? mark("left", LEFT_OUT) : SIDES[row.side] ?? row.side}</td>`}
     <td class="place"><span>${where(row.place)}</span>${row.turns.length > 0 && (out ? again() : leave())}</td></tr>`;
 }
 
@@ -44,10 +44,11 @@ function table(draft) {
   const { rows } = draft;
   if (!rows.length) return html`<p class="soft">No row can be read like this. Choose another format or other columns above.</p>`;
   const stamp = version(JSON.stringify(draft.reading));
+  const sides = draft.reading.drop_rows.length > 0 || rows.some(({ side }) => side);
   const shown = view.all ? rows : rows.slice(0, FEW);
-  return html`<div class="scroll"><table class="rows"><thead><tr><th scope="col">picture</th><th scope="col">asked</th><th scope="col">answer to learn</th><th scope="col">side</th><th scope="col">where</th></tr></thead>
-    <tbody>${shown.map((row, number) => tableRow(draft, row, number, stamp))}</tbody></table></div>
-    ${rows.length > FEW && html`<button class="quiet" data-all data-key="rows-all">${view.all ? "Show fewer" : `Show all of the first ${rows.length} rows`}</button>`}`;
+  return html`<div class="scroll"><table class="rows"><thead><tr><th scope="col">picture</th><th scope="col">asked</th><th scope="col">answer to learn</th>${sides && html`<th scope="col">side</th>`}<th scope="col">where</th></tr></thead>
+    <tbody>${shown.map((row, number) => tableRow(draft, row, number, stamp, sides))}</tbody></table></div>
+    ${rows.length > FEW && html`<button class="link" data-all data-key="rows-all">${view.all ? "Show fewer" : `Show all of the first ${rows.length} rows`}</button>`}`;
 }
 
 // A picture that cannot be opened says so, in place of the browser's broken sign.

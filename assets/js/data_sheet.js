@@ -1,9 +1,9 @@
 // The sheet of data that were brought: from how they were understood down to the button that uses them.
 
-import { state, subscribe } from "./store.js";
+import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { count } from "./format.js";
-import { cancelWork, close, throwAway } from "./data_draft.js";
+import { cancelWork, close, removalOf, throwAway } from "./data_draft.js";
 import { mountReading } from "./data_reading.js";
 import { mountRows } from "./data_rows.js";
 import { mountChecks } from "./data_checks.js";
@@ -19,7 +19,7 @@ function fetching({ state: now, progress: { done }, error }) {
   return html`<div class="card checking"><p class="waiting" role="status">Fetching rows from the Hub: ${count(done)} so far…</p><button data-cancel data-key="fetching">Cancel</button></div>`;
 }
 
-const head = ({ title, origin }) => html`<div class="draft-head"><h3>${title}</h3><span class="soft small">${origin !== title && origin}</span><span class="sp"></span><button data-close data-key="draft-close">Later</button><button class="quiet" data-away data-key="draft-away">Throw away</button></div>`;
+const head = ({ id, title, origin }) => html`<div class="draft-head"><h3>${title}</h3><span class="soft small">${origin !== title && origin}</span><span class="sp"></span><button data-close data-key="draft-close">Later</button>${state.removing === removalOf(id) ? html`<span class="small">Sure?</span><button data-away data-key="draft-away">Throw away</button><button class="quiet" data-removing="" data-key="draft-keep">Keep</button>` : html`<button class="quiet" data-removing="${removalOf(id)}" data-key="draft-keep">Throw away…</button>`}</div>`;
 
 export function mountDraft(element) {
   element.innerHTML = `<div class="draft off-stage"><div></div><div></div>${PARTS.map(() => "<div></div>").join("")}</div>`;
@@ -29,6 +29,7 @@ export function mountDraft(element) {
   top.addEventListener("click", ({ target }) => {
     if ("close" in target.dataset) close();
     if ("away" in target.dataset) throwAway(state.draftId);
+    if ("removing" in target.dataset) update({ removing: target.dataset.removing });
   });
   coming.addEventListener("click", ({ target }) => "cancel" in target.dataset && cancelWork());
   subscribe(() => {
@@ -38,5 +39,5 @@ export function mountDraft(element) {
     for (const place of places) place.classList.toggle("off-stage", !there);
     draw(top, head(state.draft));
     draw(coming, there ? "" : fetching(state.draft));
-  }, "draft");
+  }, "draft", "removing");
 }

@@ -3,6 +3,7 @@
 import { state, subscribe } from "./store.js";
 import { html } from "./html.js";
 import { count } from "./format.js";
+import { chosenSet } from "./sets.js";
 import { cancelWork, isBlocked, isWorking, store } from "./data_draft.js";
 import { drawAround } from "./data_fields.js";
 
@@ -25,7 +26,7 @@ function body(draft) {
   if (draft.state === "storing") return storing(draft);
   const reason = why(draft);
   return html`<form class="use"><label class="field">Title<input type="text" id="draft-title" data-key="draft-title" maxlength="80" value="${draft.title}"></label>
-    <button class="primary" id="use-data" data-key="use" ${reason ? html`aria-disabled="true" aria-describedby="not-yet"` : ""}>Use this data</button><p class="small soft" id="not-yet">${reason || html`<span class="num">${count(draft.report.train)}</span> rows to learn from become a data set of yours, and training begins with it.`}</p></form>
+    <button class="primary" id="use-data" data-key="use" ${reason ? html`aria-disabled="true" aria-describedby="not-yet"` : ""}>Use this data</button><p class="small soft" id="not-yet">${reason || html`<span class="num">${count(draft.report.train)}</span> rows to learn from become a data set of yours and are chosen for training.`}${chosenSet() && ` Until then “${chosenSet().title}” is chosen.`}</p></form>
     ${draft.state === "failed" && draft.report && html`<div class="note bad" role="alert"><b>Not stored</b>${draft.error}</div>`}${state.draftError && html`<div class="note bad"><b>This was not done</b>${state.draftError}</div>`}`;
 }
 
@@ -36,5 +37,5 @@ export function mountUse(element) {
     if (!why(state.draft)) store(element.querySelector("#draft-title").value.trim());
   });
   element.addEventListener("click", ({ target }) => "cancel" in target.dataset && cancelWork());
-  subscribe(() => state.draft?.reading && drawAround(element.querySelector(".body"), body(state.draft)), "draft", "draftError");
+  subscribe(() => state.draft?.reading && drawAround(element.querySelector(".body"), body(state.draft)), "draft", "draftError", "dataset");
 }
