@@ -236,8 +236,10 @@ def _take(writer: PictureWriter, looks: Looks, look: int, coming: Future[Stored]
     if bytes(known["digest"]) != ready.digest:
         looks.forget(look)
         raise _changed()
-    size = ready.size or (int(known["width"]), int(known["height"]))
-    writer.add(ready.content, size, ready.kind or known["kind"].decode())
+    if ready.size is not None:
+        writer.add(ready.content, ready.size, ready.kind)
+    else:
+        writer.add(ready.content, (int(known["width"]), int(known["height"])), known["kind"].decode(), ready.digest)
 
 
 def _write_rows(job: Job, numbers: dict[int, int]) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ _MAY_MOVE = ("GIF", "TIFF", "PNG", "WEBP")
 _BIG = 8_000_000
 """Pixels from which pictures are decoded one at a time, to bound the memory."""
 _one_big = threading.Lock()
+_NEVER = -(2**63)
+"""The stamp of what was not looked at."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,19 @@ class Look:
     thumb: bytes = bytes(THUMB * THUMB)
     trouble: str = ""
     """Why it cannot be opened; nothing when it can."""
+    stamp: int = 0
+    """Of the file when it was read, see `stamp_of`."""
 
 
 def look_at(picture: Picture) -> Look:
     """Reads and decodes a picture once; JPEG at an eighth of its size, all of its data all the same."""
+    stamp = stamp_of(picture)
     try:
         content = picture.read()
-        digest = hashlib.sha256(content).digest()
         with picture_header(content, picture.name) as image, _turn_of(image):
-            return _look(image, digest, len(content))
+            return replace(_look(image), digest=hashlib.sha256(content).digest(), length=len(content), stamp=stamp)
     except DataError as error:
-        return Look(trouble=error.reason)
+        return Look(trouble=error.reason, stamp=stamp)
 
 
 def _turn_of(image: Image) -> AbstractContextManager[Any]:
@@ -84,7 +88,7 @@ def _turn_of(image: Image) -> AbstractContextManager[Any]:
     return _one_big if image.width * image.height > _BIG else nullcontext()
 
 
-def _look(image: Image, digest: bytes, size: int) -> Look:
+def _look(image: Image) -> Look:
     from PIL import ImageOps
     from PIL.Image import Resampling
 
@@ -100,7 +104,8 @@ def _look(image: Image, digest: bytes, size: int) -> Look:
     small = grey.resize((9, 8), Resampling.BOX).tobytes()
     bits = "".join("01"[small[9 * y + x] > small[9 * y + x + 1]] for y in range(8) for x in range(8))
     thumb = grey.resize((THUMB, THUMB), Resampling.BOX).tobytes()
-    return Look(digest, int(bits, 2), width, height, size, _KINDS.get(kind, "img"), frames, thumb)
+    ending = _KINDS.get(kind, "img")
+    return Look(dhash=int(bits, 2), width=width, height=height, kind=ending, frames=frames, thumb=thumb)
 
 
 def _on_white(image: Image) -> Image:
@@ -119,6 +124,8 @@ def _on_white(image: Image) -> Image:
 class Looks:
     """Looks at pictures by their names, each with a number; the numbers stay while the object lives.
 
+    Safe to use from several checks at once: what one has not finished looking at, the other looks at itself.
+
     Args:
         path: where they are kept between two checks; nowhere unless given.
     """
@@ -131,6 +138,7 @@ class Looks:
         self.numbers: dict[str, int] = {}
         self.troubles: dict[int, str] = {}
         self._changed = False
+        self._lock = threading.Lock()
         if path is not None and path.exists():
             self._load(path)
 
@@ -144,34 +152,34 @@ class Looks:
         return next(islice(self.numbers, number, None))
 
     def number_of(self, picture: Picture) -> tuple[int, bool]:
-        """A picture's number, and whether it has to be looked at."""
-        stamp, known = stamp_of(picture), self.numbers.get(picture.name)
-        if known is None:
-            known = self.numbers[picture.name] = len(self.numbers)
-            if known == len(self._table):
-                self._grow()
-        elif self._table[known]["stamp"] == stamp:
-            return known, False
-        self._table[known]["stamp"] = stamp
-        return known, True
+        """A picture's number, and whether it has to be looked at: it is new, or its file has changed."""
+        with self._lock:
+            known = self.numbers.get(picture.name)
+            if known is None:
+                known = self.numbers[picture.name] = len(self.numbers)
+                if known == len(self._table):
+                    self._grow()
+                self._table[known]["stamp"] = _NEVER
+            return known, bool(self._table[known]["stamp"] != stamp_of(picture))
 
     def put(self, number: int, look: Look) -> None:
         """Keeps a look."""
         import numpy as np
 
-        row = self._table[number]
-        row["digest"], row["dhash"], row["kind"] = np.void(look.digest), look.dhash, look.kind.encode()
-        row["width"], row["height"], row["length"] = look.width, look.height, look.length
-        row["frames"], row["readable"] = look.frames, not look.trouble
-        row["thumb"] = np.frombuffer(look.thumb, np.uint8).reshape(THUMB, THUMB)
-        self.troubles.pop(number, None)
-        if look.trouble:
-            self.troubles[number] = look.trouble
-        self._changed = True
+        with self._lock:
+            row = self._table[number]
+            row["digest"], row["dhash"], row["kind"] = np.void(look.digest), look.dhash, look.kind.encode()
+            row["width"], row["height"], row["length"] = look.width, look.height, look.length
+            row["frames"], row["readable"], row["stamp"] = look.frames, not look.trouble, look.stamp
+            row["thumb"] = np.frombuffer(look.thumb, np.uint8).reshape(THUMB, THUMB)
+            self.troubles.pop(number, None)
+            if look.trouble:
+                self.troubles[number] = look.trouble
+            self._changed = True
 
     def forget(self, number: int) -> None:
         """Looks at it again next time."""
-        self._table[number]["stamp"] = -1
+        self._table[number]["stamp"] = _NEVER
 
     def save(self) -> None:
         """Keeps them for the next check, where there is a place for them."""
@@ -206,12 +214,13 @@ class Looks:
 
 def stamp_of(picture: Picture) -> int:
     """Changes when the picture's file does: its size, and when it was written where it is a file of its own."""
-    entry = getattr(picture, "entry", None)
-    if entry is None:
-        data = getattr(picture, "data", None)
-        return len(data) if isinstance(data, bytes) else 0
-    path = getattr(entry, "path", None)
+    data = getattr(picture, "data", None)
+    if isinstance(data, bytes):
+        return len(data)
+    file = getattr(picture, "entry", picture)
+    size, path = getattr(file, "size", 0), getattr(file, "path", None)
     try:
-        return int(entry.size ^ (os.stat(path).st_mtime_ns if isinstance(path, Path) else 0))
+        written = os.stat(path).st_mtime_ns if isinstance(path, Path) else 0
     except OSError:  # it is gone; the look will say so
         return -1
+    return written ^ size if isinstance(size, int) else written

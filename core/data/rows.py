@@ -125,7 +125,7 @@ def ask(
     >>> ask((), "What is 1 + 1?", "2").question
     'What is 1 + 1?'
     """
-    shown = (pictures,) if isinstance(pictures, Picture) else tuple(pictures)
+    shown = tuple(pictures) if isinstance(pictures, Sequence) else (pictures,)
     before = (Turn("system", (system,)),) if system else ()
     return Row((*before, Turn("user", (*shown, question)), Turn("assistant", (answer,))), origin=origin)
 

@@ -91,9 +91,9 @@ class PictureWriter:
             sync(self._path)
         self._index.__exit__(kind, error, at)
 
-    def add(self, content: bytes, size: tuple[int, int], kind: str) -> None:
-        """One more picture; its number is how many came before."""
-        digest = hashlib.sha256(content).digest()
+    def add(self, content: bytes, size: tuple[int, int], kind: str, digest: bytes | None = None) -> None:
+        """One more picture, its SHA-256 if it is known; its number is how many came before."""
+        digest = digest or hashlib.sha256(content).digest()
         self._hash.update(digest)
         place = {"offset": self._file.tell(), "size": len(content), "width": size[0], "height": size[1]}
         self._file.write(content)

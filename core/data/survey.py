@@ -169,22 +169,18 @@ def survey(
         DataError: a table cannot be read at all.
     """
     found, total = Survey(Looks() if looks is None else looks), expected_rows(tree, reading)
-    waiting: deque[tuple[int, Future[Look]]] = deque()
+    waiting, begun = deque[tuple[int, Future[Look]]](), set[int]()
     pool = ThreadPoolExecutor(THREADS, "looks")
     try:
         for item in records(tree, reading):
             if cancelled():
                 raise Cancelled("The data were checked", "it was stopped", "Start again when you like")
-            found.add(item, list(_begun(item, found.looks, pool, waiting)))
+            found.add(item, list(_begun(item, found.looks, pool, waiting, begun)))
             while len(waiting) > AHEAD:
                 _settle(found.looks, *waiting.popleft())
             progress(len(found), total and max(total, len(found)))
         while waiting:
             _settle(found.looks, *waiting.popleft())
-    except BaseException:
-        for number, _ in waiting:
-            found.looks.forget(number)
-        raise
     finally:
         pool.shutdown(cancel_futures=True)
         found.looks.save()
@@ -193,13 +189,14 @@ def survey(
 
 
 def _begun(
-    item: Item, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[tuple[int, Future[Look]]]
+    item: Item, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[tuple[int, Future[Look]]], begun: set[int]
 ) -> Iterator[int]:
     """Numbers of the row's pictures; those that are new are looked at by another thread."""
     pictures: tuple[Picture, ...] = item.row.pictures if item.row else ()
     for picture in pictures:
         number, new = looks.number_of(picture)
-        if new:
+        if new and number not in begun:
+            begun.add(number)
             waiting.append((number, pool.submit(look_at, picture)))
         yield number
 

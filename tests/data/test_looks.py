@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.looks import Look, Looks, look_at
+from core.data.looks import Look, Looks, look_at, stamp_of
 from core.data.near import near_groups
 from core.data.pictures import PictureFile
 from tests.data.made_data import picture
@@ -112,14 +112,16 @@ def test_no_pictures_and_plain_ones_have_no_likeness() -> None:
 
 def test_looks_are_kept_by_name_and_stamp(tmp_path: Path) -> None:
     looks = Looks(tmp_path / "looks")
+    picture(0, (4, 4)).save(tmp_path / "x.bmp")
     for number in range(600):  # more than the table begins with
-        picture(0, (4, 4)).save(tmp_path / f"{number}.bmp")
-        known, new = looks.number_of(PictureFile(tmp_path / f"{number}.bmp", f"{number}.bmp"))
-        assert (known, new) == (number, True)
-        looks.put(known, Look(digest=bytes([number % 251]) * 32, width=number, trouble="bad" if number == 7 else ""))
+        shown = PictureFile(tmp_path / "x.bmp", f"{number}.bmp")
+        assert looks.number_of(shown) == (number, True)
+        assert looks.number_of(shown) == (number, True), "it is not known before it was looked at"
+        made = Look(bytes([number % 251]) * 32, width=number, trouble="bad" * (number == 7), stamp=stamp_of(shown))
+        looks.put(number, made)
     looks.save()
     again = Looks(tmp_path / "looks")
     assert np.array_equal(again.table, looks.table)
     assert again.troubles == {7: "bad"}
-    assert again.number_of(PictureFile(tmp_path / "599.bmp", "599.bmp")) == (599, False)
+    assert again.number_of(PictureFile(tmp_path / "x.bmp", "599.bmp")) == (599, False)
     assert again.name(599) == "599.bmp"

@@ -133,7 +133,7 @@ def turns_of(said: Iterable[Said], pictures: Sequence[Picture], system: str = ""
         turns.insert(0, ("system", (system,)))
     _check_order(turns)
     slots = [part for _, parts in turns for part in parts if isinstance(part, Slot)]
-    own = any(isinstance(part, Picture) for _, parts in turns for part in parts)
+    own = any(not isinstance(part, (str, Slot)) for _, parts in turns for part in parts)
     if not slots and not own and pictures:
         return _pictures_first(turns, pictures)
     _check_count(slots, pictures)
