@@ -266,13 +266,16 @@ class Drafts(Uploads):
         nothing = Guess(Reading("captions"), "")
         kept = _Kept(_title(title), origin, kind, time.time(), nothing, nothing.reading, files, folder)
         try:
-            guess = recognise(_tree(place, kept))
+            tree = _tree(place, kept)
+            guess = recognise(tree)
             kept = replace(kept, guess=guess, reading=guess.reading)
             write(kept, place / _DRAFT)
         except BaseException:
             discard(place)
             raise
-        return _opened(place, kept)
+        draft = _opened(place, kept)
+        vars(draft)["tree"] = tree  # known already: listing a large zip again would take as long as recognising it
+        return draft
 
     def _new_draft(self) -> Path:
         place = self._folder("drafts") / secrets.token_hex(16)
