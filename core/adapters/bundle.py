@@ -18,6 +18,7 @@ from typing import IO, Any
 from core.adapters.card import card_text
 from core.adapters.curves import curves_svg
 from core.adapters.published import published_spec
+from core.data.stored import read_about
 from core.errors import AdapterError
 from core.files import taking_the_place_of
 from core.job_files import ADAPTER, CARD, CONFIG, CURVES, SPEC, WEIGHTS
@@ -34,15 +35,18 @@ def write_card(
     status: Status,
     series: Sequence[Mapping[str, Any]],
     by_component: Mapping[str, int] | None = None,
+    sets: Path | None = None,
 ) -> Path:
     """Writes `README.md` and `curves.svg` into the job's adapter folder; returns the card's path.
 
-    `series` are the points of `metrics.jsonl`; `by_component` the trainable parameters of each component, if counted.
+    `series` are the points of `metrics.jsonl`; `by_component` the trainable parameters of each component, if counted;
+    `sets` the folder of the stored data sets that the job keeps.
     """
+    stored = read_about(sets, spec.data.name) if sets and spec.data.kind == "stored" else None
     folder = job_dir / ADAPTER
     folder.mkdir(exist_ok=True)
     (folder / CURVES).write_text(curves_svg(series), encoding="utf-8")
-    (folder / CARD).write_text(card_text(spec, status, by_component), encoding="utf-8")
+    (folder / CARD).write_text(card_text(spec, status, by_component, stored), encoding="utf-8")
     return folder / CARD
 
 

@@ -5,10 +5,11 @@ What it does not do: claim anything that the job did not measure, or name a fold
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 
+from core.adapters.card_data import data_section, stored_data
+from core.adapters.card_text import one_line
 from core.adapters.published import published_source
 from core.data.source import load_dataset
 from core.errors import StudioError
@@ -18,7 +19,7 @@ from core.lora.tensors import CHANGES_WEIGHTS, saved_plan_rank
 from core.models.classes import class_name
 from core.models.loading import public_name
 from core.models.source import resolve
-from core.spec import Override, Plan, Quantization, Score, Selection, Source, Spec, Status
+from core.spec import Imported, Override, Plan, Quantization, Score, Selection, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
 ANY_CLASS = "AutoModelForImageTextToText"
@@ -30,17 +31,29 @@ _PRECISION: dict[Quantization, str] = {
 }
 
 
-def card_text(spec: Spec, status: Status, by_component: Mapping[str, int] | None = None) -> str:
-    """The card as Markdown with a YAML head (https://huggingface.co/docs/hub/model-cards)."""
+def card_text(
+    spec: Spec, status: Status, by_component: Mapping[str, int] | None = None, stored: Imported | None = None
+) -> str:
+    """The card as Markdown with a YAML head (https://huggingface.co/docs/hub/model-cards).
+
+    Args:
+        spec: of the job.
+        status: where it stands.
+        by_component: trainable parameters of each component, if counted.
+        stored: what the stored data set of the job says of itself, if it is one.
+    """
+    data = stored_data(stored) if stored else _data(spec.data)
+    question = (stored.question or ANY_QUESTION) if stored else _question(spec.data)
     parts = [
         _head(spec),
-        f"# {_plain(spec.name)}",
-        f"{_kind(spec.plan)} for {_model(spec.model)}, trained on {_data(spec.data)} with {STUDIO}.",
-        _results(spec, status),
+        f"# {one_line(spec.name)}",
+        f"{_kind(spec.plan)} for {_model(spec.model)}, trained on {data} with {STUDIO}.",
+        _results(spec, status, data),
         "![Loss, held-out loss and exact match over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
+        *([data_section(stored)] if stored else []),
         _settings(spec, status),
-        f"## How to load it\n\n{_how(spec.model)}\n\n```python\n{load_code(spec, _question(spec.data))}```",
+        f"## How to load it\n\n{_how(spec.model)}\n\n```python\n{load_code(spec, question)}```",
         "`spec.json` holds everything needed to train it again.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -84,7 +97,7 @@ def _head(spec: Spec) -> str:
     return "\n".join([*lines, "tags:", "- lora", "- vlm", "- vision-language", "- vlm-lora-studio", "---"])
 
 
-def _results(spec: Spec, status: Status) -> str:
+def _results(spec: Spec, status: Status, data: str) -> str:
     rows = [
         ("the model as it came", status.before),
         ("**with this adapter**", status.after),
@@ -95,7 +108,7 @@ def _results(spec: Spec, status: Status) -> str:
         lines.append(f"| always the most common answer | {100 * status.majority:.1f}% | | |")
     measured = status.after or status.before
     if measured is not None:
-        lines += ["", f"Measured on {measured.rows} held-out rows of {_data(spec.data)} that it did not train on;"]
+        lines += ["", f"Measured on {measured.rows} held-out rows of {data} that it did not train on;"]
         lines.append("what it does on other pictures was not measured.")
     if status.state != "finished" and status.step < status.total_steps:
         lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
@@ -138,7 +151,7 @@ def _chosen(selection: Selection) -> str:
     parts = (
         ", ".join(selection.cells),
         ", ".join(layers),
-        f"in full: {_plain(', '.join(selection.full))}" if selection.full else "",
+        f"in full: {one_line(', '.join(selection.full))}" if selection.full else "",
         ", ".join(f"{what}: {count:,}" for count, what in counts if count),
     )
     return "; ".join(filter(None, parts))
@@ -198,7 +211,7 @@ def _settings(spec: Spec, status: Status) -> str:
         **({"longest row": f"{settings.max_tokens:,} tokens"} if settings.max_tokens else {}),
         **({"pictures changed a little": ", ".join(settings.augment)} if settings.augment else {}),
         "seed": str(settings.seed),
-        "computed on": _plain(status.device) or "not recorded",
+        "computed on": one_line(status.device) or "not recorded",
     }
     lines = ["## Settings", "", "| setting | value |", "| --- | --- |"]
     return "\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows.items())])
@@ -252,11 +265,3 @@ def _data(source: Source) -> str:
 def _code(source: Source) -> str:
     shown = str(published_source(source)).replace("`", "'")
     return f"`{' '.join(shown.split())}`"
-
-
-def _plain(text: str) -> str:
-    """One line of text that Markdown and HTML leave alone."""
-    shown = html.escape(" ".join(text.split()), quote=False)
-    for sign in "\\`*_[]|":
-        shown = shown.replace(sign, f"\\{sign}") if sign != "`" else shown.replace(sign, "'")
-    return shown

@@ -203,9 +203,9 @@ def test_the_code_in_the_card_names_the_model_the_adapter_and_a_question_of_the_
 def test_a_card_is_made_without_the_data_and_with_any_question(job_dir: Path, tmp_path: Path):
     spec = replace(read(Spec, job_dir / "spec.json"), data=Source("folder", str(tmp_path / "gone")))
     assert f'question = "{ANY_QUESTION}"' in card_text(spec, Status(state="finished"))
-    asked = 'a "b" \\ ``` \u2028 \x1b \ud800 é'
-    (tmp_path / "0.png").touch()
-    (tmp_path / "1.png").touch()
+    asked = 'a "b" \\ ``` \u2028 \x1b é'
+    for number in range(2):
+        Image.new("RGB", (8, 8), (90 * number, 0, 0)).save(tmp_path / f"{number}.png")
     rows = [{"file_name": f"{number}.png", "question": asked, "answer": "a"} for number in range(2)]
     (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     card = card_text(replace(spec, data=Source("folder", str(tmp_path))), Status(state="finished"))
