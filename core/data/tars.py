@@ -55,16 +55,22 @@ class TarEntry(Entry):
             raise damaged_inside(self.name) from None
 
 
-class _Stretch(io.FileIO):
+class _Stretch(io.RawIOBase):
     """Some bytes of a file as a file."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
-        super().__init__(path, "rb")
-        self._start, self._size, self._at = start, size, 0
+        super().__init__()
+        self._file, self._start, self._size, self._at = path.open("rb", buffering=0), start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
 
     def readinto(self, buffer: Any) -> int:
         wanted = max(0, min(len(buffer), self._size - self._at))
-        found = os.pread(self.fileno(), wanted, self._start + self._at)
+        found = os.pread(self._file.fileno(), wanted, self._start + self._at)
         buffer[: len(found)] = found
         self._at += len(found)
         return len(found)
@@ -75,6 +81,10 @@ class _Stretch(io.FileIO):
 
     def tell(self) -> int:
         return self._at
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _Headers(io.FileIO):
@@ -110,7 +120,7 @@ def _members(path: Path, name: str) -> Iterator[tarfile.TarInfo]:
     try:
         with _Headers(path, "rb") as file, tarfile.open(fileobj=cast("BinaryIO", file), mode="r:") as archive:
             while (member := archive.next()) is not None:
-                if member.offset_data + member.size > size:
+                if not member.issparse() and member.offset_data + member.size > size:
                     raise tarfile.ReadError
                 yield member
             file.seek(archive.offset)
