@@ -133,7 +133,8 @@ def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidat
     needed = [candidate.columns[part] for part in roles.NEEDED[candidate.format] if part in candidate.columns]
     wanted = {name for joined in needed for name in roles.split_names(joined, best.columns)}
     learned = needed[-1]
-    chosen, odd = [], []
+    chosen: list[Table] = []
+    odd: list[str] = []
     for table in tables:
         if PurePosixPath(table.name).suffix != PurePosixPath(best.name).suffix or table.coco != best.coco:
             continue

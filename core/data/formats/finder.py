@@ -123,13 +123,17 @@ class Finder:
     @cached_property
     def _stems(self) -> dict[str, str]:
         """Picture files by their names without folder and suffix; only those that are unique."""
-        return _unique((PurePosixPath(name).stem, name) for name in self.pictures)
+        return _unique((_stem(name), name) for name in self.pictures)
 
     @cached_property
     def _numbers(self) -> dict[str, str]:
         """Picture files by the number that their names end with: COCO_val2014_000000262148.jpg is 262148."""
-        numbered = ((PurePosixPath(name).stem.rpartition("_")[2], name) for name in self.pictures)
+        numbered = ((_stem(name).rpartition("_")[2], name) for name in self.pictures)
         return _unique((str(int(number)), name) for number, name in numbered if number.isdecimal())
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

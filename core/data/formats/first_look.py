@@ -57,7 +57,7 @@ class Table:
 
 def survey(tree: Tree, finder: Finder) -> list[Table]:
     """The tables of a tree, in the order of their names; those that cannot be read are left out."""
-    beside = {PurePosixPath(name).with_suffix("").as_posix() for name in finder.pictures}
+    beside = {name.rpartition(".")[0] for name in finder.pictures}
     alike: dict[str, list[str]] = {}
     for name in tree.entries:
         path = PurePosixPath(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from functools import lru_cache
 
 from core.data.formats.finder import is_picture_file
 from core.data.formats.sides import side_of_folder, side_of_value
@@ -43,10 +43,15 @@ def class_of(name: str) -> str:
     >>> class_of("train/golden_retriever/1.jpg"), class_of("train/1.jpg"), class_of("cats/images/1.jpg")
     ('golden retriever', '', 'cats')
     """
-    for folder in reversed(PurePosixPath(name).parts[:-1]):
+    return _class_of_path(name.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _class_of_path(path: str) -> str:
+    for folder in reversed(path.split("/")):
         if folder.lower() in ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos"):
             continue
-        return "" if side_of_folder(f"{folder}/x") or side_of_value(folder) else folder.replace("_", " ").strip()
+        return "" if side_of_value(folder) or side_of_folder(f"{folder}/") else folder.replace("_", " ").strip()
     return ""
 
 
@@ -56,17 +61,18 @@ def name_class(name: str) -> str:
     >>> name_class("train/cat.12.jpg"), name_class("golden_retriever_7.jpg"), name_class("0007.jpg")
     ('cat', 'golden retriever', '')
     """
-    stem = PurePosixPath(name).stem
+    stem = name.rpartition("/")[2].rpartition(".")[0]
     found = re.match(r"[^\W\d]+(?:[ _-][^\W\d]+)*(?=[ ._-]*\(?\d+\)?$)", stem)
     return re.sub(r"[_-]+", " ", found[0]).strip() if found else ""
 
 
 def sidecar_of(tree: Tree, name: str) -> str:
     """The name of the text file beside a picture, or in a folder beside the picture's; nothing when there is none."""
-    path = PurePosixPath(name)
-    parts = path.parts
-    places = [path, *(path.parents[1] / other / parts[-1] for other in _TEXT_FOLDERS if len(parts) > 1)]
-    names = (place.with_suffix(suffix).as_posix() for place in places for suffix in SIDECARS)
+    folder, _, last = name.rpartition("/")
+    stem = last.rpartition(".")[0]
+    above = folder.rpartition("/")[0]
+    folders = [folder, *(f"{above}/{other}".lstrip("/") for other in _TEXT_FOLDERS if folder)]
+    names = (f"{place}/{stem}{suffix}".lstrip("/") for place in folders for suffix in SIDECARS)
     return next((one for one in (*names, f"{name}.txt") if one in tree.entries), "")
 
 

@@ -6,6 +6,7 @@ What it does not do: divide rows by share (see `core.data.splits`).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -25,6 +26,7 @@ def side_of_value(text: str) -> Side:
     return _only(_words(text))
 
 
+@lru_cache(maxsize=1024)
 def side_of_table(name: str) -> Side:
     """What a table's name says, or the nearest folder that says something.
 
@@ -43,8 +45,12 @@ def side_of_folder(name: str) -> Side:
     >>> side_of_folder("train2017/cats/1.jpg"), side_of_folder("contest/1.jpg"), side_of_folder("train.jpg")
     ('train', '', '')
     """
-    parents = PurePosixPath(name).parts[:-1]
-    return next((side for part in reversed(parents) if (side := _only(_words(part)))), "")
+    return _side_of_path(name.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _side_of_path(folder: str) -> Side:
+    return next((side for part in reversed(folder.split("/")) if (side := _only(_words(part)))), "")
 
 
 def _words(text: str) -> list[str]:
