@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.data.rows import Row
+from core.data.to_be_stored import to_be_stored
 from core.errors import SpecError, StudioError
 from core.models.classes import read_config
 from core.models.libraries import import_what_is_slow
@@ -209,7 +210,8 @@ def _first_rows(question: Question) -> Any:
     """A draft's first rows, None where one cannot be used; all rows of a data set to learn from."""
     bench = _bench(question)
     if bench is not None:
-        return [item.row for item in bench.preview.items]
+        side = bench.draft.reading.max_side
+        return [item.row and to_be_stored(item.row, side) for item in bench.preview.items]
     return dataset_of(question.studio, question.asked.get("data"), question.owner).train
 
 
@@ -222,7 +224,8 @@ def _all_rows(question: Question) -> tuple[Any, Any]:
     from core.data.records import records
 
     found = enumerate(records(bench.tree, bench.draft.reading, limit=MOST_READ))
-    usable = [(number, item.row) for number, item in found if item.row is not None]
+    side = bench.draft.reading.max_side
+    usable = [(number, to_be_stored(item.row, side)) for number, item in found if item.row is not None]
     return [row for _, row in usable], [number for number, _ in usable]
 
 

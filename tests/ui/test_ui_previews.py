@@ -189,3 +189,15 @@ def test_what_has_no_processor_says_so(studio: Studio, tmp_path: Path):
     answer = client_of(studio).post("/studio/preview", json={"model_key": key, "data": "digits", "rows": [0]})
     assert answer.status_code == 404
     assert "processor" in answer.json()["error"]
+
+
+def test_pictures_of_a_draft_are_shown_as_small_as_they_will_be_stored(anna: TestClient, model: str):
+    draft = bring(anna, vqa(6))
+    (before,) = look(anna, model, f"draft:{draft['id']}", [0])
+    reading = {**draft["reading"], "max_side": 16}
+    said(anna.post(f"/studio/drafts/{draft['id']}/reading", json={"reading": reading}))
+    (after,) = look(anna, model, f"draft:{draft['id']}", [0])
+    assert after["pictures"] != before["pictures"]
+    assert after["text"] == before["text"]
+    assert waited(anna, draft["id"])["reading"]["max_side"] == 16
+    assert ask(anna, "lengths", model, f"draft:{draft['id']}")["measured"] == 6
