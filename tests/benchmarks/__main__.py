@@ -19,6 +19,7 @@ SUBJECTS = (
     "digits",
     "plain_loop",
     "data",
+    "rows",
 )
 
 
