@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
-from core.data.formats import coco, folders, templates
+from core.data.formats import answers, coco, folders, templates
 from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder, side_of_table, side_of_value
 from core.data.formats.turns import Unusable, turns_of
 from core.data.formats.values import kind_of, text_of, unfolded
 from core.data.rows import Picture, Row
 from core.data.tables import Record, read_table
-from core.data.tree import Tree
+from core.data.tree import Entry, Tree
 from core.spec.data import Part, Place, Reading
 
 JOIN = ", "
@@ -61,9 +61,21 @@ def found(tree: Tree, reading: Reading, limit: int | None = None) -> Iterator[Re
     if not reading.tables:
         source = folders.class_records if reading.format == "classes" else folders.sidecar_records
         yield from source(tree)
-    for name in reading.tables:
-        entry = folders.table(tree, name)
-        yield from coco.joined(entry) if reading.format == "coco" else read_table(entry, limit)
+    entries = [folders.table(tree, name) for name in reading.tables]
+    replies = [entry for entry in entries if _is_apart(entry, reading)]
+    for entry in entries:
+        if reading.format == "coco":
+            yield from coco.joined(entry)
+        elif replies and entry not in replies:
+            yield from answers.joined(entry, replies)
+        elif not replies:
+            yield from read_table(entry, limit)
+
+
+def _is_apart(entry: Entry, reading: Reading) -> bool:
+    """Whether a file holds the answers to another's questions."""
+    several = reading.format == "vqa" and len(reading.tables) > 1
+    return several and entry.name.lower().endswith(".json") and answers.is_answers(entry)
 
 
 def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Item]:

@@ -6,7 +6,7 @@ What it does not do: choose among them (`core.data.recognition`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from core.data.columns import Column, looked_at
-from core.data.formats import coco, evidence, roles
+from core.data.formats import answers, coco, evidence, roles
 from core.data.formats.evidence import Candidate
 from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder
@@ -42,7 +42,7 @@ class Table:
     size: int
     """Bytes, of all that are alike."""
     alike: tuple[str, ...]
-    """Files whose names differ from it in numbers only, itself among them."""
+    """Files whose names differ from it in numbers only, itself among them, and those that hold its answers."""
     columns: tuple[Column, ...]
     rows: int
     """About how many rows all of them have, by their size."""
@@ -63,8 +63,21 @@ def survey(tree: Tree, finder: Finder) -> list[Table]:
         path = PurePosixPath(name)
         if is_table(name) and not _NO_DATA.fullmatch(path.name) and not _is_sidecar(name, beside):
             alike.setdefault(re.sub(r"\d+", "#", name), []).append(name)
-    tables = (_look(tree, names, finder) for names in islice(alike.values(), MOST_TABLES))
+    kinds = list(islice(alike.values(), MOST_TABLES))
+    replies = [tree.entries[name] for names in kinds for name in names if _is_quietly(answers.is_answers, tree, name)]
+    asked = [name for names in kinds for name in names if replies and _is_quietly(answers.is_questions, tree, name)]
+    joined = {*asked, *(entry.name for entry in replies)} if asked else set()
+    tables = [_look(tree, names, finder) for names in kinds if names[0] not in joined]
+    tables += [_look(tree, [name], finder, replies) for name in asked]
     return [table for table in tables if table is not None]
+
+
+def _is_quietly(look: Callable[[Entry], bool], tree: Tree, name: str) -> bool:
+    """What a look at a JSON file says; no for one that cannot be read."""
+    try:
+        return name.lower().endswith(".json") and look(tree.entries[name])
+    except StudioError:
+        return False
 
 
 def _is_sidecar(name: str, pictures: set[str]) -> bool:
@@ -73,23 +86,23 @@ def _is_sidecar(name: str, pictures: set[str]) -> bool:
     return stem.as_posix() in pictures or stem.with_suffix("").as_posix() in pictures
 
 
-def _look(tree: Tree, names: Sequence[str], finder: Finder) -> Table | None:
+def _look(tree: Tree, names: Sequence[str], finder: Finder, replies: Sequence[Entry] = ()) -> Table | None:
     """The first of some files that are alike, with its columns; None when it has no rows."""
     entry = tree.entries[names[0]]
     try:
         is_coco = entry.name.lower().endswith(".json") and coco.is_coco(entry)
-        rows = first_rows(entry, is_coco)
+        found = answers.joined(entry, replies) if replies else coco.joined(entry) if is_coco else read_table(entry)
+        rows = [record.values for record in islice(found, LOOKED_AT) if isinstance(record.values, dict)]
     except StudioError:
         return None
     if not rows:
         return None
     columns = looked_at(rows, finder, entry.name)
-    found = [coco.candidate(columns)] if is_coco else evidence.candidates(columns)
+    ways = [coco.candidate(columns)] if is_coco else evidence.candidates(columns)
     size = sum(tree.entries[name].size for name in names)
     sides = _picture_sides(rows, columns, finder, entry.name)
-    return Table(
-        entry.name, size, tuple(names), columns, _count(rows, size), tuple(found), sides, is_coco, _heads(rows)
-    )
+    names = (*names, *(reply.name for reply in replies))
+    return Table(entry.name, size, names, columns, _count(rows, size), tuple(ways), sides, is_coco, _heads(rows))
 
 
 def _heads(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -103,12 +116,6 @@ def _count(rows: Sequence[dict[str, Any]], size: int) -> int:
     if len(rows) < LOOKED_AT:
         return len(rows)
     return max(len(rows), size * len(rows) // max(1, sum(len(str(tuple(row.values()))) for row in rows)))
-
-
-def first_rows(entry: Entry, is_coco: bool = False) -> list[dict[str, Any]]:
-    """The first rows that can be read. Raises DataError: the file cannot."""
-    found = islice(coco.joined(entry), LOOKED_AT) if is_coco else read_table(entry, LOOKED_AT)
-    return [record.values for record in found if isinstance(record.values, dict)]
 
 
 def _picture_sides(

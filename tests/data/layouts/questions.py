@@ -38,6 +38,33 @@ def vqav2() -> Files:
     return {"vqa_rows.jsonl": lines(rows), **files}
 
 
+def vqav2_official() -> Files:
+    files: Files = {}
+    for side, first in (("train", 100), ("val", 200)):
+        numbers = range(first, first + 3)
+        asked = [{"image_id": n, "question": f"What is on table {n % 100}?", "question_id": n} for n in numbers]
+        said = [
+            {
+                "question_type": "what is",
+                "multiple_choice_answer": "net",
+                "answers": [{"answer": "net", "answer_confidence": "yes", "answer_id": 1}],
+                "image_id": one["image_id"],
+                "answer_type": "other",
+                "question_id": one["question_id"],
+            }
+            for one in reversed(asked)
+        ]
+        head = {"info": {"year": 2017}, "data_type": "mscoco", "license": {"name": "x"}}
+        files[f"v2_OpenEnded_mscoco_{side}2014_questions.json"] = {
+            **head,
+            "task_type": "Open-Ended",
+            "questions": asked,
+        }
+        files[f"v2_mscoco_{side}2014_annotations.json"] = {**head, "annotations": said}
+        files |= pictures(*(f"{side}2014/COCO_{side}2014_{n:012d}.jpg" for n in numbers))
+    return files
+
+
 def docvqa_jsonl() -> Files:
     rows = [
         {
@@ -150,6 +177,18 @@ def python_lists() -> Files:
 
 
 LAYOUTS = (
+    Layout(
+        "vqav2_official_files",
+        vqav2_official,
+        "vqa",
+        {"image": "image_id", "question": "question", "answer": "multiple_choice_answer"},
+        6,
+        "What is on table 0?",
+        "net",
+        ("train2014/COCO_train2014_000000000100.jpg",),
+        "folders",
+        (3, 3),
+    ),
     Layout(
         "vqa_csv",
         vqa_csv,
