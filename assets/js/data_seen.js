@@ -48,7 +48,7 @@ function shown(view) {
   if (!view.rows) return html`<p class="waiting soft">Asking the model’s processor…</p>`;
   const rows = lookable(view.key);
   return html`<div class="cap"><span>for <b>${state.model.label}</b>${state.form.augment?.length > 0 && html`; pictures are changed a little, as chosen in Train`}</span>${pager(view, rows)}</div>${LEGEND}
-    <div class="seen">${view.rows.map((row, i) => tokenRow(row, rows[view.from + i]))}</div>`;
+    <div class="seen">${view.rows.map((row, i) => tokenRow(row, view.numbers[i]))}</div>`;
 }
 
 function figures(view) {
@@ -71,9 +71,9 @@ export function mountSeen(element, keyOf, open) {
   };
   const askRows = async ({ asked, signature }, signal) => {
     const rows = lookable(view.key).slice(view.from, view.from + AT_ONCE);
-    if (!rows.length) return Object.assign(view, { rows: [] });
+    if (!rows.length) return Object.assign(view, { rows: [], numbers: [] });
     const answer = await postJson("preview", { ...asked, rows }, signal);
-    if (view.signature === signature) Object.assign(view, { rows: answer.rows, error: null });
+    if (view.signature === signature) Object.assign(view, { rows: answer.rows, numbers: rows, error: null });
     return show();
   };
   const ask = async () => {
@@ -93,9 +93,14 @@ export function mountSeen(element, keyOf, open) {
     }
     show();
   };
+  const forget = () => {
+    clearTimeout(timer);
+    asking?.abort();
+    Object.assign(view, { key: null, signature: null, rows: null });
+  };
   const follow = () => {
     const key = keyOf();
-    if (!key || !state.modelKey || (isDraft(key) && !state.draft.reading)) return;
+    if (!key || !state.modelKey || (isDraft(key) && !state.draft.reading)) return forget();
     const { signature } = question(key);
     if (signature !== view.signature) Object.assign(view, { key, signature, from: 0, rows: null, lengths: null, error: null, lengthsError: null });
     show();

@@ -45,7 +45,9 @@ def use(tab: Tab, title: str) -> None:
 
 def left_on_the_server(tab: Tab) -> tuple[int, int]:
     """How many drafts and how many uploads there are."""
-    drafts = tab.page.request.get(f"{tab.server.address}/studio/drafts").json()["drafts"]
+    drafts = tab.page.evaluate(
+        "() => fetch('studio/drafts').then((answer) => answer.json()).then((each) => each.drafts)"
+    )
     uploads = [path for path in (tab.server.home / "data").glob("*/uploads/*") if path.is_dir()]
     return len(drafts), len(uploads)
 
