@@ -94,11 +94,13 @@ def _in_crowds(key: Numbers, hashes: Numbers) -> Iterator[tuple[Numbers, Numbers
 
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=key[order][:1] + np.uint64(1)))
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
-        if 2 <= end - start <= CROWD:
-            members = order[start:end]
-            first, second = np.triu_indices(end - start, 1)
-            bits = np.bitwise_count(hashes[members[first]] ^ hashes[members[second]])
-            near = bits <= MAX_BITS
-            if near.any():
-                yield members[first[near]], members[second[near]]
+    sizes = np.diff(np.append(starts, len(order)))
+    order = order[np.repeat((sizes >= 2) & (sizes <= CROWD), sizes)]
+    key = key[order]
+    for apart in range(1, CROWD):
+        together = np.flatnonzero(key[apart:] == key[:-apart])
+        if not len(together):
+            return
+        first, second = order[together], order[together + apart]
+        near = np.bitwise_count(hashes[first] ^ hashes[second]) <= MAX_BITS
+        yield first[near], second[near]
