@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.data.collate import Encoder
 from core.data.conversations import called, check_row, fitted, in_words, render
 from core.data.image_tokens import image_positions
 from core.data.pictures import PictureFile, picture_header
@@ -18,6 +17,9 @@ from core.data.rows import Picture, Row
 from core.data.trial import SEED, sampled
 from core.errors import DataError
 from core.spec import Histogram
+
+if TYPE_CHECKING:
+    from core.data.collate import Encoder
 
 MEASURED = 1000
 """Rows that are measured; of more, a seeded sample."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.data.augmentation import augmented
-from core.data.collate import Encoder
 from core.data.conversations import check_processor, fitted, render, stop_ids_in
 from core.data.image_tokens import image_positions
 from core.data.limits import token_limit
@@ -21,6 +20,9 @@ from core.models.classes import read_config
 from core.models.loading import load_processor
 from core.models.source import resolve
 from core.spec import Augmentation, Source
+
+if TYPE_CHECKING:
+    from core.data.collate import Encoder
 
 Kind = Literal["image", "text"]
 PARTLY = "\ufffd"
@@ -76,6 +78,8 @@ def encoder_of(source: Source, max_tokens: int | None = None, token: bool = True
 
 def light_encoder(source: Source, processor: Any, max_tokens: int | None = None, token: bool = True) -> Encoder:
     """The same for a processor that is loaded already."""
+    from core.data.collate import Encoder
+
     check_processor(processor)
     resolved = resolve(source, token=token)
     config = read_config(resolved)
