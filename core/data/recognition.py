@@ -38,6 +38,8 @@ _OTHER_FORMS = (".xlsx", ".xls", ".ods", ".xml", ".h5", ".hdf5", ".npz", ".npy",
 """Endings of files in which people keep rows and which are not read."""
 FEW = 0.2
 """A table whose rows are fewer than this share of the pictures tells of a part of them only."""
+HARDLY = 30
+"""A candidate less sure than this does not go before folders, even if its pictures are there."""
 Scored = tuple[int, Guess]
 """How sure a guess is, and the guess; 100 and more where its pictures are there."""
 
@@ -54,7 +56,10 @@ def recognise(tree: Tree) -> Guess:
     scored = [guess for guess in guesses if guess is not None]
     if not scored:
         raise _nothing(tree, finder, tables)
-    return max(scored, key=lambda pair: pair[0])[1]
+    best, *rest = (guess for _, guess in sorted(scored, key=lambda pair: -pair[0]))
+    known = {best.reading.format, *(format for format, _ in best.others)}
+    more = {guess.reading.format: guess.reason for guess in rest if guess.reading.format not in known}
+    return replace(best, others=(*best.others, *more.items()))
 
 
 def reread(tree: Tree, format: Format, before: Reading | None = None) -> Guess:
@@ -79,8 +84,10 @@ def reread(tree: Tree, format: Format, before: Reading | None = None) -> Guess:
 
 
 def _kept(reading: Reading, before: Reading) -> Reading:
-    """The new reading with what does not hang on the format."""
-    return replace(reading, system=before.system, drop=before.drop, max_side=before.max_side, limit=before.limit)
+    """The new reading with what does not hang on the format; a split by share was chosen, or is possible anyway."""
+    split = before.split if before.split.by in ("share", reading.split.by) else reading.split
+    kept = replace(reading, system=before.system, split=split, max_side=before.max_side)
+    return replace(kept, drop=before.drop, limit=before.limit)
 
 
 def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = None) -> Scored | None:
@@ -125,7 +132,7 @@ def _score(table: Table, candidate: evidence.Candidate, finder: Finder) -> int:
     there = any(column.kind == "picture" or column.names_files or not column.looked_up for column in pictures)
     if there and table.rows < FEW * len(finder.pictures):
         return candidate.sure // 2 + 30  # such as the table of a small part beside folders for all
-    return candidate.sure + 100 if there else candidate.sure // 2
+    return candidate.sure + 100 * (candidate.sure >= HARDLY) if there else candidate.sure // 2
 
 
 def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidate) -> tuple[list[Table], str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from core.data.recognition import recognise, reread
 from core.data.records import records
 from core.data.tree import Tree, tree_of_folder
 from core.errors import DataError
-from core.spec.data import Reading
+from core.spec.data import Reading, Split
 from tests.data.layouts import LAYOUTS, write
 from tests.data.layouts.kit import SAID, lines, numbered, pictures, png
 
@@ -72,6 +74,23 @@ def test_what_the_person_wrote_stays_when_the_format_is_overruled(tmp_path):
     before = Reading("captions", ("pairs.tsv",), system="Be brief.", drop=("missing_image",), max_side=512)
     after = reread(tree, "pairs", before).reading
     assert (after.system, after.drop, after.max_side) == ("Be brief.", ("missing_image",), 512)
+
+
+def test_folders_and_a_table_can_each_be_chosen(tmp_path):
+    names = [f"{kind}/{n}.png" for kind in ("cat", "dog") for n in range(3)]
+    table = "file,caption\n" + "".join(f"{name},{said}\n" for name, said in zip(names, SAID, strict=True))
+    tree = tree_of({"t.csv": table, **pictures(*names)}, tmp_path)
+    guess = recognise(tree)
+    assert guess.reading.format == "captions"
+    assert "classes" in dict(guess.others)
+    chosen = reread(tree, "classes", guess.reading).reading
+    assert {item.row.answer for item in records(tree, chosen)} == {"cat", "dog"}
+
+
+def test_a_split_that_was_chosen_stays(tmp_path):
+    tree = tree_of_folder(write(NAMED["imagefolder_jsonl"], tmp_path))
+    before = Reading("captions", ("train/metadata.jsonl",), split=Split(share=0.3, seed=5))
+    assert reread(tree, "ocr", before).reading.split == Split(share=0.3, seed=5)
 
 
 def test_any_columns_can_be_made_questions_and_answers(tmp_path):
@@ -271,3 +290,46 @@ def _counted(found, seen):
     for record in found:
         seen.append(record)
         yield record
+
+
+ODD = (None, "", 0, -1, 1.5, float("nan"), True, "1.png", "x.png", "a cat", "a\nb", "<image>", "[1", "{}", "[]", [], {})
+ODD += ([None], ["1.png", 2], {"bytes": None, "path": "1.png"}, {"bytes": 3}, [{"role": "user"}], [{"from": None}])
+ODD += ([{"role": "user", "content": [{"type": "image"}, 3, None]}], [{"question": "q", "answer": None}], "../1.png")
+
+
+def test_whatever_stands_in_rows_nothing_but_a_sentence_comes_back(tmp_path):
+    """Seeded rows of odd values under names that mean something."""
+    import random
+    from typing import get_args
+
+    from core.spec.data import Format
+
+    draw = random.Random(7)
+    names = (
+        "image",
+        "text",
+        "question",
+        "answer",
+        "messages",
+        "conversations",
+        "prompt",
+        "completion",
+        "label",
+        "split",
+    )
+    for number in range(60):
+        columns = draw.sample(names, draw.randint(1, 6))
+        rows = [{name: draw.choice(ODD) for name in columns} for _ in range(6)]
+        tree = tree_of({"t.jsonl": lines(rows), "1.png": png()}, tmp_path / str(number))
+        readings = [
+            Reading(format, ("t.jsonl",), {_part(name): name for name in columns}) for format in get_args(Format)
+        ]
+        with suppress(DataError):
+            readings.append(recognise(tree).reading)
+        for reading in readings:
+            items = list(records(tree, reading))
+            assert all(item.row or item.trouble for item in items)
+
+
+def _part(name):
+    return "messages" if name == "conversations" else name

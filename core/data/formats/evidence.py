@@ -182,9 +182,18 @@ def _texts(columns: Columns) -> list[Candidate]:
     return [
         candidate("captions", {"text": one}, columns, min(sure, judged.captions), judged.why),
         candidate("ocr", {"text": one}, columns, min(sure, judged.ocr), judged.why),
-        candidate("pairs", {"text": one}, columns, 10, "each picture has its text"),
+        _pairs(one, columns),
         candidate("classes", {"label": label or one}, columns, min(sure, kind)),
     ]
+
+
+def _pairs(text: Column, columns: Columns) -> Candidate:
+    """A picture and its text; sure where another column holds what does not belong to the picture."""
+    other = next((column for column in columns if "negative" in roles.plain(column.name).rstrip("s")), None)
+    if other is None:
+        return candidate("pairs", {"text": text}, columns, 10, "each picture has its text")
+    why = f"“{other.name}” holds what does not belong together and is not learned"
+    return candidate("pairs", {"text": text}, columns, 92, why)
 
 
 def _unnamed(usable: Columns, columns: Columns) -> Column | None:

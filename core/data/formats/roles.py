@@ -30,7 +30,7 @@ CALLED: dict[Part, tuple[str, ...]] = {
     "completion": _names("completion response output chosen assistant solution target answer"),
     "messages": _names("messages conversations conversation chat dialogue dialog texts"),
     "text": _names(
-        "caption captions text texts description descriptions sentence sentences transcription transcript ocr"
+        "caption captions text texts positive description descriptions sentence sentences transcription transcript ocr"
         " ground_truth gt alt_text alt title name comment txt label"
     ),
     "label": _names(
@@ -69,7 +69,9 @@ BESIDE: tuple[Part, ...] = ("image", "system", "language", "split", "group", "ch
 _NO_TEXT = frozenset(
     _names("id index idx url width height source md5 sha256 hash licence license score similarity nsfw")
 )
-_NO_PICTURE = frozenset(_names("mask masks segmentation annotation annotations depth thumbnail label labels seg"))
+_NO_PICTURE = frozenset(
+    _names("negative negatives mask masks segmentation annotation annotations depth thumbnail label labels seg")
+)
 
 
 def plain(name: str) -> str:

@@ -128,6 +128,11 @@ def clip_pairs() -> Files:
     return {"pairs.tsv": "filepath\ttitle\n" + "".join(rows), **numbered("{}.jpg", len(SAID), 0)}
 
 
+def contrastive() -> Files:
+    rows = [{"image": f"{n}.jpg", "positive": SAID[n], "hard_negative": SAID[n - 1]} for n in range(6)]
+    return {"pairs.jsonl": lines(rows), **numbered("{}.jpg", 6, 0)}
+
+
 def caption_lists() -> Files:
     columns = {
         "image": [{"bytes": png(n), "path": f"{n}.jpg"} for n in range(3)],
@@ -148,6 +153,16 @@ def captions_by_name() -> Files:
 
 
 LAYOUTS = (
+    Layout(
+        "contrastive_negatives",
+        contrastive,
+        "pairs",
+        {"image": "image", "text": "positive"},
+        6,
+        DESCRIBE,
+        SAID[0],
+        ("0.jpg",),
+    ),
     Layout(
         "coco_captions",
         coco_captions,
