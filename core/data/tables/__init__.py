@@ -14,7 +14,7 @@ from core.data.entries import Entry, unreadable
 from core.data.tables.delimited import delimited, delimiter_of
 from core.data.tables.json_lines import json_lines, parsed
 from core.data.tables.json_lists import json_list, lists_of
-from core.data.tables.lines import first_lines, is_binary, lines_of, text_of
+from core.data.tables.lines import is_binary, lines_of, text_of
 from core.data.tables.parquet import parquet, parquet_columns
 from core.data.tables.record import ODD_SIGNS, TOO_LONG, Record
 from core.spec.data import Place
@@ -23,6 +23,8 @@ __all__ = ["TABLES", "Record", "columns_of", "is_table", "lists_of", "read_table
 
 TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 """Endings of files that may hold rows."""
+_HEAD = 2**20
+"""Characters by which the form of JSON is told."""
 
 
 def is_table(name: str) -> bool:
@@ -84,8 +86,9 @@ def _read(entry: Entry, part: str) -> Iterator[Record]:
 def _json(entry: Entry, part: str, ending: str) -> Iterator[Record]:
     """JSON in the form that it has, which its name may not say."""
     with text_of(entry) as file:
-        listed = file.read(4096).lstrip().startswith("[")
-    if listed or (ending == ".json" and not _is_json_lines(first_lines(entry, 20))):
+        head = file.read(_HEAD)
+    lines = head.split("\n")[: -1 if len(head) == _HEAD else None]
+    if head.lstrip().startswith("[") or (ending == ".json" and not _is_json_lines(lines[:20])):
         return json_list(entry, part)
     return json_lines(entry)
 

@@ -1,6 +1,7 @@
 """Parquet, a few rows at a time: pictures stay as bytes, class numbers get their names.
 
-What it does not do: decode a picture, or read a whole row group into memory.
+What it does not do: decode a picture, or read a whole row group into memory, unless its writer made one page of it
+(a dictionary of all its pictures).
 """
 
 from __future__ import annotations
