@@ -18,18 +18,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from core.data.checks import Verdict, judge
 from core.data.looks import Looks
 from core.data.pictures import picture_header
-from core.data.records import Item, records
-from core.data.rows import Picture
+from core.data.records import records
+from core.data.rows import Picture, Row
 from core.data.set_files import PictureWriter, RowWriter, key_of, sync
 from core.data.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about
-from core.data.survey import Cancelled, Progress, Survey, quietly, survey
+from core.data.survey import THREADS, Cancelled, Progress, Survey, quietly, survey
 from core.data.tree import Tree
 from core.errors import DataError, SourceNotFound
 from core.spec import Imported, Reading, Report, write
@@ -56,17 +56,19 @@ class Job:
     progress: Progress
     cancelled: Callable[[], bool]
 
-    def items(self, times: int) -> Iterator[tuple[Item, bool]]:
-        """The rows that are kept, each with whether it is held out; read for the second or third time."""
+    def items(self) -> Iterator[tuple[Row, bool]]:
+        """The rows that are kept, each with whether it is held out; read for the second time."""
         total = self.verdict.report.rows
         for number, item in enumerate(records(self.tree, self.reading)):
             if self.cancelled():
                 raise Cancelled("The data were stored", "it was stopped", "Nothing was kept; start again when you like")
             if number >= total:
                 raise _changed()
-            self.progress(((times - 1) * total + number + 1) // 3, total)
+            self.progress((total + number + 1) // 2, total)
             if self.verdict.train[number] or self.verdict.heldout[number]:
-                yield item, bool(self.verdict.heldout[number])
+                if item.row is None:
+                    raise _changed()
+                yield item.row, bool(self.verdict.heldout[number])
 
 
 def store(
@@ -89,7 +91,7 @@ def store(
         sets: the folder of the owner's stored sets.
         title: for people.
         origin: what was given, by name; no path of this machine.
-        progress: told how many rows are done; every row is read three times, and counts for a third each.
+        progress: told how many rows are done; every row is read twice, and counts for a half each.
         cancelled: asked between rows.
         looks: what the check has learned of the pictures; without it, every one is looked at again.
 
@@ -98,7 +100,7 @@ def store(
         Cancelled: it was asked to stop; nothing is left behind.
     """
     known = report.rows if report else None
-    found = survey(tree, reading, lambda done, _: progress(done // 3, known), cancelled, looks)
+    found = survey(tree, reading, lambda done, _: progress(done // 2, known), cancelled, looks)
     verdict = judge(found, reading, tree.refused)
     if report is not None and report != verdict.report:
         raise _changed()
@@ -115,8 +117,14 @@ def store(
 def _write(job: Job, sets: Path, title: str, origin: str) -> Imported:
     """All files of the set -> what it says of itself."""
     numbers, order = _numbered(job)
-    pictures = _link_pictures(job, sets, order) or _write_pictures(job, numbers, order)
-    rows, question = _write_rows(job, numbers)
+    pictures = _link_pictures(job, sets, order)
+    if pictures is not None:
+        rows, question = _write_rows(job, numbers, lambda row: None)
+    else:
+        with PictureWriter(job.staged, _key(job, order)) as writer, Feed(job, writer, numbers) as feed:
+            rows, question = _write_rows(job, numbers, feed.offer)
+            feed.finish()
+            pictures = writer.digest()
     report = job.verdict.report
     made = Imported(
         name=hashlib.sha256(pictures + rows).hexdigest(),
@@ -170,29 +178,6 @@ def _link_pictures(job: Job, sets: Path, order: list[int]) -> bytes | None:
     return None
 
 
-def _write_pictures(job: Job, numbers: dict[int, int], order: list[int]) -> bytes:
-    """Writes every picture once, in the order of their numbers -> their hash."""
-    looks = job.found.looks
-    waiting: deque[tuple[int, Future[Stored]]] = deque()
-    pool = ThreadPoolExecutor(2, "pictures")
-    try:
-        with PictureWriter(job.staged, _key(job, order)) as writer:
-            begun = 0
-            for item, _ in job.items(2):
-                for picture in item.row.pictures if item.row else ():
-                    look = looks.numbers[picture.name]
-                    if numbers[look] == begun:
-                        waiting.append((look, pool.submit(_prepare, picture, job.reading.max_side)))
-                        begun += 1
-                while len(waiting) > AHEAD:
-                    _take(writer, looks, *waiting.popleft())
-            while waiting:
-                _take(writer, looks, *waiting.popleft())
-            return writer.digest()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 @dataclass(frozen=True)
 class Stored:
     """A picture as it is stored."""
@@ -230,28 +215,58 @@ def _smaller(image: Image, max_side: int) -> tuple[bytes, tuple[int, int], str]:
     return file.getvalue(), upright.size, {"JPEG": "jpg", "PNG": "png"}[kind]
 
 
-def _take(writer: PictureWriter, looks: Looks, look: int, coming: Future[Stored]) -> None:
-    """Writes the next picture, which has to be the one that was looked at."""
-    known, ready = looks.table[look], coming.result()
-    if bytes(known["digest"]) != ready.digest:
-        looks.forget(look)
-        raise _changed()
-    if ready.size is not None:
-        writer.add(ready.content, ready.size, ready.kind)
-    else:
-        writer.add(ready.content, (int(known["width"]), int(known["height"])), known["kind"].decode(), ready.digest)
+class Feed:
+    """Pictures read ahead by other threads, and written in the order of their numbers."""
+
+    def __init__(self, job: Job, writer: PictureWriter, numbers: dict[int, int]) -> None:
+        self._looks, self._max_side = job.found.looks, job.reading.max_side
+        self._writer, self._numbers = writer, numbers
+        self._waiting: deque[tuple[int, Future[Stored]]] = deque()
+        self._pool = ThreadPoolExecutor(THREADS, "pictures")
+        self._begun = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def offer(self, row: Row) -> None:
+        """Takes those of a row's pictures that come for the first time."""
+        for picture in row.pictures:
+            look = self._looks.numbers[picture.name]
+            if self._numbers[look] == self._begun:
+                self._waiting.append((look, self._pool.submit(_prepare, picture, self._max_side)))
+                self._begun += 1
+        while len(self._waiting) > AHEAD:
+            self._write(*self._waiting.popleft())
+
+    def finish(self) -> None:
+        """Writes what is still on its way."""
+        while self._waiting:
+            self._write(*self._waiting.popleft())
+
+    def _write(self, look: int, coming: Future[Stored]) -> None:
+        """Writes the next picture, which has to be the one that was looked at."""
+        known, ready = self._looks.table[look], coming.result()
+        if bytes(known["digest"]) != ready.digest:
+            self._looks.forget(look)
+            raise _changed()
+        if ready.size is not None:
+            self._writer.add(ready.content, ready.size, ready.kind)
+        else:
+            size = int(known["width"]), int(known["height"])
+            self._writer.add(ready.content, size, known["kind"].decode(), ready.digest)
 
 
-def _write_rows(job: Job, numbers: dict[int, int]) -> tuple[bytes, str]:
+def _write_rows(job: Job, numbers: dict[int, int], offer: Callable[[Row], None]) -> tuple[bytes, str]:
     """Writes the rows of both sides -> their hash, and what the first one asks."""
     by_name, question = job.found.looks.numbers, ""
     train, heldout = RowWriter(job.staged / TRAIN), RowWriter(job.staged / HELDOUT)
     with train.file, heldout.file:
-        for item, held in job.items(3):
-            row = item.row
-            if row is None:
-                raise _changed()
+        for row, held in job.items():
             question = question or row.question
+            offer(row)
             (heldout if held else train).add(row, {p: numbers[by_name[p.name]] for p in row.pictures})
     return train.digest() + heldout.digest(), question
 
