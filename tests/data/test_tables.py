@@ -288,7 +288,7 @@ def test_memory_of_parquet_does_not_grow_with_a_row_group(tmp_path: Path):
     pyarrow.parquet.write_table(
         pa.table({"image": pictures}), tmp_path / "a.parquet", 400, use_dictionary=False, write_batch_size=8
     )
-    del pictures, table
+    del pictures
     source = tree_of_folder(tmp_path).entries["a.parquet"]
     before, peak = pa.total_allocated_bytes(), 0
     for _ in read_table(source):
