@@ -22,6 +22,7 @@ import app
 from core.data.source import DEMO_DATA
 from core.jobs.local import LocalBackend
 from core.spec import ENDED
+from tests.ui.bringing import vqa
 from tests.ui.conftest import end_workers
 from tests.ui.parts import (
     ANNA,
@@ -288,6 +289,69 @@ def test_another_site_s_page_can_send_nothing(server: Server):
             answer = server.client.post(path, content=body, headers={**evil, "Content-Type": kind})
             assert answer.status_code in (400, 403, 415, 422), (kind, path)
             assert "access-control-allow-origin" not in answer.headers
+
+
+def send(server: Server, owner: str | None, method: str, path: str, body: Any = None, **more: str) -> httpx.Response:
+    """Asks one of the routes by which data are brought."""
+    kind = {"Content-Type": "application/json"} if method == "POST" else {"X-Studio": "1"}
+    content = body if isinstance(body, bytes) else json.dumps(body or {}) if method == "POST" else None
+    headers = {**kind, **server.as_owner(owner), **more}
+    return server.client.request(method, f"/studio/{path}", content=content, headers=headers)
+
+
+def begun(server: Server, owner: str, size: int, name: str = "pets.zip") -> str:
+    found = send(server, owner, "POST", "uploads", {"files": [{"name": name, "size": size}]}).json()
+    return str(found["id"])
+
+
+def test_data_are_brought_over_the_wire_and_nobody_else_sees_them(server: Server):
+    data = vqa(30)
+    upload = begun(server, ANNA, len(data))
+    half = len(data) // 2
+    for start, part in ((0, data[:half]), (half, data[half:])):
+        assert send(server, ANNA, "PUT", f"uploads/{upload}/0?offset={start}", part).status_code == 200
+    draft = send(server, ANNA, "POST", f"uploads/{upload}/finish").json()
+    assert len(draft["rows"]) == 24
+    wait_for(lambda: send(server, ANNA, "GET", f"drafts/{draft['id']}").json()["state"] == "ready")
+    for path in (f"drafts/{draft['id']}", f"drafts/{draft['id']}/pictures/0"):
+        assert send(server, ANNA, "GET", path).status_code == 200
+        for other in (BEN, None, "local"):
+            assert send(server, other, "GET", path).status_code == 404
+    evil = {"Origin": "https://evil.example"}
+    assert send(server, ANNA, "POST", f"drafts/{draft['id']}/store", {"title": "x"}, **evil).status_code == 403
+    assert send(server, ANNA, "DELETE", f"drafts/{draft['id']}", **evil).status_code == 403
+    own = {"Origin": str(server.client.base_url).rstrip("/")}
+    assert send(server, ANNA, "DELETE", f"drafts/{draft['id']}", **own).status_code == 200
+    assert CANARY not in send(server, ANNA, "GET", "drafts").text
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_part_leaves_the_upload_as_it_was(server: Server):
+    upload = begun(server, ANNA, 1_000_000)
+    cookie = server.as_owner(ANNA)["Cookie"]
+    where = server.client.base_url
+    with socket.create_connection((where.host, where.port)) as broken:
+        head = f"PUT /studio/uploads/{upload}/0?offset=0 HTTP/1.1\r\nHost: {where.host}:{where.port}\r\n"
+        more = f"X-Studio: 1\r\nCookie: {cookie}\r\nContent-Length: 1000000\r\n\r\n"
+        broken.sendall((head + more).encode() + b"x" * 5000)
+    assert send(server, ANNA, "GET", f"uploads/{upload}").json()["received"] == [0]
+    assert send(server, ANNA, "PUT", f"uploads/{upload}/0?offset=0", b"y" * 1000).json() == {"received": 1000}
+    assert send(server, ANNA, "DELETE", f"uploads/{upload}").status_code == 200
+
+
+def test_a_part_without_an_end_is_refused(server: Server):
+    upload = begun(server, ANNA, 10**9)
+    for body in (bytes(9 * MEGABYTE), iter([bytes(MEGABYTE)] * 20)):
+        try:
+            answer = server.client.put(
+                f"/studio/uploads/{upload}/0?offset=0",
+                content=body,
+                headers={"X-Studio": "1", **server.as_owner(ANNA)},
+            )
+            assert answer.status_code == 413
+        except httpx.WriteError:
+            pass  # the server has hung up while the rest was being sent
+    assert send(server, ANNA, "GET", f"uploads/{upload}").json()["received"] == [0]
+    assert send(server, ANNA, "DELETE", f"uploads/{upload}").status_code == 200
 
 
 def test_two_servers_share_one_data_folder(server: Server):
