@@ -169,13 +169,13 @@ def survey(
         DataError: a table cannot be read at all.
     """
     found, total = Survey(Looks() if looks is None else looks), expected_rows(tree, reading)
-    waiting, begun = deque[tuple[int, Future[Look]]](), set[int]()
+    waiting, seen = deque[tuple[int, Future[Look]]](), dict[str, int]()
     pool = ThreadPoolExecutor(THREADS, "looks")
     try:
         for item in records(tree, reading):
             if cancelled():
                 raise Cancelled("The data were checked", "it was stopped", "Start again when you like")
-            found.add(item, list(_begun(item, found.looks, pool, waiting, begun)))
+            found.add(item, list(_begun(item, found.looks, pool, waiting, seen)))
             while len(waiting) > AHEAD:
                 _settle(found.looks, *waiting.popleft())
             progress(len(found), total and max(total, len(found)))
@@ -189,15 +189,17 @@ def survey(
 
 
 def _begun(
-    item: Item, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[tuple[int, Future[Look]]], begun: set[int]
+    item: Item, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[tuple[int, Future[Look]]], seen: dict[str, int]
 ) -> Iterator[int]:
     """Numbers of the row's pictures; those that are new are looked at by another thread."""
     pictures: tuple[Picture, ...] = item.row.pictures if item.row else ()
     for picture in pictures:
-        number, new = looks.number_of(picture)
-        if new and number not in begun:
-            begun.add(number)
-            waiting.append((number, pool.submit(look_at, picture)))
+        number = seen.get(picture.name)
+        if number is None:
+            number, new = looks.number_of(picture)
+            seen[picture.name] = number
+            if new:
+                waiting.append((number, pool.submit(look_at, picture)))
         yield number
 
 

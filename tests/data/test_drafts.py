@@ -13,16 +13,19 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.data import uploads
 from core.data.drafts import Draft, Drafts, TooLarge, allowed_folder, max_upload
+from core.data.hub import Fetched
 from core.data.stored import list_sets, stored
 from core.data.survey import Cancelled
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.jobs.home import open_home
 from core.spec import Split
-from tests.data.made_data import line, make
+from tests.data.made_data import line, make, picture
 
 
 @pytest.fixture
@@ -313,3 +316,39 @@ def test_many_uploads_at_once(drafts: Drafts, packed: bytes) -> None:
         made = list(pool.map(lambda number: sent(drafts, packed, f"{number}.zip"), range(8)))
     assert {draft.id for draft in drafts.list()} == {draft.id for draft in made}
     assert not list((drafts.root / "uploads").iterdir())
+
+
+def test_a_data_set_of_the_hub_is_fetched_once_and_becomes_a_draft(
+    drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetch(name: str, revision: str, split: str, token: bool, into: Path, *more: object) -> Fetched:
+        asked.append((name, revision, split, token))
+        rows = [{**line(number), "image": {"bytes": _png(number), "path": None}} for number in range(30)]
+        pq.write_table(pa.Table.from_pylist(rows), into / "train.parquet")
+        return Fetched(name, "c0ffee" * 6, 30, ("train.parquet",))
+
+    monkeypatch.setattr("core.data.drafts.fetch_hub", fetch)
+    draft = drafts.from_hub("owner/cats", "main", "train", token=False)
+    assert (draft.title, draft.origin) == ("cats", "owner/cats@c0ffeec0ffee")
+    made = drafts.store(drafts.check(drafts.open(draft.id)), "")
+    assert (made.pictures, made.title, made.origin) == (30, "cats", draft.origin)
+    assert asked == [("owner/cats", "main", "train", False)]
+
+
+def test_a_data_set_that_cannot_be_fetched_leaves_nothing(drafts: Drafts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, revision: str, split: str, token: bool, into: Path, *more: object) -> Fetched:
+        (into / "train.parquet").write_bytes(b"half")
+        raise DataError("a", "b", "c")
+
+    monkeypatch.setattr("core.data.drafts.fetch_hub", fetch)
+    with pytest.raises(DataError):
+        drafts.from_hub("owner/cats")
+    assert everything(drafts.root) == set()
+
+
+def _png(number: int) -> bytes:
+    made = BytesIO()
+    picture(number).save(made, "PNG")
+    return made.getvalue()
