@@ -13,12 +13,15 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 AT_ONCE = 2
-"""Owners whose work goes on at the same time; the others wait."""
+"""Owners whose work goes on at the same time; the others wait for their turns."""
+IDLE = 10.0
+"""Seconds after which a thread without work ends."""
 LOOK = 0.1
 """Seconds between two looks whether somebody still waits for the answer."""
 NICENESS = 5
@@ -32,42 +35,52 @@ class Gone(Exception):
 
 @dataclass
 class Lanes:
-    """A queue of work for each owner; a thread is there for as long as an owner has work."""
+    """A queue of work for each owner, who take turns; a few threads do it, and end when there is nothing to do."""
 
     _waiting: dict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = field(default_factory=dict)
+    """The first of each is being done, or is the owner's next turn."""
+    _turns: SimpleQueue[str] = field(default_factory=SimpleQueue)
+    _threads: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
     def submit(self, owner: str, work: Callable[[], Found]) -> Future[Found]:
         """Has the work done when all that the owner asked for before is done."""
         future: Future[Found] = Future()
         with self._lock:
-            lane = self._waiting.get(owner)
-            if lane is None:
-                lane = self._waiting[owner] = deque()
-                threading.Thread(target=self._run, args=(owner,), daemon=True, name="data").start()
+            lane = self._waiting.setdefault(owner, deque())
             lane.append((future, work))
+            if len(lane) == 1:
+                self._turns.put(owner)
+            if self._threads < AT_ONCE:
+                self._threads += 1
+                threading.Thread(target=self._run, daemon=True, name="data").start()
         return future
 
-    def _run(self, owner: str) -> None:
+    def _run(self) -> None:
         give_way()
-        while (task := self._next(owner)) is not None:
-            future, work = task
-            with self._room:
-                if not future.set_running_or_notify_cancel():
-                    continue
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
+        while True:
+            try:
+                self._turn(self._turns.get(timeout=IDLE))
+            except Empty:
+                with self._lock:
+                    if self._turns.empty():
+                        self._threads -= 1
+                        return
 
-    def _next(self, owner: str) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _turn(self, owner: str) -> None:
+        future, work = self._waiting[owner][0]
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
         with self._lock:
             lane = self._waiting[owner]
-            if not lane:
+            lane.popleft()
+            if lane:
+                self._turns.put(owner)
+            else:
                 del self._waiting[owner]
-                return None
-            return lane.popleft()
 
 
 def give_way() -> None:
