@@ -40,7 +40,15 @@ class Case:
             rows = np.zeros(len(found), bool)
             rows[np.frombuffer(trouble.rows, np.int64)] = True
             self.find(kind, rows & ~chosen, partial(_told, trouble.details))
-        self.alive &= self.column("answer") >= 0
+        without = self.column("answer") < 0
+        self.remarks = without & ~np.isin(np.arange(len(found)), self._broken())
+        """What was said of a whole file and is no row, as booleans [rows]."""
+        self.alive &= ~without
+
+    def _broken(self) -> list[int]:
+        """Rows that an error stands against."""
+        found = self.found.troubles.items()
+        return [row for kind, trouble in found if not _is_warning(kind) for row in trouble.rows]
 
     def column(self, name: str) -> Numbers:
         """One column of the survey [rows]."""
@@ -58,7 +66,7 @@ class Case:
         known.count += len(places)
         if title:
             self._titles[kind] = title
-        if self._drops(kind) or kind not in KINDS or KINDS[kind].severity == "error":
+        if self._drops(kind) or not _is_warning(kind):
             self.alive &= ~rows
 
     def note(self, kind: str, file: str = "", detail: str = "") -> None:
@@ -111,6 +119,10 @@ class Case:
 
     def _drops(self, kind: str) -> bool:
         return kind in self.reading.drop and can_drop(kind)
+
+
+def _is_warning(kind: str) -> bool:
+    return kind in KINDS and KINDS[kind].severity == "warning"
 
 
 def _told(details: dict[int, str], row: int) -> str:

@@ -222,7 +222,7 @@ def _report(case: Case, same: Sameness, train: Numbers, heldout: Numbers) -> Rep
     table = case.found.looks.table
     used = np.unique(case.numbers_of(kept))
     return Report(
-        rows=len(kept),
+        rows=int((~case.remarks).sum()),
         usable=int(kept.sum()),
         train=int(train.sum()),
         heldout=int(heldout.sum()),

@@ -58,7 +58,7 @@ class Job:
 
     def items(self) -> Iterator[tuple[Row, bool]]:
         """The rows that are kept, each with whether it is held out; read for the second time."""
-        total = self.verdict.report.rows
+        total, number = len(self.verdict.train), -1
         for number, item in enumerate(records(self.tree, self.reading)):
             if self.cancelled():
                 raise Cancelled("The data were stored", "it was stopped", "Nothing was kept; start again when you like")
@@ -69,6 +69,8 @@ class Job:
                 if item.row is None:
                     raise _changed()
                 yield item.row, bool(self.verdict.heldout[number])
+        if number + 1 != total:
+            raise _changed()
 
 
 def store(

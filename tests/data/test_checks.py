@@ -349,3 +349,13 @@ def test_a_damaged_memory_of_looks_is_as_good_as_none(tmp_path: Path) -> None:
 def test_the_report_survives_being_written_and_read(tmp_path: Path) -> None:
     found = report(make(tmp_path, [line(0, answer=""), *rows(30)[1:]]))
     assert from_dict(Report, json.loads(json.dumps(to_dict(found)))) == found
+
+
+def test_a_remark_on_a_whole_file_is_no_row(tmp_path: Path) -> None:
+    make(tmp_path, [], pictures=30)
+    text = "".join(json.dumps(line(n, answer="ein Kätzchen"), ensure_ascii=False) + "\n" for n in range(30))
+    (tmp_path / "rows.jsonl").write_bytes(text.encode("latin-1"))
+    found = report(tmp_path)
+    assert (found.rows, found.usable, found.blocked) == (30, 30, False)
+    assert one(found, findings.ENCODING).places[0].file == "rows.jsonl"
+    assert found.answers == (("ein Kätzchen", 30),)

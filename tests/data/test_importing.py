@@ -8,6 +8,7 @@ import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from core.data import importing
 from core.data.checks import check
 from core.data.importing import store
 from core.data.looks import Looks
+from core.data.records import records
 from core.data.stored import HELDOUT, PICTURES, TRAIN, list_sets, read_about, stored
 from core.data.survey import Cancelled
 from core.data.tree import tree_of_folder, tree_of_upload
@@ -134,6 +136,21 @@ def test_data_that_changed_since_the_check_are_not_stored(folder: Path) -> None:
         file.write(json.dumps(line(3, question="One more?")) + "\n")
     with pytest.raises(DataError, match="no longer those that were checked"):
         store(tree_of_folder(folder), VQA, report, folder.parent / "sets", "t", "o")
+
+
+def test_a_file_that_is_said_to_be_in_another_encoding_is_stored_whole(tmp_path: Path) -> None:
+    make(tmp_path / "data", [], pictures=30)
+    text = "".join(json.dumps(line(n, answer=f"Kätzchen {n}"), ensure_ascii=False) + "\n" for n in range(30))
+    (tmp_path / "data" / "rows.jsonl").write_bytes(text.encode("latin-1"))
+    data = stored(tmp_path / "sets", kept(tmp_path / "data").name)
+    assert {row.answer for row in (*data.train, *data.heldout)} == {f"Kätzchen {n}" for n in range(30)}
+
+
+def test_rows_that_went_away_while_they_are_stored_are_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "records", lambda tree, reading: islice(records(tree, reading), 39))
+    with pytest.raises(DataError, match="no longer those that were checked"):
+        kept(folder)
+    assert list((folder.parent / "sets").iterdir()) == []
 
 
 def test_a_picture_that_is_swapped_while_it_is_stored_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
