@@ -17,7 +17,7 @@ from core.data.formats.sides import Side, side_of_folder, side_of_table, side_of
 from core.data.formats.turns import Unusable, turns_of
 from core.data.formats.values import kind_of, text_of, unfolded
 from core.data.rows import Picture, Row
-from core.data.tables import Record, read_table
+from core.data.tables import Record, lists_of, read_table
 from core.data.tree import Entry, Tree
 from core.spec.data import Part, Place, Reading
 
@@ -75,7 +75,7 @@ def found(tree: Tree, reading: Reading, limit: int | None = None) -> Iterator[Re
 def _is_apart(entry: Entry, reading: Reading) -> bool:
     """Whether a file holds the answers to another's questions."""
     several = reading.format == "vqa" and len(reading.tables) > 1
-    return several and entry.name.lower().endswith(".json") and answers.is_answers(entry)
+    return several and entry.name.lower().endswith(".json") and answers.is_answers(entry, lists_of(entry))
 
 
 def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Item]:

@@ -5,12 +5,12 @@ What it does not do: read rows that have both (`core.data.records`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from core.data.formats.sides import side_of_table
-from core.data.tables import Record, lists_of, read_table
+from core.data.tables import Record, read_table
 from core.data.tree import Entry
 
 QUESTIONS, ANSWERS, KEY = "questions", "annotations", "question_id"
@@ -19,14 +19,14 @@ SAID = ("multiple_choice_answer", "answers", "answer")
 """Columns of the answers that are joined, the first that is there."""
 
 
-def is_questions(entry: Entry) -> bool:
-    """Whether a file holds questions with numbers. Raises DataError: it cannot be read."""
-    return QUESTIONS in lists_of(entry) and {KEY, "question"} <= _first(entry, QUESTIONS).keys()
+def is_questions(entry: Entry, lists: Collection[str]) -> bool:
+    """Whether a file with these lists holds questions with numbers. Raises DataError: it cannot be read."""
+    return QUESTIONS in lists and {KEY, "question"} <= _first(entry, QUESTIONS).keys()
 
 
-def is_answers(entry: Entry) -> bool:
-    """Whether a file holds answers to numbered questions. Raises DataError: it cannot be read."""
-    if ANSWERS not in lists_of(entry):
+def is_answers(entry: Entry, lists: Collection[str]) -> bool:
+    """Whether a file with these lists holds answers to numbered questions. Raises DataError: it cannot be read."""
+    if ANSWERS not in lists:
         return False
     first = _first(entry, ANSWERS)
     return KEY in first and "question" not in first and any(name in first for name in SAID)

@@ -5,12 +5,12 @@ What it does not do: read boxes or masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from core.data.columns import Column
 from core.data.formats.evidence import Candidate
-from core.data.tables import Record, lists_of, read_table
+from core.data.tables import Record, read_table
 from core.data.tree import Entry
 
 IMAGE, TEXT = "file_name", "caption"
@@ -39,9 +39,9 @@ def joined(entry: Entry) -> Iterator[Record]:
             yield replace(record, values={**record.values, IMAGE: picture or f"the picture with the id {number}"})
 
 
-def is_coco(entry: Entry) -> bool:
-    """Whether a file holds pictures and captions as COCO has them. Raises DataError: it cannot be read."""
-    if not {"images", "annotations"} <= set(lists_of(entry)):
+def is_coco(entry: Entry, lists: Collection[str]) -> bool:
+    """Whether a file with these lists holds captions as COCO has them. Raises DataError: it cannot be read."""
+    if not {"images", "annotations"} <= set(lists):
         return False
     first = [record.values or {} for record in read_table(entry, 20, part="annotations")]
     return any(isinstance(values.get(TEXT), str) for values in first)

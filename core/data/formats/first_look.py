@@ -6,7 +6,7 @@ What it does not do: choose among them (`core.data.recognition`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -20,7 +20,7 @@ from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder
 from core.data.formats.turns import Unusable
 from core.data.formats.values import kind_of, unfolded
-from core.data.tables import is_table, read_table
+from core.data.tables import is_table, lists_of, read_table
 from core.data.tree import Entry, Tree
 from core.errors import StudioError
 from core.spec.data import Place
@@ -29,6 +29,8 @@ LOOKED_AT = 200
 """Rows of a table that are looked at."""
 MOST_TABLES = 40
 """Tables of different names that are looked at; files whose names differ in numbers only are of one kind."""
+MOST_ALIKE = 8
+"""JSON files whose names differ in numbers only that are looked into; there may be one for each picture."""
 _NO_DATA = re.compile(
     r"(sample_?submission.*|readme.*|licen[sc]e.*|requirements|classes|dataset_infos?)\.\w+", re.IGNORECASE
 )
@@ -64,20 +66,22 @@ def survey(tree: Tree, finder: Finder) -> list[Table]:
         if is_table(name) and not _NO_DATA.fullmatch(path.name) and not _is_sidecar(name, beside):
             alike.setdefault(re.sub(r"\d+", "#", name), []).append(name)
     kinds = list(islice(alike.values(), MOST_TABLES))
-    replies = [tree.entries[name] for names in kinds for name in names if _is_quietly(answers.is_answers, tree, name)]
-    asked = [name for names in kinds for name in names if replies and _is_quietly(answers.is_questions, tree, name)]
+    some = [name for names in kinds for name in names[:MOST_ALIKE] if name.lower().endswith(".json")]
+    lists = {name: _lists(tree.entries[name]) for name in some}
+    replies = [tree.entries[name] for name in lists if answers.is_answers(tree.entries[name], lists[name])]
+    asked = [name for name in lists if replies and answers.is_questions(tree.entries[name], lists[name])]
     joined = {*asked, *(entry.name for entry in replies)} if asked else set()
-    tables = [_look(tree, names, finder) for names in kinds if names[0] not in joined]
-    tables += [_look(tree, [name], finder, replies) for name in asked]
+    tables = [_look(tree, names, finder, lists.get(names[0], ())) for names in kinds if names[0] not in joined]
+    tables += [_look(tree, [name], finder, lists[name], replies) for name in asked]
     return [table for table in tables if table is not None]
 
 
-def _is_quietly(look: Callable[[Entry], bool], tree: Tree, name: str) -> bool:
-    """What a look at a JSON file says; no for one that cannot be read."""
+def _lists(entry: Entry) -> tuple[str, ...]:
+    """The lists of a JSON object; none where it cannot be read."""
     try:
-        return name.lower().endswith(".json") and look(tree.entries[name])
+        return lists_of(entry)
     except StudioError:
-        return False
+        return ()
 
 
 def _is_sidecar(name: str, pictures: set[str]) -> bool:
@@ -86,11 +90,13 @@ def _is_sidecar(name: str, pictures: set[str]) -> bool:
     return stem.as_posix() in pictures or stem.with_suffix("").as_posix() in pictures
 
 
-def _look(tree: Tree, names: Sequence[str], finder: Finder, replies: Sequence[Entry] = ()) -> Table | None:
+def _look(
+    tree: Tree, names: Sequence[str], finder: Finder, lists: Sequence[str], replies: Sequence[Entry] = ()
+) -> Table | None:
     """The first of some files that are alike, with its columns; None when it has no rows."""
     entry = tree.entries[names[0]]
     try:
-        is_coco = entry.name.lower().endswith(".json") and coco.is_coco(entry)
+        is_coco = coco.is_coco(entry, lists)
         found = answers.joined(entry, replies) if replies else coco.joined(entry) if is_coco else read_table(entry)
         rows = [record.values for record in islice(found, LOOKED_AT) if isinstance(record.values, dict)]
     except StudioError:

@@ -157,8 +157,9 @@ def json_list(entry: Entry, part: str = "") -> Iterator[Record]:
         if cursor.take("["):
             yield from _elements(cursor, entry.name)
             return
-    lengths = _lists(entry)
-    part = part or max(lengths, key=lambda key: lengths[key], default="")
+    if not part:
+        lengths = _lists(entry)
+        part = max(lengths, key=lambda key: lengths[key], default="")
     with text_of(entry) as file:
         cursor = Cursor(file)
         if not cursor.take("{"):
