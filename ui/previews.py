@@ -216,17 +216,21 @@ def _first_rows(question: Question) -> Any:
 
 
 def _all_rows(question: Question) -> tuple[Any, Any]:
-    """The rows that can be used, and the number of each where it was found."""
+    """The rows that can be used and are not left out, and the number of each where it was found."""
     bench = _bench(question)
     if bench is None:
         rows = dataset_of(question.studio, question.asked.get("data"), question.owner).train
         return rows, range(len(rows))
     from core.data.records import records
 
-    found = enumerate(records(bench.tree, bench.draft.reading, limit=MOST_READ))
-    side = bench.draft.reading.max_side
-    usable = [(number, to_be_stored(item.row, side)) for number, item in found if item.row is not None]
-    return [row for _, row in usable], [number for number, _ in usable]
+    reading = bench.draft.reading
+    chosen, kinds = frozenset(reading.drop_rows), frozenset(reading.drop)
+    usable = {
+        number: to_be_stored(item.row, reading.max_side)
+        for number, item in enumerate(records(bench.tree, reading, limit=MOST_READ))
+        if item.row is not None and number not in chosen and kinds.isdisjoint(kind for kind, _ in item.trouble)
+    }
+    return list(usable.values()), list(usable)
 
 
 def _bench(question: Question) -> Any:

@@ -120,6 +120,10 @@ def test_lengths_are_counted_and_rows_that_are_too_long_are_named(anna: TestClie
     for histogram in found["histograms"].values():
         assert sum(histogram["counts"]) == 6
         assert len(histogram["edges"]) == len(histogram["counts"]) + 1
+    reading = {**said(anna.get(f"/studio/drafts/{draft}"))["reading"], "drop_rows": [long["row"]]}
+    said(anna.post(f"/studio/drafts/{draft}/reading", json={"reading": reading}))
+    less = ask(anna, "lengths", model, f"draft:{draft}", max_tokens=64)
+    assert (less["measured"], less["over"]) == (5, 0), "what is left out is not measured"
     all_fit = ask(anna, "lengths", model, "digits")
     assert (all_fit["over"], all_fit["measured"]) == (0, all_fit["of"])
 
