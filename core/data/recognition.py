@@ -101,7 +101,7 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
         return None
     score, _, _, table, candidate = max(rated, key=lambda each: each[:2])
     together, left_out = _together(tables, table, candidate)
-    names = tuple(sorted((name for each in together for name in each.alike), key=_train_first))
+    names = tuple(sorted({name for each in together for name in each.alike}, key=_train_first))
     by, names, why = _split(names, table, candidate)
     reading = _reading(candidate, names, by)
     where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"

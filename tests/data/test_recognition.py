@@ -286,6 +286,25 @@ def test_only_the_first_rows_are_looked_at(tmp_path, monkeypatch):
     assert len(seen) <= first_look.LOOKED_AT
 
 
+def test_a_look_at_large_pictures_in_a_table_holds_few_of_them(tmp_path, monkeypatch):
+    from core.data.formats import first_look
+    from tests.data.layouts.kit import parquet
+
+    count = 40
+    large = [{"bytes": png(n) + bytes(2 * 2**20), "path": None} for n in range(count)]
+    tree = tree_of({"t.parquet": parquet({"image": large, "caption": [SAID[n % 6] for n in range(count)]})}, tmp_path)
+    seen = []
+    real = first_look.read_table
+    monkeypatch.setattr(first_look, "read_table", lambda entry: _counted(real(entry), seen))
+    assert recognise(tree).reading.format == "captions"
+    assert len(seen) * 2 * 2**20 <= first_look.MAX_BYTES + 4 * 2**20
+
+
+def test_the_tables_of_questions_and_answers_are_named_once(tmp_path):
+    tables = recognise(tree_of_folder(write(NAMED["vqav2_official_files"], tmp_path))).reading.tables
+    assert len(tables) == len(set(tables)) == 4
+
+
 def _counted(found, seen):
     for record in found:
         seen.append(record)

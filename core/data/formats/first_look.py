@@ -6,7 +6,7 @@ What it does not do: choose among them (`core.data.recognition`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -20,7 +20,7 @@ from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder
 from core.data.formats.turns import Unusable
 from core.data.formats.values import kind_of, unfolded
-from core.data.tables import is_table, lists_of, read_table
+from core.data.tables import Record, is_table, lists_of, read_table
 from core.data.tree import Entry, Tree
 from core.errors import StudioError
 from core.spec.data import Place
@@ -31,6 +31,8 @@ MOST_TABLES = 40
 """Tables of different names that are looked at; files whose names differ in numbers only are of one kind."""
 MOST_ALIKE = 8
 """JSON files whose names differ in numbers only that are looked into; there may be one for each picture."""
+MAX_BYTES = 32 * 2**20
+"""Of rows that are held at a time for a look."""
 _NO_DATA = re.compile(
     r"(sample_?submission.*|readme.*|licen[sc]e.*|requirements|classes|dataset_infos?)\.\w+", re.IGNORECASE
 )
@@ -98,7 +100,7 @@ def _look(
     try:
         is_coco = coco.is_coco(entry, lists)
         found = answers.joined(entry, replies) if replies else coco.joined(entry) if is_coco else read_table(entry)
-        rows = [record.values for record in islice(found, LOOKED_AT) if isinstance(record.values, dict)]
+        rows = _first(found)
     except StudioError:
         return None
     if not rows:
@@ -111,6 +113,28 @@ def _look(
     return Table(entry.name, size, names, columns, _count(rows, size), tuple(ways), sides, is_coco, _heads(rows))
 
 
+def _first(found: Iterable[Record]) -> list[dict[str, Any]]:
+    """The first rows that can be read; fewer where they hold large pictures."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for record in islice(found, LOOKED_AT):
+        if isinstance(record.values, dict):
+            rows.append(record.values)
+            size += _size(record.values)
+        if size > MAX_BYTES:
+            break
+    return rows
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value has in a file."""
+    if isinstance(value, (str, bytes, bytearray)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_size(inner) for inner in value.values())
+    return sum(_size(inner) for inner in value) if isinstance(value, (list, tuple)) else 8
+
+
 def _heads(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     """A hash of what the first rows hold, by column."""
     names = dict.fromkeys(name for row in rows[:3] for name in row)
@@ -118,10 +142,11 @@ def _heads(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def _count(rows: Sequence[dict[str, Any]], size: int) -> int:
-    """About how many rows lie in some bytes: all of them if few, else by the length of the first."""
-    if len(rows) < LOOKED_AT:
+    """About how many rows lie in some bytes: all of them if few, else by the size of the first."""
+    read = sum(_size(row) for row in rows)
+    if len(rows) < LOOKED_AT and read <= MAX_BYTES:
         return len(rows)
-    return max(len(rows), size * len(rows) // max(1, sum(len(str(tuple(row.values()))) for row in rows)))
+    return max(len(rows), size * len(rows) // max(1, read))
 
 
 def _picture_sides(
