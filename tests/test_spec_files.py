@@ -78,6 +78,11 @@ def test_a_spec_of_another_version_is_refused(version: int):
         ({"max_grad_norm": float("inf")}, "“Clip the gradient at” is inf: it must be from 1e-06 to 1,000,000."),
         ({"seed": 10**400}, "it must be from 0 to 4,294,967,295."),
         ({"max_new_tokens": 5000}, "“Longest answer” is 5,000 tokens: it must be from 1 to 4,096."),
+        ({"max_tokens": 3}, "“Longest row” is 3 tokens: it must be from 16 to 10,000,000."),
+        (
+            {"augment": ["blur", "blur"]},
+            "“Change the pictures” is blur, blur: a way of changing them stands there twice.",
+        ),
     ],
 )
 def test_a_setting_out_of_range_is_one_plain_sentence(wrong: dict[str, Any], words: str):

@@ -16,6 +16,7 @@ from core.data.collate import IGNORED, Batch, Encoder
 from core.data.conversations import encode_prompts, stop_ids
 from core.data.rows import PictureInMemory, Row, Turn, ask
 from core.errors import DataError
+from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
@@ -187,6 +188,16 @@ def test_a_system_prompt_is_read_once_before_the_question(name: str, form: str) 
     text = family_of(name).processor.tokenizer.decode(encoder_of(name).training([row])["input_ids"][0])
     assert text.count(row.turns[0].text) == 1
     assert text.index(row.turns[0].text) < text.index(row.question)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "paligemma"])
+@pytest.mark.parametrize("form", ["mixed", "multi_turn"])
+def test_answers_do_not_depend_on_the_batch(name: str, form: str) -> None:
+    """Mllama's too: where rows cannot be read together they are asked apart."""
+    made = family_of(name)
+    together = generate_answers(made.model, made.processor, FORMS[form], max_new_tokens=4)
+    alone = [generate_answers(made.model, made.processor, [row], max_new_tokens=4)[0] for row in FORMS[form]]
+    assert together == alone
 
 
 PICTURE_KEYS = {"pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes"}
