@@ -137,12 +137,13 @@ def _find_leaks(case: Case, same: Sameness, heldout: Numbers) -> None:
 
 
 def _twin(case: Case, pictures: Numbers, others: Numbers, row: int) -> str:
-    """The first picture of a row that one of the other rows has too, and where."""
+    """The first picture of a row that one of the other rows has too, and where; else the group."""
     for number in case.pictures_of(row):
         shared = np.flatnonzero(others & case.with_picture(pictures == pictures[number]))
         if len(shared):
             return f"{case.picture_name(number)}, as in {case.where(int(shared[0]))}"
-    return ""
+    group = case.found.group[row]
+    return f"“{list(case.found.groups)[group][:60]}” is on both sides" if group >= 0 else ""
 
 
 def _find_imbalance(case: Case, heldout: Numbers) -> None:

@@ -112,6 +112,8 @@ def _on_white(image: Image) -> Image:
     """In grey; what can be seen through shows white."""
     from PIL import Image as images
 
+    if image.mode.startswith("I"):  # 16 bits and more
+        return image.point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("L", "RGB", "CMYK", "1") or ("transparency" not in image.info and "A" not in image.getbands()):
         return image if image.mode == "L" else image.convert("L")
     seen = image.convert("LA")

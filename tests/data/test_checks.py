@@ -359,3 +359,15 @@ def test_a_remark_on_a_whole_file_is_no_row(tmp_path: Path) -> None:
     assert (found.rows, found.usable, found.blocked) == (30, 30, False)
     assert one(found, findings.ENCODING).places[0].file == "rows.jsonl"
     assert found.answers == (("ein Kätzchen", 30),)
+
+
+def test_a_writer_on_both_sides_is_an_error_where_groups_count(tmp_path: Path) -> None:
+    lines = [line(n, writer=f"w{n % 8}", side="test" if n % 8 == 7 or n == 3 else "train") for n in range(40)]
+    make(tmp_path, lines)
+    columns = {**VQA.columns, "group": "writer", "split": "side"}
+    reading = replace(VQA, columns=columns, split=Split("column", group=True))
+    finding = one(report(tmp_path, reading), findings.LEAK)
+    assert [place.row for place in finding.places] == [12, 20, 28, 36]
+    assert "“w3”" in finding.places[0].detail
+    assert not report(tmp_path, pressed(reading, finding)).blocked
+    assert kinds(report(tmp_path, replace(reading, split=Split("column")))) <= {findings.UNSEEN_ANSWER}

@@ -125,3 +125,9 @@ def test_looks_are_kept_by_name_and_stamp(tmp_path: Path) -> None:
     assert again.troubles == {7: "bad"}
     assert again.number_of(PictureFile(tmp_path / "x.bmp", "599.bmp")) == (599, False)
     assert again.name(599) == "599.bmp"
+
+
+def test_sixteen_bits_of_grey_are_seen(tmp_path: Path) -> None:
+    shades = np.asarray(picture(4).convert("L"), np.uint16)
+    deep = look(file(Image.fromarray(shades * 257)), tmp_path)
+    assert len(set(groups([deep, look(file(picture(4)), tmp_path)]))) == 1
