@@ -5,8 +5,8 @@ processed again. Prompt and last answer are tokenized apart, so the prompt's tok
 earlier turns are found in the prompt (`spans`). Rows with and without pictures may stand in one batch.
 TRL's own collator (1.16) gives the same for single questions to most families, but also trains the line break that many
 templates put behind the end of an answer, begins and ends no text of LLaVA 1.5, gives the answer no place in Mllama's
-`cross_attention_mask`, fails on PaliGemma, and for conversations learns every token, those of pictures included, unless
-the template holds `{% generation %}` marks.
+`cross_attention_mask`, fails on PaliGemma, leaves out what a "thinking" template asks with, and for conversations
+learns every token, those of pictures included, unless the template holds `{% generation %}` marks.
 What it does not do: cut a sequence, pack rows together, or change a picture (see `augmentation`).
 """
 

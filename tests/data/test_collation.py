@@ -20,6 +20,7 @@ from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL
+from tests.data.templates import THINKING_TEMPLATE
 from tests.data.tiny_families import (
     Family,
     gemma3,
@@ -55,6 +56,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "gemma3": gemma3,
     "internvl": internvl,
     "mllama": mllama,
+    "thinking": lambda: qwen2_vl(THINKING_TEMPLATE),
 }
 
 
@@ -96,6 +98,8 @@ CANNOT = {
     ("paligemma", "system_text"): "no picture",
     ("mllama", "mixed"): "cannot read together",
 }
+TRL_IS_NOT_RIGHT = {"llava", "paligemma", "mllama", "thinking"}
+"""See `test_where_trl_is_not_right`."""
 ENDS_NO_TURN = {"llava"}
 """Families whose template ends no turn of the assistant: only the last answer teaches the model to stop."""
 
@@ -242,7 +246,7 @@ def test_what_does_not_end_with_an_answer_is_refused_in_words() -> None:
         encoder_of("llava").training([Row((Turn("user", ("Hello",)),))])
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in {"llava", "paligemma", "mllama"}])
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in TRL_IS_NOT_RIGHT])
 @pytest.mark.parametrize("form", ["single", "two_pictures"])
 def test_trls_batches_are_ours_where_it_is_right(name: str, form: str) -> None:
     """TRL 1.16 on single questions: the same tokens, the same loss, but for what follows the end of the answer."""
@@ -257,7 +261,8 @@ def test_trls_batches_are_ours_where_it_is_right(name: str, form: str) -> None:
 
 def test_where_trl_is_not_right() -> None:
     """TRL 1.16: no token begins or ends LLaVA 1.5's text, Mllama's answers have no place in the mask of its pictures,
-    and PaliGemma's answers are given to its processor, which takes no text without a picture."""
+    PaliGemma's answers are given to its processor, which takes no text without a picture, and an answer does not stand
+    where a template asks for it, if that opens it in another way."""
     tokenizer = family_of("llava").processor.tokenizer
     assert not torch.isin(trls("llava", SINGLE)["input_ids"], torch.tensor([tokenizer.bos_token_id])).any()
     assert not torch.isin(trls("llava", SINGLE)["labels"], torch.tensor([tokenizer.eos_token_id])).any()
@@ -266,6 +271,9 @@ def test_where_trl_is_not_right() -> None:
     assert ours["cross_attention_mask"].shape[1] == ours["input_ids"].shape[1]
     with pytest.raises(ValueError, match="images"):
         trls("paligemma", SINGLE)
+    decode = family_of("thinking").processor.tokenizer.decode
+    assert "<think>" not in decode(trls("thinking", SINGLE)["input_ids"][0])
+    assert "<think>" in decode(encoder_of("thinking").training(SINGLE)["input_ids"][0])
 
 
 def trls(name: str, rows: list[Row]) -> Batch:
