@@ -27,7 +27,7 @@ class PictureFacts:
         """The first field of one of these names that is set; None where none is."""
         for part in self._parts:
             for name in names:
-                value = getattr(part, name, None)
+                value = _field(part, name)
                 if value is not None:
                     return value
         return None
@@ -96,7 +96,7 @@ class PictureFacts:
 def _vision_first(config: Any) -> Iterator[Any]:
     """The configs of the vision side, the whole, and the rest, each in turn with its own vision side first."""
     names = dict.fromkeys((*getattr(config, "sub_configs", ()), *vars(config)))
-    parts = {name: part for name in names if hasattr(part := getattr(config, name, None), "to_dict")}
+    parts = {name: part for name in names if hasattr(part := _field(config, name), "to_dict")}
     for name, part in parts.items():
         if key_component(name) == "vision":
             yield from _vision_first(part)
@@ -104,3 +104,10 @@ def _vision_first(config: Any) -> Iterator[Any]:
     for name, part in parts.items():
         if key_component(name) != "vision":
             yield from _vision_first(part)
+
+
+def _field(config: Any, name: str) -> Any:
+    """A field's value; None where there is none, or where each layer has one of its own."""
+    if name in (getattr(config, "per_layer_attributes", None) or ()):
+        return None  # transformers raises when such a field is asked of the whole
+    return getattr(config, name, None)

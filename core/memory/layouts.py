@@ -115,12 +115,14 @@ def _spatial_shapes(facts: PictureFacts, pictures: Pictures, names: Collection[s
 
 
 def _positions(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
-    """Patches of each picture with the place of each, [pictures, patches, 2]."""
+    """Patches of each picture with the place of each, [pictures, patches, 2].
+
+    A picture of any size is made as large as it may be, small ones too (`get_aspect_ratio_preserving_size` of Gemma 4).
+    """
     pool = facts.number("pooling_kernel_size", "spatial_merge_size", "model_patch_size", otherwise=3)
     most = facts.number("default_output_length", "mm_tokens_per_image", "num_soft_tokens", otherwise=280) * pool**2
-    height, width = (_side(side, facts.patch * pool) // facts.patch for side in pictures.size)
-    shrink = min(1.0, math.sqrt(most / (height * width)))
-    height, width = (max(pool, int(side * shrink) // pool * pool) for side in (height, width))
+    share = math.sqrt(most / math.prod(pictures.size))
+    height, width = (max(1, int(side * share) // pool) * pool for side in pictures.size)
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     places = torch.stack((columns, rows), dim=-1).reshape(1, -1, 2).repeat(pictures.count, 1, 1)
     values = torch.ones(pictures.count, height * width, facts.channels * facts.patch**2)

@@ -99,8 +99,8 @@ def _structure(layer: Any) -> tuple[Any, ...]:
 
 
 def _by_layer(config: Any, count: int) -> list[list[Any]]:
-    """What a config says layer by layer: a list with one entry a layer, or a list of some layers' indices."""
-    found = []
+    """What a config says layer by layer: a list with one entry a layer, some layers' indices, or fields of each."""
+    found = _own_fields(config, count)
     for value in vars(config).values() if config is not None else ():
         if not isinstance(value, (list, tuple)) or not value:
             continue
@@ -109,6 +109,15 @@ def _by_layer(config: Any, count: int) -> list[list[Any]]:
         elif len(value) < count and all(type(item) is int and 0 <= item < count for item in value):
             found.append([index in value for index in range(count)])
     return found
+
+
+def _own_fields(config: Any, count: int) -> list[list[Any]]:
+    """The fields of which layers have values of their own, each with one entry a layer."""
+    names = sorted(getattr(config, "per_layer_attributes", None) or ())
+    if not names or len(config.per_layer_config) != count:
+        return []
+    layers = list(config.per_layer_config)
+    return [[repr(getattr(layer, name, None)) for layer in layers] for name in names]
 
 
 def refined(stack: Stack, graded: Mapping[int, bool]) -> Stack:

@@ -94,6 +94,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_config": SIGLIP, "text_config": {**TEXT, "model_type": "gemma3_text"}, "mm_tokens_per_image": 16,
         "image_token_id": 1990, "image_token_index": 1990,
     },
+    "gemma4": {  # its layers with full attention have wider heads, so that `head_dim` is a field of each layer
+        "architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4", "audio_config": None,
+        "vision_config": {
+            **TOWER, "model_type": "gemma4_vision", "num_key_value_heads": 4, "head_dim": 32, "patch_size": 14,
+            "pooling_kernel_size": 2, "default_output_length": 16, "position_embedding_size": 64,
+        },
+        "text_config": {
+            **TEXT, "model_type": "gemma4_text", "global_head_dim": 64, "hidden_size_per_layer_input": 16,
+            "vocab_size_per_layer_input": 2000, "sliding_window": 64,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2,
+        },
+        "image_token_id": 1990, "video_token_id": 1991, "audio_token_id": 1989,
+    },
     "internvl": {
         "architectures": ["InternVLForConditionalGeneration"], "model_type": "internvl",
         "vision_config": {

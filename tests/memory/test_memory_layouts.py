@@ -23,6 +23,7 @@ TOKENS: dict[str, tuple[dict[str, Any], int]] = {
     "blip-2": ({"image_token_index": 50265}, 32),  # `num_query_tokens` of Blip2Config
     "instructblip": ({"image_token_index": 32000}, 32),  # `num_query_tokens` of InstructBlipConfig
     "fuyu": ({}, 15 * 10),  # patches of 30 x 30 pixels
+    "gemma4": ({}, 20 * 13),  # the most groups of 48 x 48 pixels in this shape that are no more than 280
 }
 
 

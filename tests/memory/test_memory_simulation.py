@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from core.errors import InspectionError, SpecError
 from core.lora.budget import budget
 from core.memory import simulation
 from core.memory.estimate import estimate
+from core.memory.facts import PictureFacts
 from core.memory.ledger import Ledger, Place, When
 from core.memory.pretend import LARGE, Pretence
-from core.memory.repeats import find_stacks
+from core.memory.repeats import Stack, find_stacks
 from core.memory.simulation import simulate
 from core.memory.workload import Workload
 from core.models.inspection import inspect_source
@@ -82,6 +84,27 @@ def test_few_layers_of_each_kind_run() -> None:
         for index in range(1, 6):
             assert stack.reference(index) in stack.kept()
             assert stack.kinds[stack.reference(index)] == stack.kinds[index]
+
+
+def test_layers_with_values_of_their_own_in_the_config_are_of_a_kind_of_their_own() -> None:
+    model = small_model("llava")
+    assert len({*_language(model).kinds}) == 1
+    model.model.language_model.config.per_layer_config = {3: {"attention_dropout": 0.5}}
+    kinds = _language(model).kinds
+    assert [kind == kinds[0] for kind in kinds] == [True, True, True, False, True, True]
+
+
+def _language(model: Any) -> Stack:
+    return next(stack for stack in find_stacks(model, ()) if "language" in stack.name)
+
+
+def test_a_field_with_a_value_for_each_layer_is_no_field_of_the_whole() -> None:
+    config = small_model("gemma4").config
+    with pytest.raises(RuntimeError, match="per-layer attribute"):
+        _ = config.text_config.head_dim
+    facts = PictureFacts(config)
+    assert facts.find("head_dim") == 32, "the vision side's, which has one"
+    assert PictureFacts(config.text_config).find("head_dim") is None
 
 
 def test_layers_with_and_without_an_adapter_are_of_two_kinds() -> None:
