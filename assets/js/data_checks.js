@@ -4,12 +4,13 @@
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { count } from "./format.js";
-import { cancelWork, readAs, remedy, takeBack } from "./data_draft.js";
-import { mark } from "./data_fields.js";
+import { cancelWork, isWorking, readAs, remedy, takeBack } from "./data_draft.js";
+import { hold, mark } from "./data_fields.js";
 import { ERROR, LEFT_OUT, WARNING } from "./data_words.js";
 
 const FEW = 20;
 const open = new Set(); // kinds whose places are shown
+let held = null; // the draft whose findings are in sight
 const whole = new Set(); // kinds of which all known places are shown
 
 function place({ file, row, detail }) {
@@ -69,7 +70,12 @@ const toggle = (set, kind) => (set.has(kind) ? set.delete(kind) : set.add(kind))
 export function mountChecks(element) {
   element.innerHTML = '<section class="card" aria-labelledby="h-checks"><div class="cap"><h3 id="h-checks">Checks</h3><span>errors block, warnings explain</span></div><div class="body"></div></section>';
   const box = element.querySelector(".body");
-  const show = () => state.draft?.reading && draw(box, body(state.draft));
+  const show = () => {
+    if (!state.draft?.reading) return;
+    hold(box, state.draft.id === held && isWorking());
+    held = state.draft.id;
+    draw(box, body(state.draft));
+  };
   const finding = (kind) => state.draft.report.findings.find((each) => each.kind === kind);
   element.addEventListener("click", (event) => {
     const { cancel, again, remedy: kind, back, places: where, whole: all } = event.target.closest("button")?.dataset ?? {};

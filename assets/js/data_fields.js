@@ -18,6 +18,12 @@ export function drawAround(element, template) {
   if (kept.at !== null) field.setSelectionRange?.(kept.at, kept.at);
 }
 
+// While something is awaited its place stays as large as it was, so that nothing below jumps.
+export function hold(element, waiting) {
+  if (!waiting) element.style.minHeight = "";
+  else if (!element.style.minHeight) element.style.minHeight = `${element.offsetHeight}px`;
+}
+
 // After a refusal the fields show again what stands.
 export function drawAnew(element, template) {
   element.drawn = undefined;

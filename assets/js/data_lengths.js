@@ -18,20 +18,23 @@ export function spread({ histograms, limit, measured, of }, report) {
     ${measured < of && html`<p class="small soft">Tokens were measured on ${count(measured)} of ${count(of)} rows, drawn at random.</p>`}`;
 }
 
-const half = (report) => Math.max(64, Math.round((state.draft.reading.max_side ?? report.sides?.edges.at(-1) ?? 1024) / 2));
+const SMALLEST = 64; // pixels; below it pictures lose more than they save
+
+const half = (report) => Math.round((state.draft.reading.max_side ?? report.sides?.edges.at(-1) ?? 0) / 2);
 
 // The three remedies; those that change the data are there while these are not stored yet.
 function remedies({ too_long: rows, longest }, report) {
   const own = state.form.max_tokens;
   return html`<div class="chips">${own && html`<button data-longer="${own < longest ? "" : longest}" data-key="longer">Take the model’s own limit</button>`}
-    ${report && html`<button data-smaller="${half(report)}" data-key="smaller">Make pictures ${count(half(report))} pixels at most</button><button data-out data-key="too-long-out">Leave ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} out</button>`}</div>`;
+    ${report && half(report) >= SMALLEST && html`<button data-smaller="${half(report)}" data-key="smaller">Make pictures ${count(half(report))} pixels at most</button>`}
+    ${report && html`<button data-out data-key="too-long-out">Leave ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} out</button>`}</div>`;
 }
 
 export function tooLong(lengths, report) {
   const { over, unusable, reason, limit, limit_reason: why, too_long: rows, longest, measured } = lengths;
   const bad = unusable > 0 && html`<div class="note"><b>${mark("warning", WARNING)} The model cannot learn from ${count(unusable)} of the ${count(measured)} rows that were measured</b>${reason}</div>`;
   if (!over) return html`${bad}<p class="small fine-line">${limit ? html`${mark("fine", ["✓", "Every row fits"])} <span class="soft">the longest has ${count(longest)} of ${count(limit)} tokens (${why})</span>` : html`<span class="soft">The longest row has ${count(longest)} tokens; this model names no limit.</span>`}</p>`;
-  return html`${bad}<div class="note bad"><b>${mark("error", ERROR)} ${over === 1 ? "1 row is" : `${count(over)} rows are`} longer than the ${count(limit)} tokens that are taken</b>${why}. A job refuses such rows; nothing is ever cut.
+  return html`${bad}<div class="note bad"><b>${mark("error", ERROR)} ${over === 1 ? "1 row is" : `${count(over)} rows are`} longer than the ${count(limit)} tokens that are taken</b>The limit: ${why}. A job refuses such rows; nothing is ever cut.
     <ul class="places">${rows.slice(0, FEW).map(({ called, tokens }) => html`<li>${called}: <span class="num">${count(tokens)} tokens</span></li>`)}</ul>${rows.length > FEW && html`<p class="small">and ${count(over - FEW)} more</p>`}${remedies(lengths, report)}</div>`;
 }
 

@@ -46,15 +46,14 @@ function wording({ reading, guess }) {
   return asked ? text("template", "What is asked of every picture", reading.template, inBraces && `A column’s text goes where its name stands in braces: ${inBraces}`) : "";
 }
 
-const number = (name, title, value, low, high, hint) => html`<label class="field">${title}<input type="number" min="${low}" max="${high}" data-number="${name}" data-key="number-${name}" id="draft-${name.replace("_", "-")}" value="${value ?? ""}" placeholder="all"><small>${hint}</small></label>`;
+const number = (name, title, value, low, high, empty, hint) => html`<label class="field">${title}<input type="number" min="${low}" max="${high}" data-number="${name}" data-key="number-${name}" id="draft-${name.replace("_", "-")}" value="${value ?? ""}" placeholder="${empty}"><small>${hint}</small></label>`;
 
 function advanced(draft) {
   const { reading, guess } = draft;
   const pick = (part, hint) => guess.columns.length > 0 && html`<label class="field">${PARTS[part]}<select data-part="${part}" data-key="column-${part}" id="column-${part}">${options([["", "none"], ...[...new Set([...guess.columns, reading.columns[part]].filter(Boolean))].map((name) => [name, name])], reading.columns[part] ?? "")}</select><small>${hint}</small></label>`;
   return html`<div class="fields">${text("answer_template", "How an answer is worded", reading.answer_template, "Such as: This is {label}. Empty: the answer as it stands.")}
     ${text("system", "System prompt", reading.system, "Said to the model before every row that has none of its own.")}
-    ${pick("language", "Kept with the row, for adapters of several languages.")}${pick("group", "The writer, patient or scene: rows with the same stay on one side.")}
-    ${number("limit", "Rows at most", reading.limit, 2, 10000000, "The first ones are taken.")}${number("max_side", "Longest side, pixels", reading.max_side, 16, 16384, "Larger pictures are made smaller when the data are stored.")}</div>`;
+    ${pick("language", "Kept with the row, for adapters of several languages.")}${number("limit", "Rows at most", reading.limit, 2, 10000000, "all", "The first ones are taken.")}${number("max_side", "Longest side, pixels", reading.max_side, 16, 16384, "as they are", "Larger pictures are made smaller when the data are stored.")}</div>`;
 }
 
 function onChange(element, { target }) {

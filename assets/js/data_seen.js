@@ -8,6 +8,7 @@ import { count } from "./format.js";
 import { setForm } from "./form.js";
 import { setOf } from "./sets.js";
 import { isWorking, leaveOut, readAs } from "./data_draft.js";
+import { hold } from "./data_fields.js";
 import { tokenRow } from "./data_tokens.js";
 import { answers, spread, tooLong } from "./data_lengths.js";
 
@@ -66,6 +67,9 @@ export function mountSeen(element, keyOf, open) {
   let [timer, asking] = [null, null];
   const show = () => {
     if (!fold.open || !view.key) return;
+    const waiting = !view.rows && !view.error;
+    hold(rowsBox, waiting);
+    hold(figuresBox, !view.error && !view.lengths && !view.lengthsError);
     draw(rowsBox, shown(view));
     draw(figuresBox, isReady(view.key) ? figures(view) : "");
   };
@@ -97,6 +101,7 @@ export function mountSeen(element, keyOf, open) {
     clearTimeout(timer);
     asking?.abort();
     Object.assign(view, { key: null, signature: null, rows: null });
+    for (const box of [rowsBox, figuresBox]) hold(box, false);
   };
   const follow = () => {
     const key = keyOf();

@@ -15,7 +15,7 @@ export const FORMATS = {
 
 export const PARTS = {
   image: "Picture", question: "Question", answer: "Answer", prompt: "Prompt", completion: "Completion", messages: "Conversation",
-  text: "Text", label: "Class", system: "System prompt", language: "Language", split: "Side", group: "Belongs together by", choices: "Choices",
+  text: "Text", label: "Class", system: "System prompt", language: "Language", split: "Side", group: "Keep together", choices: "Choices",
 };
 
 // The parts that a format has: those that it is nothing without, then those that it may have.

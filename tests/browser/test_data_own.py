@@ -130,6 +130,65 @@ def test_what_the_model_will_get_marks_what_is_learned(tab: Tab, tmp_path: Path)
     assert "fits" in page.inner_text("#draft .figures")
 
 
+def test_rows_that_are_too_long_are_named_and_left_out_by_a_button(tab: Tab, tmp_path: Path) -> None:
+    page = tab.page
+    path = tmp_path / "long.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        rows = [["file_name", "caption"]]
+        for number in range(12):
+            archive.writestr(f"{number}.png", picture(number, "blue", "square"))
+            rows.append(
+                [f"{number}.png", f"a blue square, number {number}" + " and so on" * (90 if number == 7 else 0)]
+            )
+        archive.writestr("captions.csv", table(rows))
+    tab.step("train")
+    page.get_by_role("button", name="Advanced").click()
+    page.get_by_label("Longest row").fill("100")
+    page.get_by_label("Longest row").press("Tab")
+    tab.wait("studio.state.form.max_tokens === 100")
+    bring(tab, path)
+    note = page.locator("#draft .figures .note.bad")
+    expect(note).to_contain_text("1 row is longer than the 100 tokens", timeout=60_000)
+    expect(note.locator(".places li")).to_contain_text("captions.csv, line 9")
+    note.locator("[data-out]").click()
+    tab.wait("studio.state.draft.reading.drop_rows.length === 1")
+    expect(page.locator("#draft .figures")).to_contain_text("Every row fits", timeout=60_000)
+    expect(page.locator("#draft .findings")).to_contain_text("left out by hand")
+    page.click("#draft .finding button[data-back=chosen]")
+    expect(note).to_be_visible(timeout=60_000)
+    note.locator("[data-longer]").click()
+    expect(note).to_have_count(0, timeout=60_000)
+
+
+def test_what_the_model_gets_of_a_demo_set_is_shown_when_it_is_opened(tab: Tab) -> None:
+    tab.step("data")
+    box = tab.page.locator("#set-in-tokens")
+    assert box.locator(".seen-row").count() == 0
+    box.locator("summary").click()
+    expect(box.locator(".seen-row")).to_have_count(2, timeout=60_000)
+    expect(box.locator(".histogram").first).to_be_visible(timeout=60_000)
+    box.get_by_label("Further rows").click()
+    expect(box.locator(".seen-row h4").first).to_contain_text("Row 3")
+
+
+def test_files_are_taken_by_dropping_them(tab: Tab, tmp_path: Path) -> None:
+    content = list(captions(tmp_path / "dropped.zip", missing=0).read_bytes())
+    tab.step("data")
+    tab.page.evaluate(
+        """(content) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(content)], "dropped.zip"));
+            for (const kind of ["dragover", "drop"]) {
+                const event = new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+                document.querySelector("#bring .zone").dispatchEvent(event);
+            }
+        }""",
+        content,
+    )
+    checked(tab)
+    assert tab.ask("studio.state.draft.report.usable") == 24
+
+
 def test_an_upload_goes_on_after_a_reload_with_what_is_missing(tab: Tab, tmp_path: Path) -> None:
     page = tab.page
     path = captions(tmp_path / "large.zip", missing=0)
