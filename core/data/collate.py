@@ -112,7 +112,7 @@ class Encoder:
         found = self._prompts.get(row)
         if found is not None:
             return found
-        check_row(self.processor, row)
+        check_row(self.processor, row, self.stop_ids)
         prompt = encode_prompts(self.processor, [row])
         ids = prompt["input_ids"][0].tolist()
         encoded = Encoded(prompt, tuple(earlier_answers(self.processor, row, ids, self.stop_ids)))

@@ -16,7 +16,7 @@ from typing import Any
 from core.data.rows import Picture, Row, Turn
 from core.errors import DataError, StudioError
 
-BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 """What processors raise at a conversation that they were not made for."""
 
 
@@ -151,7 +151,7 @@ def check_processor(processor: Any) -> None:
         raise DataError(asked, "its tokenizer has no token that ends an answer", "Take its chat or instruct version")
 
 
-def check_row(processor: Any, row: Row) -> None:
+def check_row(processor: Any, row: Row, stop_ids: frozenset[int] = frozenset()) -> None:
     """Raises DataError where it shows without opening a picture that the model cannot learn from this row."""
     asked = f"{called(row)} was read"
     if len(row.turns) < 2 or row.turns[-1].speaker != "assistant":
@@ -161,6 +161,9 @@ def check_row(processor: Any, row: Row) -> None:
     sign = getattr(processor, "image_token", None)
     if isinstance(sign, str) and any(sign in turn.text for turn in row.turns):
         raise DataError(asked, f"its text holds “{sign}”, which stands for a picture in this model", "Take it out")
+    for sign in processor.tokenizer.convert_ids_to_tokens(sorted(stop_ids)):
+        if sign and any(sign in turn.text for turn in row.turns):  # the answer would end there, or the question
+            raise DataError(asked, f"its text holds “{sign}”, which ends a turn in this model", "Take it out")
     if answers_once(processor):
         _check_single(row, asked)
 

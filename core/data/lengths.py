@@ -153,7 +153,7 @@ class _Ruler:
             DataError: the model cannot learn from it, or a picture cannot be opened.
         """
         processor, limit = self._encoder.processor, self._encoder.limit
-        check_row(processor, row)
+        check_row(processor, row, self._encoder.stop_ids)
         sizes = tuple(map(size_of, row.pictures))
         if sizes not in self._known:
             return self._asked(row, sizes)

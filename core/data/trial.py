@@ -53,7 +53,7 @@ def try_rows(
     rows = [*sampled(train, SAMPLE), *sampled(heldout, SAMPLE)]
     shapes: dict[tuple[object, ...], Row] = {}
     for row in rows:
-        check_row(encoder.processor, row)
+        check_row(encoder.processor, row, encoder.stop_ids)
         shapes.setdefault(_shape(row), row)
     longest = sorted(rows, key=_letters, reverse=True)[:LONGEST]
     for row in dict.fromkeys([*list(shapes.values())[:SHAPES], *longest]):

@@ -241,6 +241,14 @@ def test_a_template_that_refuses_a_conversation_is_told_in_words() -> None:
         encoder_of("gemma3").training([row])
 
 
+@pytest.mark.parametrize("turn", ["question", "answer"])
+def test_a_text_that_would_end_its_turn_is_refused_in_words(turn: str) -> None:
+    """Else the answer would be cut at the sign, without a word."""
+    texts = {"question": "What is it?", "answer": "a star", turn: "It says </s> here"}
+    with pytest.raises(DataError, match="holds “</s>”, which ends a turn"):
+        encoder_of("llava").training([ask(ONE, texts["question"], texts["answer"])])
+
+
 def test_what_does_not_end_with_an_answer_is_refused_in_words() -> None:
     with pytest.raises(DataError, match="does not end with an answer"):
         encoder_of("llava").training([Row((Turn("user", ("Hello",)),))])
