@@ -12,6 +12,7 @@ const COMMON = 8;
 
 // The histograms that are known: of tokens, of the model; of sides and answers, of the check.
 export function spread({ histograms, limit, measured, of }, report) {
+  if (!measured) return "";
   const { whole, image, text } = histograms;
   const charts = [["whole", whole, limit], ["image", image], ["words", text], ["sides", report?.sides], ["lengths", report?.lengths]];
   return html`<div class="histograms">${charts.map(([name, data, line]) => data && histogram(data, HISTOGRAMS[name], line))}</div>
@@ -32,6 +33,7 @@ function remedies({ too_long: rows, longest }, report) {
 
 export function tooLong(lengths, report) {
   const { over, unusable, reason, limit, limit_reason: why, too_long: rows, longest, measured } = lengths;
+  if (!measured) return "";
   const bad = unusable > 0 && html`<div class="note"><b>${mark("warning", WARNING)} The model cannot learn from ${count(unusable)} of the ${count(measured)} rows that were measured</b>${reason}</div>`;
   if (!over) return html`${bad}<p class="small fine-line">${limit ? html`${mark("fine", ["✓", "Every row fits"])} <span class="soft">the longest has ${count(longest)} of ${count(limit)} tokens (${why})</span>` : html`<span class="soft">The longest row has ${count(longest)} tokens; this model names no limit.</span>`}</p>`;
   return html`${bad}<div class="note bad"><b>${mark("error", ERROR)} ${over === 1 ? "1 row is" : `${count(over)} rows are`} longer than the ${count(limit)} tokens that are taken</b>The limit: ${why}. A job refuses such rows; nothing is ever cut.

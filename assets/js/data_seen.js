@@ -48,6 +48,7 @@ function shown(view) {
   if (view.error) return html`<div class="note"><b>This cannot be shown</b>${view.error}</div>`;
   if (!view.rows) return html`<p class="waiting soft">Asking the model’s processor…</p>`;
   const rows = lookable(view.key);
+  if (!rows.length) return html`<p class="soft">No row can be used yet.</p>`;
   return html`<div class="cap"><span>for <b>${state.model.label}</b>${state.form.augment?.length > 0 && html`; pictures are changed a little, as chosen in Train`}</span>${pager(view, rows)}</div>${LEGEND}
     <div class="seen">${view.rows.map((row, i) => tokenRow(row, view.numbers[i]))}</div>`;
 }

@@ -171,6 +171,31 @@ def test_what_the_model_gets_of_a_demo_set_is_shown_when_it_is_opened(tab: Tab) 
     expect(box.locator(".seen-row h4").first).to_contain_text("Row 3")
 
 
+def test_a_column_and_a_group_say_what_is_held_out(tab: Tab, tmp_path: Path) -> None:
+    page = tab.page
+    rows = [["image", "caption", "writer", "part"]]
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(picture(number, "green", "circle"))
+        rows.append(
+            [f"{number}.png", f"drawn as number {number}", "abcde"[number % 5], "odd" if number % 5 else "even"]
+        )
+    (tmp_path / "rows.csv").write_text(table(rows))
+    bring(tab, *sorted(tmp_path.iterdir()))
+    page.select_option("#split-group", "writer")
+    tab.wait("studio.state.draft.reading.split.group && studio.state.draft.reading.columns.group === 'writer'")
+    checked(tab)
+    assert tab.ask("studio.state.draft.report.heldout") == 4
+    page.check("#draft input[value=column]")
+    assert reading(tab, "split.by") == "share"  # nothing is read by a column that was not named
+    page.select_option("#split-column", "part")
+    tab.wait("studio.state.draft.report?.findings.some((each) => each.kind === 'unknown_split')")
+    page.check("#draft input[value=share]")
+    tab.wait("studio.state.draft.report?.heldout === 4")
+    tab.page.reload()
+    tab.wait("studio.state.draft")
+    assert page.is_checked("#draft input[value=share]")
+
+
 def test_files_are_taken_by_dropping_them(tab: Tab, tmp_path: Path) -> None:
     content = list(captions(tmp_path / "dropped.zip", missing=0).read_bytes())
     tab.step("data")
