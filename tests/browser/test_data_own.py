@@ -87,6 +87,12 @@ def test_a_wrong_column_is_put_right_by_choosing_another(tab: Tab, tmp_path: Pat
     chosen = tab.page.locator("#sets .set:has(input:checked)")
     expect(chosen).to_contain_text("Questions")
     expect(chosen.locator(".figure").first).to_contain_text("circle")
+    key = tab.ask("studio.state.dataset")
+    rows = int(str(tab.ask(f"studio.state.home.datasets.find((set) => set.key === '{key}').train")))
+    batch = int(str(tab.ask("studio.state.form.batch_size")))
+    assert rows < 24
+    per_epoch = -(-rows // batch)
+    assert tab.ask("studio.converted('steps', 3)") == 3 * per_epoch
 
 
 def test_a_folder_a_class_is_recognised_and_a_damaged_picture_is_left_out(tab: Tab, tmp_path: Path) -> None:
