@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.data.uploads import TooLarge
+from core.data.files.uploads import TooLarge
 from core.errors import AdapterError, JobError, SourceError, SpecError, StudioError
 from ui.plainly import sentence
 from ui.studio import Studio

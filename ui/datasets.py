@@ -109,14 +109,14 @@ def _stored(sets: Path, name: str) -> Dataset:
 
 @lru_cache(maxsize=16)
 def _opened(sets: Path, name: str) -> Dataset:
-    from core.data.stored import stored
+    from core.data.storing.stored import stored
 
     return stored(sets, name)
 
 
 def own_cards(studio: Studio, request: Request) -> list[dict[str, Any]]:
     """The stored sets of whoever asks, as cards."""
-    from core.data.stored import list_sets
+    from core.data.storing.stored import list_sets
 
     sets = sets_of(studio, studio.owner(request.cookies))
     return [_card(sets, each) for each in list_sets(sets)]
@@ -166,7 +166,7 @@ def _picture(studio: Studio, request: Request, _asked: dict[str, Any]) -> Respon
 
 
 def _remove(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:
-    from core.data.stored import delete_set
+    from core.data.storing.stored import delete_set
 
     sets, name = sets_of(studio, studio.owner(request.cookies)), request.path_params["name"]
     _stored(sets, name)

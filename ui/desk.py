@@ -1,6 +1,6 @@
 """The drafts that are open on this server: as they are understood, their first rows, and what is being done with each.
 
-A draft itself lies on disk (`core.data.drafts`); what is here can be made again.
+A draft itself lies on disk (`core.data.storing.drafts`); what is here can be made again.
 What it does not do: know who asks; the routes look up the owner first.
 """
 
@@ -21,9 +21,9 @@ from ui.plainly import sentence
 from ui.thumbnails import thumbnail
 
 if TYPE_CHECKING:
-    from core.data.drafts import Draft, Drafts
-    from core.data.records import Item
-    from core.data.tree import Tree
+    from core.data.files.tree import Tree
+    from core.data.formats.records import Item
+    from core.data.storing.drafts import Draft, Drafts
 
 FIRST_ROWS = 24
 MOST_OPEN = 64
@@ -135,8 +135,8 @@ class Bench:
 
 
 def preview_of(tree: Tree, reading: Reading) -> Preview:
-    """Reads the first rows. Raises StudioError: see `core.data.records.records`."""
-    from core.data.records import records
+    """Reads the first rows. Raises StudioError: see `core.data.formats.records.records`."""
+    from core.data.formats.records import records
 
     items = tuple(records(tree, reading, limit=FIRST_ROWS))
     return Preview(items, tuple(picture for item in items if item.row for picture in item.row.pictures))
@@ -237,7 +237,7 @@ class Desk:
 
     def check(self, owner: str, bench: Bench) -> None:
         """Has a draft checked in the background."""
-        from core.data.checks import check
+        from core.data.checking.checks import check
 
         def checked(draft: Draft, work: Work) -> Draft:
             report = check(bench.tree, draft.reading, work.progress, work.cancelled.is_set, bench.looks)

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.data.findings import title_of
+from core.data.checking.findings import title_of
 from core.data.rows import Row
 from core.errors import DataError, SpecError
 from core.spec import Guess, Reading, from_dict, to_dict
@@ -32,8 +32,8 @@ from ui.studio import Studio
 from ui.thumbnails import shown
 
 if TYPE_CHECKING:
-    from core.data.drafts import Draft, Drafts
-    from core.data.records import Item
+    from core.data.formats.records import Item
+    from core.data.storing.drafts import Draft, Drafts
 
 MAX_DRAFTS = 20
 """Of one owner."""
@@ -77,7 +77,7 @@ def drafts_of_known(studio: Studio, request: Request, asked: str) -> Drafts:
 
 
 def _drafts(studio: Studio, owner: str) -> Drafts:
-    from core.data.drafts import Drafts
+    from core.data.storing.drafts import Drafts
 
     return Drafts(studio.data(owner), studio.shared)
 
@@ -205,7 +205,7 @@ def _read_as(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[st
 
 
 def _format(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
-    from core.data.recognition import reread
+    from core.data.formats.recognition import reread
 
     bench = bench_of(studio, request)
     wanted = from_dict(Reading, {"format": asked.get("format")}).format

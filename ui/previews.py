@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.data.rows import Row
-from core.data.to_be_stored import to_be_stored
+from core.data.storing.to_be_stored import to_be_stored
 from core.errors import SpecError, StudioError
 from core.models.classes import read_config
 from core.models.libraries import import_what_is_slow
@@ -39,8 +39,8 @@ from ui.studio import Studio
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from core.data.collate import Encoder
-    from core.data.preview import Preview
+    from core.data.batches.collate import Encoder
+    from core.data.previewing.preview import Preview
 
 DRAFT = "draft:"
 MOST_ROWS = 24
@@ -115,7 +115,7 @@ def previewed(question: Question) -> dict[str, Any]:
 
 
 def _previewed(encoder: Encoder, row: Row | None, settings: Settings) -> dict[str, Any]:
-    from core.data.preview import preview
+    from core.data.previewing.preview import preview
 
     if row is None:
         return {"error": "This row cannot be used; the check says why."}
@@ -148,7 +148,7 @@ def _address(image: Image) -> str:
 
 def measured(question: Question) -> dict[str, Any]:
     """How long the rows are, and which are too long."""
-    from core.data.lengths import lengths
+    from core.data.previewing.lengths import lengths
 
     settings = question.settings
     encoder, reason = _encoder(question, question.owner, settings.max_tokens)
@@ -177,8 +177,8 @@ def measured(question: Question) -> dict[str, Any]:
 def _encoder(question: Question, whose: str, max_tokens: int | None) -> tuple[Encoder, str]:
     """For the model in hand, and why its longest row is what it is. Raises SourceError, DataError."""
     import_what_is_slow()
-    from core.data.limits import token_limit
-    from core.data.preview import light_encoder
+    from core.data.batches.limits import token_limit
+    from core.data.previewing.preview import light_encoder
 
     source = question.studio.inspection(text_of(question.asked, "model_key", 200)).source
     token = not question.studio.shared
@@ -221,7 +221,7 @@ def _all_rows(question: Question) -> tuple[Any, Any]:
     if bench is None:
         rows = dataset_of(question.studio, question.asked.get("data"), question.owner).train
         return rows, range(len(rows))
-    from core.data.records import records
+    from core.data.formats.records import records
 
     reading = bench.draft.reading
     chosen, kinds = frozenset(reading.drop_rows), frozenset(reading.drop)

@@ -33,7 +33,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from core.data.pictures import as_png
+from core.data.files.pictures import as_png
 from core.data.rows import Dataset, Picture
 from core.data.source import load_dataset
 from core.errors import DataError, SourceError, StudioError

@@ -21,7 +21,7 @@ log = logging.getLogger("studio")
 
 def sweep(studio: Studio) -> None:
     """One look at everybody's uploads and drafts."""
-    from core.data.drafts import Drafts
+    from core.data.storing.drafts import Drafts
 
     for folder in studio.everybodys_data():
         drafts = Drafts(folder, studio.shared)

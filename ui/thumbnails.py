@@ -10,7 +10,7 @@ from io import BytesIO
 
 from starlette.responses import Response
 
-from core.data.pictures import open_picture
+from core.data.files.pictures import open_picture
 from core.data.rows import Picture
 
 SIDE = 320

@@ -6,7 +6,7 @@ PUT    /studio/uploads/ID/N?offset=K   the bytes of file N from K on -> {receive
 POST   /studio/uploads/ID/finish    -> the draft that was made of it; see `drafts.py`
 DELETE /studio/uploads/ID           nothing of it stays
 
-What it does not do: look into a file, or believe its name (`core.data.drafts`).
+What it does not do: look into a file, or believe its name (`core.data.storing.drafts`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import IO, Any
 from core.adapters.card import card_text
 from core.adapters.curves import curves_svg
 from core.adapters.published import published_spec
-from core.data.stored import read_about
+from core.data.storing.stored import read_about
 from core.errors import AdapterError
 from core.files import taking_the_place_of
 from core.job_files import ADAPTER, CARD, CONFIG, CURVES, SPEC, WEIGHTS

@@ -17,7 +17,7 @@ from typing import Any
 from PIL.Image import Image
 
 from core.adapters.bundle import adapter_folder
-from core.data.pictures import MAX_PIXELS
+from core.data.files.pictures import MAX_PIXELS
 from core.data.rows import PictureInMemory, Row, ask
 from core.errors import AdapterError
 from core.job_files import SPEC, WEIGHTS

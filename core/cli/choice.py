@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_args
 
 from core.data.rows import Dataset
 from core.data.source import DEMO_DATA, load_dataset
-from core.data.stored import SETS
+from core.data.storing.stored import SETS
 from core.errors import PlanError
 from core.export.choice_file import read_choice
 from core.jobs.home import LOCAL_OWNER, Home, data_home

@@ -18,12 +18,12 @@ from typing import Any
 
 from core.cli.choice import SOURCE_HELP
 from core.cli.reading import add_flags, add_source, given, guess_of
-from core.data.checks import check
-from core.data.importing import store
-from core.data.preview import encoder_of, preview
-from core.data.records import Item, records
+from core.data.checking.checks import check
+from core.data.formats.records import Item, records
+from core.data.previewing.preview import encoder_of, preview
 from core.data.rows import Picture, Row, Turn
-from core.data.stored import SETS, list_sets
+from core.data.storing.importing import store
+from core.data.storing.stored import SETS, list_sets
 from core.errors import DataError
 from core.jobs.home import LOCAL_OWNER, open_home
 from core.models.source import parse_source

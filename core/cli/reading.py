@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from core.data import findings
-from core.data.archives import entries_of, is_archive
+from core.data.checking import findings
+from core.data.files.archives import entries_of, is_archive
+from core.data.files.tree import Tree, tree_of_folder
+from core.data.formats.recognition import recognise, reread
 from core.data.hub import fetch_hub
-from core.data.recognition import recognise, reread
 from core.data.tables import is_table
-from core.data.tree import Tree, tree_of_folder
 from core.errors import SourceNotFound, SpecError
 from core.spec import Format, Guess, Part, Reading, Split, from_dict, to_dict
 

@@ -18,14 +18,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from core.data import findings
-from core.data.pictures import PictureFile, picture_header
-from core.data.recognition import recognise
-from core.data.records import Item, records
+from core.data.checking import findings
+from core.data.checking.splits import Groups, hold_out
+from core.data.files.pictures import PictureFile, picture_header
+from core.data.files.tree import Tree, tree_of_folder
+from core.data.formats.recognition import recognise
+from core.data.formats.records import Item, records
 from core.data.rows import Dataset, Row, ask
-from core.data.splits import Groups, hold_out
-from core.data.stored import StoredPicture, stored
-from core.data.tree import Tree, tree_of_folder
+from core.data.storing.stored import StoredPicture, stored
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.spec import Reading, Source, Split
 

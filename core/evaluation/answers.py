@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from core.data.collate import Encoder, to_device
-from core.data.conversations import stop_ids
+from core.data.batches.collate import Encoder, to_device
+from core.data.batches.conversations import stop_ids
 from core.data.rows import Row
 
 Item = TypeVar("Item")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from core.data.collate import IGNORED, Batch, Encoder, to_device
+from core.data.batches.collate import IGNORED, Batch, Encoder, to_device
 from core.data.rows import Row
 from core.data.wording import normal_form
 from core.evaluation.answers import answers_of_batch, batches, evaluating, in_parts

@@ -1,6 +1,6 @@
 """What the exported script says of its rows when they are limited in length, or their pictures are changed.
 
-The changes are those of `core.data.augmentation`, with the same dice.
+The changes are those of `core.data.batches.augmentation`, with the same dice.
 What it does not do: anything for settings that leave rows as they are; see `script_parts` for the rest.
 """
 

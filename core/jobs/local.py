@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import has_adapter, zip_adapter
-from core.data.stored import SETS, link_set
+from core.data.storing.stored import SETS, link_set
 from core.errors import JobError
 from core.job_files import DATA, LOG, POINTS, SPEC, STOP
 from core.jobs.backend import JobRow

@@ -32,6 +32,10 @@ GUESSED = 0.1
 """Share of the activations from which on the strongest of several changes is looked at first; it only saves time."""
 
 
+STRAIGHT = 0.97
+"""Share of what follows from a larger and a smaller batch that one between them surely takes."""
+
+
 @dataclass(frozen=True)
 class Change:
     """One change, or several together, and what it does to the peak."""
@@ -87,15 +91,14 @@ def cheapest(model: Resolved, setup: Setup, memory: Memory, card: Card, kinds: f
 
     As long as the weights leave room for a step they are left alone, then 8 bits are tried, then 4, then smaller ranks.
     """
-    ask = _Asked(model, setup.work, memory, card)
+    ask = _Asked(model, setup, memory, card)
     if memory.term("optimizer") < WORTHWHILE * (memory.peak_bytes - ROOM * card.bytes):
         kinds -= {"optimizer"}
     for words, costs, start in _levels(setup, kinds):
         least = constant_bytes(simulated(model, setup.plan, setup.work), start.work, start.plan == setup.plan)
         if least > ROOM * card.bytes:
             continue
-        ladder = [rung for rung in _ladder(start, words, costs, kinds) if ask.hopeful(rung, least)]
-        if ladder and (change := ask.first(ladder, least)):
+        if change := ask.first(list(_ladder(start, words, costs, kinds)), least):
             return change
     return None
 
@@ -133,7 +136,7 @@ def changes(
 
     Worked out one after the other as they are asked for, each in a second or so.
     """
-    ask = _Asked(model, setup.work, memory, card)
+    ask = _Asked(model, setup, memory, card)
     for kind in open_kinds(kinds):
         rungs = [_Rung(what, kind.cost, other) for what, other in kind.setups(setup)]
         if (change := ask.mildest(rungs)) and change.saves > 0:
@@ -152,65 +155,64 @@ class _Rung:
 class _Asked:
     """What is asked of every change: does the step fit this card with it?"""
 
-    def __init__(self, model: Resolved, work: Workload, before: Memory, card: Card) -> None:
-        self._model, self._work, self._before, self._card = model, work, before, card
+    def __init__(self, model: Resolved, setup: Setup, before: Memory, card: Card) -> None:
+        self._model, self._before, self._card = model, before, card
         self._room = ROOM * card.bytes
-        self._seen = [(work, before)]
+        self._seen = [(setup, before)]
 
     def first(self, ladder: list[_Rung], least: int) -> Change | None:
         """The first rung of a ladder that suffices; None where none does.
 
         Args:
-            ladder: each rung takes less memory than those before it, but for what `_hopeless` allows for.
+            ladder: each rung takes less memory than those before it, but for what `_fails_too` allows for.
             least: bytes that are there with every rung.
         """
-        if least + GUESSED * _kept(self._before) > self._room:
-            ladder = self._narrowed(ladder, least)
-        mild = sum(rung.setup.work.batch == self._work.batch for rung in ladder)
-        for rung in ladder[:mild]:
-            if (change := self.made(rung)) and change.sufficient:
-                return change
-        change = self.mildest(ladder[mild:])
-        return change if change and change.sufficient else None
-
-    def _narrowed(self, ladder: list[_Rung], least: int) -> list[_Rung]:
-        """The rungs among which the first that suffices must be, if there is one; small steps are worked out first."""
-        if self._hopeless(ladder[-1]):
-            return []
-        low, high, probe = 0, len(ladder) - 1, self._guessed(ladder, least)
-        while low < high:
-            probe = min(max(probe, low), high - 1)
-            if (change := self.made(ladder[probe])) and change.sufficient:
-                high, probe = probe, probe - 1
-            elif self._hopeless(ladder[probe]):
-                low = probe = probe + 1
+        best, left = None, ladder
+        while left := [rung for rung in left if self.hopeful(rung, least)]:
+            probe = self._probe(left, least)
+            place, change = left.index(probe), self.made(probe)
+            if change is None:
+                left = [rung for rung in left if rung is not probe]
+            elif change.sufficient:
+                best, left = change, left[:place]
             else:
-                break
-        return ladder[low : high + 1]
+                left = [rung for at, rung in enumerate(left) if at > place or not self._fails_too(rung, change)]
+        return best
 
-    def _guessed(self, ladder: list[_Rung], least: int) -> int:
-        """Where to begin: at the first rung that suffices if activations go by rows and pixels."""
-        change, last = self.made(ladder[-1]), ladder[-1].setup.work
-        if change is None:
-            return 0
+    def _probe(self, rungs: list[_Rung], least: int) -> _Rung:
+        """The rung to be worked out next: the first that suffices if activations go by rows and pixels, else the last.
 
-        def size(work: Workload) -> int:
-            return work.batch * work.image_size[0] * work.image_size[1]
-
-        passing = change.memory.peak_bytes - least
-        return sum(
-            rung.setup.work.checkpointing != last.checkpointing
-            or least + passing * size(rung.setup.work) / size(last) > self._room
-            for rung in ladder
-        )
-
-    def _hopeless(self, rung: _Rung) -> bool:
-        """Whether a rung says that neither it nor any before it suffices.
-
-        Only the gradients, which stay between the batches of a step, may be less with those before it.
+        Where nothing like it has been seen it is the last as well, unless the activations are a small part.
         """
-        change = self.made(rung)
-        return change is not None and change.memory.peak_bytes - 1.1 * change.memory.term("adapter") > self._room
+        small = least + GUESSED * _kept(self._before) <= self._room
+        for rung in rungs:
+            expected = self._expected(rung.setup.work, least)
+            if small if expected is None else expected <= self._room:
+                return rung
+        return rungs[-1]
+
+    def _expected(self, work: Workload, least: int) -> float | None:
+        """Bytes, roughly, from what was worked out last with layers treated alike."""
+        for old, memory in reversed(self._seen):
+            if old.work.checkpointing == work.checkpointing:
+                stays = sum(memory.term(name) for name in ("adapter", "gradients", "optimizer"))
+                comes = sum(memory.term(name) for name in ("logits", "workspace", "allocator reserve")) + _kept(memory)
+                return least + stays + comes * self._size(work) / self._size(old.work)
+        return None
+
+    def _size(self, work: Workload) -> int:
+        """Pixels of all rows; the rows where pictures of every size that was seen become as many tokens."""
+        tokens = {old.work.image_size: memory.image_tokens for old, memory in self._seen}
+        one_size = len(tokens) > 1 == len({*tokens.values()})
+        return work.batch if one_size else work.batch * work.image_size[0] * work.image_size[1]
+
+    def _fails_too(self, rung: _Rung, later: Change) -> bool:
+        """Whether a rung does not suffice either, as a later one does not, or is that one.
+
+        Only the gradients, which stay between the batches of a step, may be less with it.
+        """
+        fewer = rung.setup.work.accumulation == 1 < later.setup.work.accumulation
+        return later.memory.peak_bytes - 1.1 * fewer * later.memory.term("adapter") > self._room
 
     def mildest(self, rungs: list[_Rung]) -> Change | None:
         """The mildest that suffices, else the strongest; a later one takes less memory than those before it."""
@@ -226,14 +228,29 @@ class _Asked:
         return best
 
     def hopeful(self, rung: _Rung, least: int) -> bool:
-        """False for what keeps all activations where these alone are known to be too large: no time is lost on it."""
+        """False for what is known to be too large, by its activations alone or from other batches: no time is lost."""
         new = rung.setup.work
-        return not any(
-            (new.batch, new.checkpointing, new.image_size) == (old.batch, old.checkpointing, old.image_size)
-            and old.quantization in ("none", new.quantization)
-            and least + ALIKE * _kept(memory) > self._room
-            for old, memory in self._seen
+        return (
+            not any(
+                _no_less(new, old.work) and least + ALIKE * _kept(memory) * new.batch / old.work.batch > self._room
+                for old, memory in self._seen
+            )
+            and STRAIGHT * self._between(rung.setup) <= self._room
         )
+
+    def _between(self, setup: Setup) -> float:
+        """Bytes, from a larger and a smaller batch, between which they are a straight line; 0 without these."""
+        same = {
+            old.work.batch: memory.peak_bytes
+            for old, memory in self._seen
+            if replace(old, work=old.work.but(batch=1, accumulation=1))
+            == replace(setup, work=setup.work.but(batch=1, accumulation=1))
+        }
+        below = max((batch for batch in same if batch < setup.work.batch), default=None)
+        above = min((batch for batch in same if batch > setup.work.batch), default=None)
+        if below is None or above is None:
+            return 0
+        return same[below] + (same[above] - same[below]) * (setup.work.batch - below) / (above - below)
 
     def made(self, rung: _Rung) -> Change | None:
         """One change, worked out anew; None where the step cannot be run with it."""
@@ -242,9 +259,16 @@ class _Asked:
         except InspectionError as error:
             log.debug("not proposed: %s: %s", rung.what, error)
             return None
-        self._seen.append((rung.setup.work, memory))
+        self._seen.append((rung.setup, memory))
         saves = self._before.peak_bytes - memory.peak_bytes
         return Change(rung.what, rung.cost, rung.setup, memory, saves, _sufficient(memory, self._card))
+
+
+def _no_less(new: Workload, old: Workload) -> bool:
+    """Whether a row of the new workload keeps at least what one of the old does, but for what `ALIKE` allows for."""
+    larger = all(mine >= other for mine, other in zip(new.image_size, old.image_size, strict=True))
+    packed_alike = old.quantization in ("none", new.quantization)
+    return larger and new.batch >= old.batch and new.checkpointing <= old.checkpointing and packed_alike
 
 
 def _kept(memory: Memory) -> int:

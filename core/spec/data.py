@@ -60,7 +60,7 @@ class Split:
 
 @dataclass(frozen=True, config=STRICT)
 class Reading:
-    """How files are read as rows. Guessed by `core.data.recognition`, put right by the person."""
+    """How files are read as rows. Guessed by `core.data.formats.recognition`, put right by the person."""
 
     format: Format
     tables: tuple[str, ...] = ()

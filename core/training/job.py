@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from core.data.collate import Encoder
-from core.data.conversations import stop_ids
-from core.data.limits import token_limit
-from core.data.preview import light_encoder
+from core.data.batches.collate import Encoder
+from core.data.batches.conversations import stop_ids
+from core.data.batches.limits import token_limit
+from core.data.batches.trial import sampled, try_rows
+from core.data.previewing.preview import light_encoder
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
-from core.data.trial import sampled, try_rows
 from core.data.wording import majority_share
 from core.errors import CountMismatch
 from core.evaluation.scores import Outcome, score

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.data.collate import Encoder
+from core.data.batches.collate import Encoder
 from core.data.rows import Dataset, Row
 from core.evaluation.scores import Outcome, look_at, score
 from core.spec import Settings

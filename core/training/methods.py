@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from core.data.collate import Batch, Encoder, to_device
+from core.data.batches.collate import Batch, Encoder, to_device
 from core.data.rows import Row
 from core.errors import TrainingError
 

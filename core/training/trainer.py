@@ -17,8 +17,8 @@ import torch
 from datasets import Dataset as RowTable
 from trl import SFTConfig, SFTTrainer
 
-from core.data.augmentation import augmented
-from core.data.collate import IGNORED, Batch, Encoder
+from core.data.batches.augmentation import augmented
+from core.data.batches.collate import IGNORED, Batch, Encoder
 from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from core.adapters.compare import Answers, Comparison, open_comparison, release_comparison
-from core.data.pictures import PictureFile
+from core.data.files.pictures import PictureFile
 from core.data.rows import ask
 from core.errors import AdapterError
 from core.evaluation.answers import generate_answers

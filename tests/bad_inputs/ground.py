@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.drafts import Draft, Drafts
-from core.data.stored import stored
+from core.data.storing.drafts import Draft, Drafts
+from core.data.storing.stored import stored
 from core.errors import StudioError
 from core.spec.data import Finding
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data.drafts import Draft
+from core.data.storing.drafts import Draft
 from tests.bad_inputs.ground import (
     blocked,
     brought,

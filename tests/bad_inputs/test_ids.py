@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.data.drafts import Drafts
 from core.data.hub import checked
+from core.data.storing.drafts import Drafts
 from core.errors import InspectionError, SourceError, SourceNotFound, SourceRefused, StudioError
 from core.models.inspection import inspect_source
 from core.models.loading import load_processor

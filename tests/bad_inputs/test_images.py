@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.drafts import Draft, Drafts
-from core.data.stored import stored
+from core.data.storing.drafts import Draft, Drafts
+from core.data.storing.stored import stored
 from tests.bad_inputs.ground import blocked, brought, found, good, named, saved, taken, things, watched, zipped
 
 ALL, OTHERS = things(0, 1, 2, 3, 4, 5), things(0, 1, 2, 4, 5)

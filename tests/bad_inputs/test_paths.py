@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from core.data.drafts import Drafts
+from core.data.storing.drafts import Drafts
 from core.errors import StudioError
 from tests.bad_inputs.conftest import SECRET
 from tests.bad_inputs.ground import (

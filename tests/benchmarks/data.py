@@ -72,12 +72,12 @@ def _make(folder: Path) -> None:
 
 
 def _check_and_store(root: Path) -> Iterator[Figure]:
-    from core.data.checks import check
-    from core.data.importing import store
-    from core.data.looks import Looks
-    from core.data.recognition import recognise
-    from core.data.records import records
-    from core.data.tree import tree_of_folder
+    from core.data.checking.checks import check
+    from core.data.checking.looks import Looks
+    from core.data.files.tree import tree_of_folder
+    from core.data.formats.recognition import recognise
+    from core.data.formats.records import records
+    from core.data.storing.importing import store
 
     tree, took = _timed(lambda: tree_of_folder(root / "photos"))
     guess, more = _timed(lambda: recognise(tree))
@@ -102,10 +102,10 @@ def _check_and_store(root: Path) -> Iterator[Figure]:
 
 def _texts(root: Path) -> Iterator[Figure]:
     """Many rows about few pictures: what the words cost, and the memory."""
-    from core.data.checks import check
-    from core.data.importing import store
-    from core.data.recognition import recognise
-    from core.data.tree import tree_of_folder
+    from core.data.checking.checks import check
+    from core.data.files.tree import tree_of_folder
+    from core.data.formats.recognition import recognise
+    from core.data.storing.importing import store
 
     _make_texts(root / "texts", MANY)
     tree = tree_of_folder(root / "texts")
@@ -144,8 +144,8 @@ def _open(root: Path) -> Iterator[Figure]:
 def _write_set(folder: Path, count: int) -> None:
     """A stored set of so many rows without pictures."""
     from core.data.rows import ask
-    from core.data.set_files import PictureWriter, RowWriter
-    from core.data.stored import ABOUT, HELDOUT, TRAIN
+    from core.data.storing.set_files import PictureWriter, RowWriter
+    from core.data.storing.stored import ABOUT, HELDOUT, TRAIN
     from core.spec import Imported, Reading, Report, write
 
     folder.mkdir()

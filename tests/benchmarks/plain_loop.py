@@ -99,4 +99,7 @@ def _batch(processor: Any, rows: tuple[Row, ...]) -> dict[str, Any]:
 
 
 def _user(row: Row) -> dict[str, Any]:
-    return {"role": "user", "content": [{"type": "image", "image": row.picture.open()}, {"type": "text", "text": row.question}]}
+    return {
+        "role": "user",
+        "content": [{"type": "image", "image": row.picture.open()}, {"type": "text", "text": row.question}],
+    }

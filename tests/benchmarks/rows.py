@@ -22,8 +22,8 @@ from PIL import Image
 
 from core.cli.jobs import demo_spec
 from core.data.rows import PictureInMemory, ask
-from core.data.set_files import PictureWriter, RowWriter
-from core.data.stored import ABOUT, BATCH, HELDOUT, TRAIN
+from core.data.storing.set_files import PictureWriter, RowWriter
+from core.data.storing.stored import ABOUT, BATCH, HELDOUT, TRAIN
 from core.spec import Imported, Reading, Report, Source, write
 from tests.benchmarks.figure import Figure
 

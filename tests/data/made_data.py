@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.recognition import recognise
-from core.data.tree import tree_of_folder
+from core.data.files.tree import tree_of_folder
+from core.data.formats.recognition import recognise
 from core.spec import Reading, Split
 
 VQA = Reading("vqa", ("rows.jsonl",), {"image": "image", "question": "question", "answer": "answer"})

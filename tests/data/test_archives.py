@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from core.data.archives import entries_of, is_any_archive, is_archive, stem
-from core.data.packing import in_words
+from core.data.files.archives import entries_of, is_any_archive, is_archive, stem
+from core.data.files.packing import in_words
 from core.errors import DataError
 
 FILES = {f"folder/{number}.bin": random.Random(number).randbytes(20_000) + bytes(5_000) for number in range(60)}

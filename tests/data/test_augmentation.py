@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from core.data.augmentation import ORDER, augmented, changed
-from core.data.collate import Encoder
+from core.data.batches.augmentation import ORDER, augmented, changed
+from core.data.batches.collate import Encoder
 from core.data.rows import PictureInMemory, ask
 from core.errors import SpecError
 from core.models.source import DEMO_MODEL
@@ -68,7 +68,7 @@ def test_each_picture_of_a_row_is_changed_in_its_own_way_and_texts_stay() -> Non
 
 
 def test_training_sees_other_changes_each_time_and_keeps_none() -> None:
-    from core.data.preview import encoder_of
+    from core.data.previewing.preview import encoder_of
 
     encoder = encoder_of(DEMO_MODEL)
     row = ask(PictureInMemory(half_black()), "What is it?", "a square")

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.data import findings
-from core.data.checks import check
-from core.data.expectation import expected_rows
-from core.data.findings import KINDS, can_drop
-from core.data.looks import Looks
-from core.data.survey import Cancelled
-from core.data.tree import tree_of_folder
+from core.data.checking import findings
+from core.data.checking.checks import check
+from core.data.checking.findings import KINDS, can_drop
+from core.data.checking.looks import Looks
+from core.data.checking.survey import Cancelled
+from core.data.files.tree import tree_of_folder
+from core.data.formats.expectation import expected_rows
 from core.spec import Finding, Reading, Report, Split, from_dict, to_dict
 from tests.data.made_data import ANSWERS, VQA, line, make, make_csv, picture
 
@@ -319,7 +319,9 @@ def test_a_second_check_does_not_open_the_pictures_again(tmp_path: Path, monkeyp
     make(tmp_path / "data", rows(30))
     tree = tree_of_folder(tmp_path / "data")
     first = check(tree, VQA, looks=Looks(tmp_path / "looks"))
-    monkeypatch.setattr("core.data.survey.look_at", lambda picture: pytest.fail(f"{picture.name} was opened again"))
+    monkeypatch.setattr(
+        "core.data.checking.survey.look_at", lambda picture: pytest.fail(f"{picture.name} was opened again")
+    )
     assert check(tree, VQA, looks=Looks(tmp_path / "looks")) == first
 
 

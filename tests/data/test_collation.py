@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.collate import IGNORED, Batch, Encoder
-from core.data.conversations import encode_prompts, stop_ids
+from core.data.batches.collate import IGNORED, Batch, Encoder
+from core.data.batches.conversations import encode_prompts, stop_ids
 from core.data.rows import PictureInMemory, Row, Turn, ask
 from core.errors import DataError
 from core.evaluation.answers import generate_answers

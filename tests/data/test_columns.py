@@ -6,11 +6,11 @@ import base64
 
 import pytest
 
-from core.data.columns import looked_at
-from core.data.entries import BytesEntry
+from core.data.files.entries import BytesEntry
+from core.data.files.tree import Tree
+from core.data.formats.columns import looked_at
 from core.data.formats.finder import Finder
 from core.data.formats.values import answer_of, embedded, kind_of, parsed, text_of, texts_of
-from core.data.tree import Tree
 from tests.data.layouts.kit import png
 
 

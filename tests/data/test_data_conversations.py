@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.collate import IGNORED, Encoder
-from core.data.conversations import encode_prompts, stop_ids
-from core.data.pictures import PictureFile
+from core.data.batches.collate import IGNORED, Encoder
+from core.data.batches.conversations import encode_prompts, stop_ids
+from core.data.files.pictures import PictureFile
 from core.data.rows import Row, ask
 from core.errors import DataError
 from core.evaluation.answers import generate_answers
@@ -67,7 +67,7 @@ def test_tiles_are_processed_once(rows: list[Row], monkeypatch: pytest.MonkeyPat
         seen.append(len(part))
         return encode_prompts(processor, part)
 
-    monkeypatch.setattr("core.data.collate.encode_prompts", counted)
+    monkeypatch.setattr("core.data.batches.collate.encode_prompts", counted)
     again = encoder.training(rows)
     assert seen == [], "the first batch has shown that zeros fill up"
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -164,14 +164,14 @@ def test_a_processed_row_is_kept(family: Family, rows: list[Row], monkeypatch: p
     def never(*_: object) -> None:
         raise AssertionError("processed again")
 
-    monkeypatch.setattr("core.data.collate.encode_prompts", never)
+    monkeypatch.setattr("core.data.batches.collate.encode_prompts", never)
     again = encoder.training(rows[:1])
     assert first.keys() == again.keys()
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 def test_without_room_nothing_is_kept(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.collate.CACHE_BYTES", 10)
+    monkeypatch.setattr("core.data.batches.collate.CACHE_BYTES", 10)
     encoder = encoder_of(llava())
     encoder.training(rows)
     assert encoder._prompts == {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.data.pictures import MAX_PIXELS, open_picture
+from core.data.files.pictures import MAX_PIXELS, open_picture
 from core.data.source import check_pictures, demo_datasets, load_dataset
 from core.data.wording import majority_share, normal_form
 from core.errors import DataError, SourceNotFound, SourceRefused, StudioError

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import uploads
-from core.data.drafts import Draft, Drafts, TooLarge, allowed_folder, max_upload
+from core.data.checking.survey import Cancelled
+from core.data.files import uploads
 from core.data.hub import Fetched
-from core.data.stored import list_sets, stored
-from core.data.survey import Cancelled
+from core.data.storing.drafts import Draft, Drafts, TooLarge, allowed_folder, max_upload
+from core.data.storing.stored import list_sets, stored
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.jobs.home import open_home
 from core.spec import Split
@@ -329,7 +329,7 @@ def test_a_data_set_of_the_hub_is_fetched_once_and_becomes_a_draft(
         pq.write_table(pa.Table.from_pylist(rows), into / "train.parquet")
         return Fetched(name, "c0ffee" * 6, 30, ("train.parquet",))
 
-    monkeypatch.setattr("core.data.drafts.fetch_hub", fetch)
+    monkeypatch.setattr("core.data.storing.drafts.fetch_hub", fetch)
     draft = drafts.from_hub("owner/cats", "main", "train", token=False)
     assert (draft.title, draft.origin) == ("cats", "owner/cats@c0ffeec0ffee")
     made = drafts.store(drafts.check(drafts.open(draft.id)), "")
@@ -342,7 +342,7 @@ def test_a_data_set_that_cannot_be_fetched_leaves_nothing(drafts: Drafts, monkey
         (into / "train.parquet").write_bytes(b"half")
         raise DataError("a", "b", "c")
 
-    monkeypatch.setattr("core.data.drafts.fetch_hub", fetch)
+    monkeypatch.setattr("core.data.storing.drafts.fetch_hub", fetch)
     with pytest.raises(DataError):
         drafts.from_hub("owner/cats")
     assert everything(drafts.root) == set()

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
+from core.data.files.tree import tree_of_folder
+from core.data.formats.recognition import recognise
+from core.data.formats.records import records
 from core.data.hub import checked, fetch_hub, folder_file, in_words, streams_of, write
-from core.data.recognition import recognise
-from core.data.records import records
-from core.data.tree import tree_of_folder
 from core.errors import DataError, SourceNotFound, SourceRefused
 from tests.data.layouts.kit import SAID, hub_parquet, png
 
@@ -57,7 +57,7 @@ def test_a_stream_becomes_parquet_that_is_recognised_and_read(captions, tmp_path
 
 
 def test_class_numbers_keep_their_names(captions, tmp_path):
-    from core.data.recognition import reread
+    from core.data.formats.recognition import reread
 
     fetched(captions, tmp_path / "in", "train")
     tree = tree_of_folder(tmp_path / "in")

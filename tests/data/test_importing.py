@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from core.data import importing
-from core.data.checks import check
-from core.data.importing import store
-from core.data.looks import Looks
-from core.data.records import records
-from core.data.stored import HELDOUT, PICTURES, TRAIN, list_sets, read_about, stored
-from core.data.survey import Cancelled
-from core.data.tree import tree_of_folder, tree_of_upload
+from core.data.checking.checks import check
+from core.data.checking.looks import Looks
+from core.data.checking.survey import Cancelled
+from core.data.files.tree import tree_of_folder, tree_of_upload
+from core.data.formats.records import records
+from core.data.storing import importing
+from core.data.storing.importing import store
+from core.data.storing.stored import HELDOUT, PICTURES, TRAIN, list_sets, read_about, stored
 from core.errors import DataError
 from core.spec import Imported, Reading, Split
 from tests.data.made_data import VQA, line, make, picture
@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(folder: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as change:
-        change.setattr("core.data.set_files.PictureWriter.add", full)
+        change.setattr("core.data.storing.set_files.PictureWriter.add", full)
         with pytest.raises(DataError, match="No space left"):
             kept(folder)
     assert list((folder.parent / "sets").iterdir()) == []
@@ -223,7 +223,7 @@ def test_large_pictures_are_made_smaller_and_others_kept_as_they_are(folder: Pat
 def test_the_check_before_spares_a_second_look(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = Looks()
     report = check(tree_of_folder(folder), VQA, looks=looks)
-    monkeypatch.setattr("core.data.survey.look_at", lambda p: pytest.fail("looked at again"))
+    monkeypatch.setattr("core.data.checking.survey.look_at", lambda p: pytest.fail("looked at again"))
     tree, sets = tree_of_folder(folder), folder.parent / "sets"
     assert store(tree, VQA, report, sets, "t", "o", looks=looks).report == report
 

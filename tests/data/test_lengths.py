@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from core.data.collate import Encoder
-from core.data.conversations import stop_ids
-from core.data.lengths import MEASURED, histogram, lengths, size_of
-from core.data.pictures import PictureFile
+from core.data.batches.collate import Encoder
+from core.data.batches.conversations import stop_ids
+from core.data.files.pictures import PictureFile
+from core.data.previewing.lengths import MEASURED, histogram, lengths, size_of
 from core.data.rows import Row, Turn, ask
 from tests.data.test_collation import FAMILIES, FORMS, ONE, TWO, family_of, picture
 from tests.data.test_collation import encoder_of as encoder_for

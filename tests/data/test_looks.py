@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.looks import Look, Looks, look_at, stamp_of
-from core.data.near import near_groups
-from core.data.pictures import PictureFile
+from core.data.checking.looks import Look, Looks, look_at, stamp_of
+from core.data.checking.near import near_groups
+from core.data.files.pictures import PictureFile
 from tests.data.made_data import picture
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.pictures import MAX_PIXELS, PictureFile, open_picture, picture_header
+from core.data.files.pictures import MAX_PIXELS, PictureFile, open_picture, picture_header
 from core.errors import DataError, StudioError
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_picture_is_said_in_words(data, said):
 
 
 def test_a_format_that_starts_programs_is_never_opened():
-    from core.data.pictures import FORMATS
+    from core.data.files.pictures import FORMATS
 
     assert not {"EPS", "WMF", "PSD", "FITS", "GRIB", "HDF5", "BUFR", "MPEG"} & set(FORMATS)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.collate import IGNORED
-from core.data.conversations import stop_ids, stop_ids_in
-from core.data.preview import encoder_of, preview
+from core.data.batches.collate import IGNORED
+from core.data.batches.conversations import stop_ids, stop_ids_in
+from core.data.previewing.preview import encoder_of, preview
 from core.data.rows import PictureInMemory, Row, ask
 from core.data.source import load_dataset
 from core.errors import DataError
@@ -85,7 +85,7 @@ def test_qwens_patches_are_the_resized_picture() -> None:
 def test_another_layout_comes_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_for("qwen2_vl").processor.image_processor, "merge_size", None, raising=False)
     row = FORMS["single"][0]
-    from core.data.pictures_seen import seen
+    from core.data.previewing.pictures_seen import seen
 
     made = encoder_for("qwen2_vl")._encode(row, keep=True).prompt
     (found,) = seen(encoder_for("qwen2_vl").processor, row, made)

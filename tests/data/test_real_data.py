@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from core.data.importing import store
-from core.data.recognition import recognise, reread
-from core.data.records import records
+from core.data.files.tree import Tree, tree_of_folder
+from core.data.formats.recognition import recognise, reread
+from core.data.formats.records import records
 from core.data.source import load_dataset
-from core.data.tree import Tree, tree_of_folder
+from core.data.storing.importing import store
 from core.errors import DataError
 from core.job_files import DATA
 from core.spec import Reading, Source, write

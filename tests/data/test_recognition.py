@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from core.data.recognition import recognise, reread
-from core.data.records import records
-from core.data.tree import Tree, tree_of_folder
+from core.data.files.tree import Tree, tree_of_folder
+from core.data.formats.recognition import recognise, reread
+from core.data.formats.records import records
 from core.errors import DataError
 from core.spec.data import Reading, Split
 from tests.data.layouts import LAYOUTS, write
@@ -161,7 +161,7 @@ def test_files_that_say_nothing_to_learn_are_refused_in_words(name, tmp_path):
 
 
 def test_a_spreadsheet_is_named_with_what_to_do():
-    from core.data.entries import BytesEntry
+    from core.data.files.entries import BytesEntry
 
     with pytest.raises(DataError, match=r"“rows.xlsx”.* Save the rows as CSV"):
         recognise(Tree({"rows.xlsx": BytesEntry("rows.xlsx", 4, b"PK\x03\x04")}))

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from core.data.recognition import recognise
-from core.data.records import records
-from core.data.tree import tree_of_folder
+from core.data.files.tree import tree_of_folder
+from core.data.formats.recognition import recognise
+from core.data.formats.records import records
 from tests.data.layouts import LAYOUTS, write
 
 

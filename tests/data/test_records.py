@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from core.data.files.tree import tree_of_folder
 from core.data.formats.finder import PictureBytes
-from core.data.records import records
-from core.data.tree import tree_of_folder
+from core.data.formats.records import records
 from core.errors import DataError
 from core.spec.data import Reading, Split
 from tests.data.layouts.kit import lines, numbered, parquet, png

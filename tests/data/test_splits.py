@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.importing import store
-from core.data.splits import Groups, hold_out
-from core.data.stored import StoredDataset, stored
-from core.data.tree import tree_of_folder
+from core.data.checking.splits import Groups, hold_out
+from core.data.files.tree import tree_of_folder
+from core.data.storing.importing import store
+from core.data.storing.stored import StoredDataset, stored
 from core.spec import Reading, Split
 from tests.data.made_data import VQA, line, make, picture
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from core.data.importing import store
+from core.data.files.tree import tree_of_folder
 from core.data.rows import Dataset, Row, Turn
-from core.data.set_files import PictureWriter, RowWriter
 from core.data.source import check_pictures, load_dataset
-from core.data.stored import (
+from core.data.storing.importing import store
+from core.data.storing.set_files import PictureWriter, RowWriter
+from core.data.storing.stored import (
     ABOUT,
     HELDOUT,
     PICTURES,
@@ -26,7 +27,6 @@ from core.data.stored import (
     read_about,
     stored,
 )
-from core.data.tree import tree_of_folder
 from core.errors import DataError, SourceNotFound
 from core.spec import Imported, Report, Source, write
 from tests.data.made_data import VQA, line, make, picture

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from core.data.archives import entries_of
-from core.data.entries import BytesEntry
+from core.data.files.archives import entries_of
+from core.data.files.entries import BytesEntry
+from core.data.files.tree import tree_of_folder
 from core.data.tables import Record, columns_of, is_table, lists_of, read_table
 from core.data.tables.record import MAX_ROW
-from core.data.tree import tree_of_folder
 from core.errors import DataError
 
 ROWS: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.data.formats.finder import PictureBytes
 from core.data.rows import ask
-from core.data.to_be_stored import PictureToStore, smaller, to_be_stored
+from core.data.storing.to_be_stored import PictureToStore, smaller, to_be_stored
 
 RANDOM = random.Random(0)
 SIZES = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core.data.entries import BytesEntry, is_noise, plain_name, shown, trouble_with
-from core.data.tree import Tree, tree_of_folder, tree_of_upload
+from core.data.files.entries import BytesEntry, is_noise, plain_name, shown, trouble_with
+from core.data.files.tree import Tree, tree_of_folder, tree_of_upload
 from core.errors import DataError, SourceNotFound, SourceRefused, StudioError
 
 

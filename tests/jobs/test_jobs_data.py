@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from job_fakes import SPEC, Make, wait_for_end
 
-from core.data.importing import store
+from core.data.files.tree import tree_of_folder
 from core.data.source import load_dataset
-from core.data.stored import PICTURES, delete_set
-from core.data.tree import tree_of_folder
+from core.data.storing.importing import store
+from core.data.storing.stored import PICTURES, delete_set
 from core.errors import SourceNotFound
 from core.job_files import DATA
 from core.jobs.home import open_home

@@ -67,8 +67,8 @@ def test_every_field_of_a_workload_means_what_a_real_step_does(changes: dict[str
 
 
 def test_the_estimate_is_what_the_workers_own_trainer_takes(tmp_path: Path) -> None:
-    from core.data.collate import IGNORED, Encoder
-    from core.data.conversations import stop_ids
+    from core.data.batches.collate import IGNORED, Encoder
+    from core.data.batches.conversations import stop_ids
     from core.data.source import load_dataset
     from core.lora.wrap import wrap
     from core.training.trainer import make_trainer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from core.memory import cards
 from core.memory.cards import CARDS, Card, found, machine_bytes, parsed
 from core.memory.estimate import CUDA_CONTEXT, Memory, estimate
-from core.memory.verdict import KINDS, ROOM, Setup, answer_of, changes, verdict, with_rank
+from core.memory.verdict import KINDS, ROOM, Setup, _ladder, _levels, answer_of, changes, verdict, with_rank
 from core.memory.workload import Workload
 from core.models.source import Resolved
 from core.spec import Plan
@@ -19,6 +20,10 @@ from tests.memory.measuring import plan_of
 from tests.memory.small_models import SIDE, small_source
 
 WORK = Workload(batch=4, image_size=(2 * SIDE, 2 * SIDE), text_tokens=48, precision="bf16", device="cuda")
+
+
+OPEN = KINDS - {"optimizer"}
+"""It is left alone where it would hardly help, so that not everything that might suffice is proposed."""
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,35 @@ def test_a_sufficient_change_really_suffices(model: Resolved, plan: Plan, memory
     assert again.peak_bytes <= ROOM * card.bytes
     assert made.change.saves == memory.peak_bytes - again.peak_bytes
     assert made.change.what in made.words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "mllama"])
+def test_no_cheaper_change_is_passed_over(family: str, tmp_path: Path) -> None:
+    model = small_source(family, tmp_path)
+    plan = plan_of(model, "all")
+    before = estimate(model, plan, WORK)
+    for share in (1.2, 2.0, 3.0, 4.5):
+        card = card_for(before, share)
+        made = verdict(model, plan, WORK, card, OPEN)
+        cheapest = next((words for words, peak in _all_peaks(model, plan) if peak <= ROOM * card.bytes), None)
+        assert (made.change and made.change.what) == cheapest, share
+
+
+def _all_peaks(model: Resolved, plan: Plan) -> Iterator[tuple[str, int]]:
+    """Every change and every sum of changes in the order of their cost, each worked out."""
+    for words, costs, start in _levels(Setup(plan, WORK), OPEN):
+        for rung in _ladder(start, words, costs, OPEN):
+            yield rung.what, estimate(model, rung.setup.plan, rung.setup.work).peak_bytes
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_vl_moe", "mllama", "gemma3", "smolvlm"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_peak_is_a_straight_line_in_the_batch(family: str, checkpointing: bool, tmp_path: Path) -> None:
+    model = small_source(family, tmp_path)
+    plan, work = plan_of(model, "all"), WORK.but(checkpointing=checkpointing, quantization="8bit")
+    small, middle, large = (estimate(model, plan, work.but(batch=rows)).peak_bytes for rows in (2, 4, 8))
+    assert small + (large - small) / 3 == pytest.approx(middle, rel=0.005)
 
 
 def test_when_nothing_suffices_it_says_so(model: Resolved, plan: Plan) -> None:

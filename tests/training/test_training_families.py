@@ -38,8 +38,8 @@ def test_a_folder_becomes_an_adapter_that_plain_peft_repeats(name: str, colours:
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from core.data.collate import Encoder
-    from core.data.conversations import stop_ids
+    from core.data.batches.collate import Encoder
+    from core.data.batches.conversations import stop_ids
     from core.data.source import load_dataset
 
     base, job = tmp_path / "secret-place" / name, tmp_path / "job"

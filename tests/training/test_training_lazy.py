@@ -10,10 +10,10 @@ import pytest
 from accelerate.data_loader import SeedableRandomSampler
 from PIL import Image
 
-from core.data.collate import Encoder
-from core.data.conversations import stop_ids
+from core.data.batches.collate import Encoder
+from core.data.batches.conversations import stop_ids
+from core.data.batches.trial import try_rows
 from core.data.rows import Dataset, PictureInMemory, Row, ask
-from core.data.trial import try_rows
 from core.errors import DataError
 from core.lora.budget import budget
 from core.lora.plan import make_plan

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
-from core.data.collate import IGNORED, Encoder
-from core.data.conversations import stop_ids
+from core.data.batches.collate import IGNORED, Encoder
+from core.data.batches.conversations import stop_ids
 from core.data.source import load_dataset
 from core.models.loading import load_model, load_processor
 from core.spec import Source, Spec

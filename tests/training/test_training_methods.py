@@ -57,8 +57,8 @@ def ran(folder: Path, spec: Spec) -> Path:
 def test_a_method_learns_and_plain_peft_repeats_it(name: str, colours: Source, tmp_path: Path) -> None:
     from peft import PeftModel
 
-    from core.data.collate import Encoder
-    from core.data.conversations import stop_ids
+    from core.data.batches.collate import Encoder
+    from core.data.batches.conversations import stop_ids
     from core.data.source import load_dataset
     from core.evaluation.scores import look_at, score
     from core.training.looks import choose_rows

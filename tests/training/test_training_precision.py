@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from core.data.collate import Encoder
-from core.data.conversations import stop_ids
+from core.data.batches.collate import Encoder
+from core.data.batches.conversations import stop_ids
 from core.data.source import load_dataset
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor

@@ -94,8 +94,8 @@ def test_plain_peft_reproduces_the_result(finished: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText
 
-    from core.data.collate import Encoder
-    from core.data.conversations import stop_ids
+    from core.data.batches.collate import Encoder
+    from core.data.batches.conversations import stop_ids
     from core.evaluation.scores import look_at, score
     from core.models.source import ASSETS
 
@@ -160,8 +160,8 @@ def test_a_second_attempt_starts_its_series_anew(new_job: Callable[..., Path]) -
 
 @pytest.mark.parametrize("cells", [("vision.attention",), ("projector.mlp",), ("language.mlp",)])
 def test_only_the_adapter_learns(colours: Source, tmp_path: Path, cells: tuple[str, ...]) -> None:
-    from core.data.collate import Encoder
-    from core.data.conversations import stop_ids
+    from core.data.batches.collate import Encoder
+    from core.data.batches.conversations import stop_ids
     from core.training.job import wrap
     from core.training.trainer import make_trainer
 

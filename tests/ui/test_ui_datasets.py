@@ -13,8 +13,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from core.data.rows import Dataset
-from core.data.stored import link_set
-from core.data.stored import stored as stored_set
+from core.data.storing.stored import link_set
+from core.data.storing.stored import stored as stored_set
 from core.errors import SourceNotFound
 from core.jobs.home import LOCAL_OWNER
 from core.spec import Source

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-import core.data.checks
-import core.data.drafts
+import core.data.checking.checks
+import core.data.storing.drafts
 from core.errors import DataError
 from core.spec import Reading, from_dict
 from tests.ui.bringing import (
@@ -240,16 +240,16 @@ class Slow:
 
 @pytest.fixture
 def slow_check(monkeypatch) -> Iterator[Slow]:
-    slow = Slow(core.data.checks.check)
-    monkeypatch.setattr(core.data.checks, "check", slow)
+    slow = Slow(core.data.checking.checks.check)
+    monkeypatch.setattr(core.data.checking.checks, "check", slow)
     yield slow
     slow.go.set()
 
 
 @pytest.fixture
 def slow_store(monkeypatch) -> Iterator[Slow]:
-    slow = Slow(core.data.drafts.store)
-    monkeypatch.setattr(core.data.drafts, "store", slow)
+    slow = Slow(core.data.storing.drafts.store)
+    monkeypatch.setattr(core.data.storing.drafts, "store", slow)
     yield slow
     slow.go.set()
 
@@ -307,13 +307,13 @@ def test_work_that_fails_says_why_and_can_be_tried_again(anna: TestClient, monke
     def broken(*_given: Any) -> None:
         raise RuntimeError("secret detail")
 
-    real = core.data.checks.check
-    monkeypatch.setattr(core.data.checks, "check", broken)
+    real = core.data.checking.checks.check
+    monkeypatch.setattr(core.data.checking.checks, "check", broken)
     failed = waited(anna, bring(anna, vqa(3))["id"])
     assert failed["state"] == "failed"
     assert "our mistake" in failed["error"]
     assert "secret" not in failed["error"]
-    monkeypatch.setattr(core.data.checks, "check", real)
+    monkeypatch.setattr(core.data.checking.checks, "check", real)
     post(anna, failed["id"], "reading", {"reading": failed["reading"]})
     assert waited(anna, failed["id"])["state"] == "ready"
 
@@ -488,7 +488,7 @@ def hub(monkeypatch, tmp_path: Path) -> Iterator[Slow]:
     monkeypatch.setenv("STUDIO_DATA_ROOT", str(tmp_path / "here"))
     folder_of(tmp_path)
     slow = Slow(arrive)
-    monkeypatch.setattr(core.data.drafts.Drafts, "from_hub", lambda *given: slow(*given))
+    monkeypatch.setattr(core.data.storing.drafts.Drafts, "from_hub", lambda *given: slow(*given))
     yield slow
     slow.go.set()
 
@@ -527,7 +527,7 @@ def test_why_data_of_the_hub_do_not_arrive_is_said(anna: TestClient, monkeypatch
     def nothing(*_given: Any) -> Any:
         raise DataError("Data of the Hub were asked for", "there is no network", "Try again")
 
-    monkeypatch.setattr(core.data.drafts.Drafts, "from_hub", nothing)
+    monkeypatch.setattr(core.data.storing.drafts.Drafts, "from_hub", nothing)
     coming = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
     wait_for(lambda: said(anna.get(f"/studio/drafts/{coming}"))["state"] == "failed")
     assert "no network" in said(anna.get(f"/studio/drafts/{coming}"))["error"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from core.adapters.compare import Answers, open_comparison
-from core.data.pictures import open_picture
+from core.data.files.pictures import open_picture
 from core.data.rows import Row
 from core.errors import DataError
 from ui import words

@@ -1,1 +1,1 @@
-"""How the forms in which people publish pictures with text are read; used by `core.data.records` and `recognition`."""
+"""How the forms in which people publish pictures with text are recognised and read as rows."""

@@ -1,6 +1,6 @@
 """Questions in one JSON file and their answers in another, as VQA, OK-VQA and others of their kind are published.
 
-What it does not do: read rows that have both (`core.data.records`).
+What it does not do: read rows that have both (`core.data.formats.records`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.data.files.tree import Entry
 from core.data.formats.sides import side_of_table
 from core.data.tables import Record, read_table
-from core.data.tree import Entry
 
 QUESTIONS, ANSWERS, KEY = "questions", "annotations", "question_id"
 """Keys of the lists in the two files, and what joins their rows."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from core.data.columns import Column
+from core.data.files.tree import Entry
+from core.data.formats.columns import Column
 from core.data.formats.evidence import Candidate
 from core.data.tables import Record, read_table
-from core.data.tree import Entry
 
 IMAGE, TEXT = "file_name", "caption"
 """Columns of the joined rows."""

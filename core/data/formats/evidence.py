@@ -1,6 +1,6 @@
 """What speaks for each format in the columns of a table, as candidates with their mapping and their reasons.
 
-What it does not do: open a file (`core.data.recognition` hands it the columns).
+What it does not do: open a file (`core.data.formats.recognition` hands it the columns).
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from core.data.columns import Column
 from core.data.formats import roles
+from core.data.formats.columns import Column
 from core.data.formats.judging import judge
 from core.data.formats.templates import AS_JSON
 from core.spec.data import Format, Part

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from core.data.entries import shown, trouble_with
+from core.data.files.entries import shown, trouble_with
+from core.data.files.pictures import PICTURES, open_picture
+from core.data.files.tree import Entry, Tree
 from core.data.formats.turns import Unusable
 from core.data.formats.values import embedded, is_picture_bytes, text_of, without_number
-from core.data.pictures import PICTURES, open_picture
 from core.data.rows import Picture
-from core.data.tree import Entry, Tree
 from core.errors import DataError, SourceRefused
 from core.spec.data import Place
 

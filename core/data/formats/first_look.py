@@ -1,6 +1,6 @@
 """The tables of a tree, each looked at by its first rows.
 
-What it does not do: choose among them (`core.data.recognition`).
+What it does not do: choose among them (`core.data.formats.recognition`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-from core.data.columns import Column, looked_at
+from core.data.files.tree import Entry, Tree
 from core.data.formats import answers, coco, evidence, roles
+from core.data.formats.columns import Column, looked_at
 from core.data.formats.evidence import Candidate
 from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder
 from core.data.formats.turns import Unusable
 from core.data.formats.values import kind_of, unfolded
 from core.data.tables import Record, is_table, lists_of, read_table
-from core.data.tree import Entry, Tree
 from core.errors import StudioError
 from core.spec.data import Place
 

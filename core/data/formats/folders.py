@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from core.data.files.tree import Entry, Tree
 from core.data.formats.finder import is_picture_file
 from core.data.formats.sides import side_of_folder, side_of_value
 from core.data.tables import Record
-from core.data.tree import Entry, Tree
 from core.errors import DataError, StudioError
 from core.spec.data import Place
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.data.columns import Column
 from core.data.formats import roles
+from core.data.formats.columns import Column
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from itertools import islice
 from statistics import median
 from typing import Any
 
-from core.data.columns import looked_at
+from core.data.files.tree import Tree
 from core.data.formats import folders
+from core.data.formats.columns import looked_at
 from core.data.formats.finder import Finder
 from core.data.formats.judging import judge
-from core.data.tree import Tree
 from core.spec.data import Format, Part
 
 LOOKED_AT = 200

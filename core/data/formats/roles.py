@@ -1,6 +1,6 @@
 """Which column is for what: judged by what it holds, and among several by what it is called.
 
-What it does not do: look at values (see `core.data.columns`), or choose a format.
+What it does not do: look at values (see `core.data.formats.columns`), or choose a format.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from core.data.columns import Column
+from core.data.formats.columns import Column
 from core.spec.data import Format, Part
 
 

@@ -1,6 +1,6 @@
 """Which side of the split a name stands for: train, or held out. Test, val, dev and eval are all held out.
 
-What it does not do: divide rows by share (see `core.data.splits`).
+What it does not do: divide rows by share (see `core.data.checking.splits`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One value of a table's column, whatever form it has: text, number, list, JSON in a string, a picture of any kind.
 
-What it does not do: look for a file (see `core.data.records`), or decide what a column is for.
+What it does not do: look for a file (see `core.data.formats.records`), or decide what a column is for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from core.data.pictures import PICTURES
+from core.data.files.pictures import PICTURES
 
 Kind = Literal[
     "empty", "number", "text", "name", "picture", "pictures", "turns", "texts", "answers", "pairs", "json", "other"

@@ -1,7 +1,7 @@
 """Tables read row by row: CSV, TSV, JSON Lines, JSON lists, Parquet and plain text, whatever their encoding.
 
 A row that cannot be read is numbered and said in words, and reading goes on; memory stays flat at any size.
-What it does not do: know what a column means (`core.data.columns`), or open a picture.
+What it does not do: know what a column means (`core.data.formats.columns`), or open a picture.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import PurePosixPath
 
-from core.data.entries import Entry, unreadable
+from core.data.files.entries import Entry, unreadable
 from core.data.tables.delimited import delimited, delimiter_of
 from core.data.tables.json_lines import json_lines, parsed
 from core.data.tables.json_lists import json_list, lists_of

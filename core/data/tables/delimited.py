@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from core.data.entries import Entry
-from core.data.pictures import PICTURES
+from core.data.files.entries import Entry
+from core.data.files.pictures import PICTURES
 from core.data.tables.lines import Line, first_lines, lines_of
 from core.data.tables.record import MAX_ROW, ODD_SIGNS, TOO_LONG, Record
 from core.spec.data import Place

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from core.data.entries import Entry
+from core.data.files.entries import Entry
 from core.data.tables.lines import lines_of
 from core.data.tables.record import ODD_SIGNS, TOO_LONG, Kind, Record
 from core.spec.data import Place

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from io import TextIOBase
 from typing import Any
 
-from core.data.entries import Entry
+from core.data.files.entries import Entry
 from core.data.tables.json_lines import DECODER, checked, parsed
 from core.data.tables.lines import as_latin, is_odd, text_of
 from core.data.tables.record import MAX_ROW, TOO_LONG, Record

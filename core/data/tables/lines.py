@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from core.data.entries import Entry
+from core.data.files.entries import Entry
 from core.data.tables.record import MAX_ROW
 
 _HEAD = 65_536

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from core.data.entries import Entry, FileEntry, unreadable
+from core.data.files.entries import Entry, FileEntry, unreadable
 from core.data.tables.record import Record
 from core.spec.data import Place
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from core.data.archives import Refused, entries_of, is_any_archive, is_archive, stem
-from core.data.entries import Entry, FileEntry, is_noise, plain_name, shown, trouble_with
-from core.data.packing import LINK, NOT_PLAIN
+from core.data.files.archives import Refused, entries_of, is_any_archive, is_archive, stem
+from core.data.files.entries import Entry, FileEntry, is_noise, plain_name, shown, trouble_with
+from core.data.files.packing import LINK, NOT_PLAIN
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.spec.data import Place
 
@@ -190,7 +190,7 @@ def tree_of_upload(folder: Path, names: Mapping[str, str] | None = None) -> Tree
 
     Raises:
         SourceNotFound: there is no such folder.
-        DataError: an archive is damaged, encrypted, or breaks a limit; see `core.data.archives`.
+        DataError: an archive is damaged, encrypted, or breaks a limit; see `core.data.files.archives`.
     """
     files, refused = _listed(folder)
     if names is not None:

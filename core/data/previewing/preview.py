@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.data.augmentation import augmented
-from core.data.conversations import check_processor, fitted, render, stop_ids_in
-from core.data.image_tokens import image_positions
-from core.data.limits import token_limit
-from core.data.pictures_seen import Seen, seen
+from core.data.batches.augmentation import augmented
+from core.data.batches.conversations import check_processor, fitted, render, stop_ids_in
+from core.data.batches.image_tokens import image_positions
+from core.data.batches.limits import token_limit
+from core.data.previewing.pictures_seen import Seen, seen
 from core.data.rows import Row
 from core.models.classes import read_config
 from core.models.loading import load_processor
@@ -22,7 +22,7 @@ from core.models.source import resolve
 from core.spec import Augmentation, Source
 
 if TYPE_CHECKING:
-    from core.data.collate import Encoder
+    from core.data.batches.collate import Encoder
 
 Kind = Literal["image", "text"]
 PARTLY = "\ufffd"
@@ -78,7 +78,7 @@ def encoder_of(source: Source, max_tokens: int | None = None, token: bool = True
 
 def light_encoder(source: Source, processor: Any, max_tokens: int | None = None, token: bool = True) -> Encoder:
     """The same for a processor that is loaded already."""
-    from core.data.collate import Encoder
+    from core.data.batches.collate import Encoder
 
     check_processor(processor)
     resolved = resolve(source, token=token)

@@ -1,7 +1,7 @@
 """One look at every picture: its digest, size, kind, and a small likeness to find copies by. Kept for the next check.
 
 The difference hash (dHash, Krawetz 2013: is a pixel of a 9 × 8 likeness brighter than its right neighbour?) finds
-candidates; a likeness of 16 × 16 grey pixels decides (`core.data.near`).
+candidates; a likeness of 16 × 16 grey pixels decides (`core.data.checking.near`).
 What it does not do: compare two pictures, or hold one.
 """
 
@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.data.pictures import picture_header
+from core.data.files.pictures import picture_header
 from core.data.rows import Picture
 from core.errors import DataError
 from core.files import taking_the_place_of

@@ -4,7 +4,7 @@
 
 The order of the steps is the order in which rows are taken out: broken ones, repetitions, then the split, then what
 depends on it.
-What it does not do: change the data, or say which model they suit (`core.data.preview` looks at lengths).
+What it does not do: change the data, or say which model they suit (`core.data.previewing.preview` looks at lengths).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from functools import partial
 
 import numpy as np
 
-from core.data import findings
-from core.data.case import Case, Numbers
-from core.data.looks import Looks
-from core.data.sameness import Sameness
-from core.data.splits import hold_out
-from core.data.survey import Progress, Survey, quietly, survey
-from core.data.tree import Tree
+from core.data.checking import findings
+from core.data.checking.case import Case, Numbers
+from core.data.checking.looks import Looks
+from core.data.checking.sameness import Sameness
+from core.data.checking.splits import hold_out
+from core.data.checking.survey import Progress, Survey, quietly, survey
+from core.data.files.tree import Tree
 from core.spec import Histogram, Place, Reading, Report
 
 COMMON = 20

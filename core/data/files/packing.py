@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.data.entries import Entry, unreadable
+from core.data.files.entries import Entry, unreadable
 from core.errors import DataError
 
 MAX_ENTRIES = 65_535

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.data.conversations import called, check_row, fitted, in_words, render
-from core.data.image_tokens import image_positions
-from core.data.pictures import PictureFile, picture_header
+from core.data.batches.conversations import called, check_row, fitted, in_words, render
+from core.data.batches.image_tokens import image_positions
+from core.data.batches.trial import SEED, sampled
+from core.data.files.pictures import PictureFile, picture_header
 from core.data.rows import Picture, Row
-from core.data.trial import SEED, sampled
 from core.errors import DataError
 from core.spec import Histogram
 
 if TYPE_CHECKING:
-    from core.data.collate import Encoder
+    from core.data.batches.collate import Encoder
 
 MEASURED = 1000
 """Rows that are measured; of more, a seeded sample."""

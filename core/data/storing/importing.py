@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from core.data.checks import Verdict, judge
-from core.data.looks import Looks
-from core.data.pictures import picture_header
-from core.data.records import records
+from core.data.checking.checks import Verdict, judge
+from core.data.checking.looks import Looks
+from core.data.checking.survey import THREADS, Cancelled, Progress, Survey, quietly, survey
+from core.data.files.pictures import picture_header
+from core.data.files.tree import Tree
+from core.data.formats.records import records
 from core.data.rows import Picture, Row
-from core.data.set_files import PictureWriter, RowWriter, key_of, sync
-from core.data.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about
-from core.data.survey import THREADS, Cancelled, Progress, Survey, quietly, survey
-from core.data.tree import Tree
+from core.data.storing.set_files import PictureWriter, RowWriter, key_of, sync
+from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about
 from core.errors import DataError, SourceNotFound
 from core.spec import Imported, Reading, Report, write
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from core.data.rows import Picture, Row
-from core.data.stored import BATCH, INDEX, PICTURES
+from core.data.storing.stored import BATCH, INDEX, PICTURES
 
 
 class ArrowWriter:

@@ -1,6 +1,6 @@
 """Rows as they will be when they are stored: their pictures made smaller where the reading asks for it.
 
-What it does not do: store them (`core.data.importing`), or decode a picture whose size alone is asked for.
+What it does not do: store them (`core.data.storing.importing`), or decode a picture whose size alone is asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cached_property
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from core.data.pictures import picture_header
+from core.data.files.pictures import picture_header
 from core.data.rows import Picture, Row
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.data.conversations import called, fitted, in_words, render
+from core.data.batches.conversations import called, fitted, in_words, render
 from core.data.rows import Row, Turn
 from core.errors import DataError
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from core.data.case import counts_of
-from core.data.near import near_groups
-from core.data.splits import Groups
-from core.data.survey import Survey
+from core.data.checking.case import counts_of
+from core.data.checking.near import near_groups
+from core.data.checking.splits import Groups
+from core.data.checking.survey import Survey
 
 Numbers = np.ndarray[Any, Any]
 BY_NATURE = 0.05

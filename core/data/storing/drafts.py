@@ -1,8 +1,8 @@
 """Drafts: data that were given and are looked at, put right and stored.
 
     OWNER/drafts/ID/draft.json, files/, looks    what was given, how it is understood, what was found
-    OWNER/uploads/ID/                            see `core.data.uploads`
-    OWNER/sets/HASH/                             see `core.data.stored`
+    OWNER/uploads/ID/                            see `core.data.files.uploads`
+    OWNER/sets/HASH/                             see `core.data.storing.stored`
 
 What it does not do: know who the owner is (`Home.data`), run anything in the background, or understand a file.
 """
@@ -24,15 +24,15 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass as checked
 
-from core.data.checks import check
+from core.data.checking.checks import check
+from core.data.checking.looks import Looks
+from core.data.checking.survey import Progress, quietly
+from core.data.files.tree import Tree, tree_of_folder, tree_of_upload
+from core.data.files.uploads import SENT, SPARE_BYTES, TooLarge, Upload, Uploads, discard, max_upload, unknown
+from core.data.formats.recognition import recognise
 from core.data.hub import fetch_hub
-from core.data.importing import store
-from core.data.looks import Looks
-from core.data.recognition import recognise
-from core.data.stored import SETS
-from core.data.survey import Progress, quietly
-from core.data.tree import Tree, tree_of_folder, tree_of_upload
-from core.data.uploads import SENT, SPARE_BYTES, TooLarge, Upload, Uploads, discard, max_upload, unknown
+from core.data.storing.importing import store
+from core.data.storing.stored import SETS
 from core.errors import DataError, SourceNotFound, SourceRefused, SpecError
 from core.spec import Guess, Imported, Reading, Report, read, write
 
@@ -205,14 +205,14 @@ class Drafts(Uploads):
         discard(self._find("drafts", id))
 
     def check(self, draft: Draft, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False) -> Draft:
-        """Checks a draft and keeps the report; see `core.data.checks.check`."""
+        """Checks a draft and keeps the report; see `core.data.checking.checks.check`."""
         report = check(draft.tree, draft.reading, progress, cancelled, draft.looks)
         return self.save(replace(draft, report=report))
 
     def store(
         self, draft: Draft, title: str, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False
     ) -> Imported:
-        """Stores a draft as a data set of its owner; see `core.data.importing.store`."""
+        """Stores a draft as a data set of its owner; see `core.data.storing.importing.store`."""
         if draft.report is None:
             raise DataError("Storing was asked for", "the data have not been checked", "Check them first")
         made = store(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.data.conversations import encode_prompts
+from core.data.batches.conversations import encode_prompts
 from core.data.rows import Picture, Row, ask
 from core.errors import DataError
 

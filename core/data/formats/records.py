@@ -1,7 +1,7 @@
 """The rows of a tree, read one by one as a Reading says: tables, class folders, pictures with text files beside them.
 
-What it does not do: guess what a column is for (`core.data.recognition`), open a picture, judge a row
-(`core.data.checks`), or leave out what the reading drops: every row is there, usable or not, in a fixed order.
+What it does not do: guess what a column is for (`core.data.formats.recognition`), open a picture, judge a row
+(`core.data.checking.checks`), or leave out what the reading drops: every row is there, usable or not, in a fixed order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
+from core.data.files.tree import Entry, Tree
 from core.data.formats import answers, coco, folders, templates
 from core.data.formats.finder import Finder
 from core.data.formats.sides import Side, side_of_folder, side_of_table, side_of_value
@@ -18,13 +19,12 @@ from core.data.formats.turns import Unusable, turns_of
 from core.data.formats.values import kind_of, text_of, unfolded
 from core.data.rows import Picture, Row
 from core.data.tables import Record, lists_of, read_table
-from core.data.tree import Entry, Tree
 from core.spec.data import Part, Place, Reading
 
 JOIN = ", "
 """Between the names of columns that hold a row's pictures together."""
 Trouble = tuple[str, str]
-"""Its kind, a constant of `core.data.findings`, and what is special here."""
+"""Its kind, a constant of `core.data.checking.findings`, and what is special here."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.data.entries import Entry, plain_name, shown, trouble_with
-from core.data.packing import Found
-from core.data.tars import PACKED_TARS, decompressed, tarred
-from core.data.zips import zipped
+from core.data.files.entries import Entry, plain_name, shown, trouble_with
+from core.data.files.packing import Found
+from core.data.files.tars import PACKED_TARS, decompressed, tarred
+from core.data.files.zips import zipped
 from core.spec.data import Place
 
 ARCHIVES = (".zip", ".tar", *PACKED_TARS)

@@ -1,7 +1,7 @@
 """How data want to be read, told by a look at names and first rows: the format, the columns, the reason.
 
 Tables come first, if their rows name or hold pictures; then texts beside pictures; then one folder a class.
-What it does not do: read all rows, or judge them (`core.data.checks`).
+What it does not do: read all rows, or judge them (`core.data.checking.checks`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from core.data.files.tree import Tree
 from core.data.formats import evidence, layouts, roles
 from core.data.formats.finder import Finder
 from core.data.formats.first_look import LOOKED_AT, Table, survey
 from core.data.formats.sides import side_of_folder, side_of_table, side_of_value
 from core.data.formats.templates import DEFAULT_TEMPLATES
-from core.data.tree import Tree
 from core.errors import DataError
 from core.spec.data import Format, Guess, Part, Reading, Split, SplitBy
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from core.data import findings
-from core.data.findings import KINDS, SHOWN, Places, can_drop, errors_first, finding
-from core.data.survey import Survey
+from core.data.checking import findings
+from core.data.checking.findings import KINDS, SHOWN, Places, can_drop, errors_first, finding
+from core.data.checking.survey import Survey
 from core.spec import Finding, Place, Reading
 
 Numbers = np.ndarray[Any, Any]

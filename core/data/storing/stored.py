@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from core.data.pictures import open_picture
+from core.data.files.pictures import open_picture
 from core.data.rows import Dataset, Row, Speaker, Turn
 from core.errors import DataError, SourceNotFound, SpecError
 from core.spec import Imported, read

@@ -19,9 +19,16 @@ from typing import Any
 import torch
 from PIL import Image
 
-from core.data.conversations import answers_once, called, check_processor, check_row, completion_ids, encode_prompts
+from core.data.batches.conversations import (
+    answers_once,
+    called,
+    check_processor,
+    check_row,
+    completion_ids,
+    encode_prompts,
+)
+from core.data.batches.spans import Span, earlier_answers
 from core.data.rows import PictureInMemory, Row, Turn, ask
-from core.data.spans import Span, earlier_answers
 from core.errors import DataError
 
 IGNORED = -100

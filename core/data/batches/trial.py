@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from core.data.conversations import check_row, folds_system
+from core.data.batches.conversations import check_row, folds_system
 from core.data.rows import Row
 from core.errors import DataError
 
 if TYPE_CHECKING:
-    from core.data.collate import Encoder
+    from core.data.batches.collate import Encoder
 
 SAMPLE = 512
 """Rows whose texts are looked at, on each side."""

@@ -5,9 +5,9 @@ What it does not do: count. Rows of several captions, cells of several lines and
 
 from __future__ import annotations
 
-from core.data.entries import Entry
+from core.data.files.entries import Entry
+from core.data.files.tree import Tree
 from core.data.formats.finder import is_picture_file
-from core.data.tree import Tree
 from core.errors import StudioError
 from core.spec import Reading
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from core.data.entries import Entry, is_noise, plain_name, shown, unreadable
-from core.data.packing import (
+from core.data.files.entries import Entry, is_noise, plain_name, shown, unreadable
+from core.data.files.packing import (
     FEWER,
     LINK,
     MAX_ENTRIES,

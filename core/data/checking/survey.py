@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from core.data import findings
-from core.data.expectation import expected_rows
-from core.data.looks import Look, Looks, look_at
-from core.data.records import Item, records
+from core.data.checking import findings
+from core.data.checking.looks import Look, Looks, look_at
+from core.data.files.tree import Tree
+from core.data.formats.expectation import expected_rows
+from core.data.formats.records import Item, records
 from core.data.rows import Picture, Row
-from core.data.tree import Tree
 from core.data.wording import normal_form
 from core.errors import DataError
 from core.spec import Place, Reading

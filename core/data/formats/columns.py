@@ -1,6 +1,6 @@
 """What the columns of a table hold, judged by the values of its first rows.
 
-What it does not do: decide the format (`core.data.recognition`), or read the whole table.
+What it does not do: decide the format (`core.data.formats.recognition`), or read the whole table.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from core.data.files.pictures import picture_header
 from core.data.formats.finder import Finder
 from core.data.formats.turns import Unusable
 from core.data.formats.values import Kind, answer_of, kind_of, text_of, texts_of, unfolded
-from core.data.pictures import picture_header
 from core.errors import DataError
 from core.spec.data import Place
 

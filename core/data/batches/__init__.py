@@ -1,0 +1,1 @@
+"""Rows as conversations, tokens and batches for one processor."""

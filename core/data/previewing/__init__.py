@@ -1,0 +1,1 @@
+"""What a model will get of rows: tokens, pictures, lengths."""

@@ -1,0 +1,1 @@
+"""Drafts of data on their way in, and stored sets under their hash."""
