@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.models.source import Resolved
     from core.spec import Plan
 
-RUNS = 5
+RUNS = 3
 LIMIT = 2.0
 MODELS = ("LLaVA-1.5 7B", "Qwen2.5-VL 7B", "Llama 3.2 Vision 11B", "Qwen3-VL 30B-A3B")
 CARDS = ("L4", "A100, 40 GB", "T4", "RTX 3060", "RTX 4060")
