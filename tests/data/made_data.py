@@ -7,12 +7,13 @@ import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from core.data.files.tree import tree_of_folder
 from core.data.formats.recognition import recognise
-from core.spec import Reading, Split
+from core.spec import Finding, Reading, Split, from_dict, to_dict
 
 VQA = Reading("vqa", ("rows.jsonl",), {"image": "image", "question": "question", "answer": "answer"})
 ANSWERS = ("a cat", "a dog", "a bird", "a fish")
@@ -60,3 +61,15 @@ def held_out(share: float = 0.2, **more: object) -> Split:
 def guess(folder: Path) -> Reading:
     """How the folder is understood."""
     return recognise(tree_of_folder(folder)).reading
+
+
+def pressed(reading: Reading, finding: Finding) -> Reading:
+    """The reading after a finding's button, as the page makes it: lists are added to, values put into objects."""
+    before = to_dict(reading)
+    changed: dict[str, Any] = {}
+    for name, value in finding.change.items():
+        if isinstance(value, (list, tuple)):
+            changed[name] = [*before[name], *value]
+        else:
+            changed[name] = {**before[name], **value} if isinstance(value, dict) else value
+    return from_dict(Reading, before | changed)

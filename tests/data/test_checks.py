@@ -19,7 +19,7 @@ from core.data.checking.survey import Cancelled
 from core.data.files.tree import tree_of_folder
 from core.data.formats.expectation import expected_rows
 from core.spec import Finding, Reading, Report, Split, from_dict, to_dict
-from tests.data.made_data import ANSWERS, VQA, line, make, make_csv, picture
+from tests.data.made_data import ANSWERS, VQA, line, make, make_csv, picture, pressed
 
 
 def report(folder: Path, reading: Reading = VQA) -> Report:
@@ -32,14 +32,6 @@ def one(found: Report, kind: str) -> Finding:
 
 def kinds(found: Report) -> set[str]:
     return {finding.kind for finding in found.findings}
-
-
-def pressed(reading: Reading, finding: Finding) -> Reading:
-    """The reading after the button of a finding: lists are added to, as the page does it."""
-    changed = dict(finding.change)
-    if "drop" in changed:
-        changed["drop"] = [*reading.drop, *changed["drop"]]
-    return from_dict(Reading, to_dict(reading) | changed)
 
 
 def rows(count: int) -> list[dict[str, object]]:
@@ -259,7 +251,7 @@ def test_too_few_rows_and_no_rows_are_said(tmp_path: Path) -> None:
     assert kinds(few) == {findings.FEW_ROWS}
     assert not few.blocked
     none = report(make(tmp_path / "one", rows(1)))
-    assert findings.NOTHING_HELD_OUT in kinds(none)
+    assert findings.ONE_GROUP in kinds(none)
     assert none.blocked
     empty = report(
         make(tmp_path / "empty", [line(0, answer=""), line(1, answer="")]), replace(VQA, drop=("empty_answer",))

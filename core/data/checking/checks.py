@@ -77,6 +77,8 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
     case = Case(found, reading)
     same = Sameness(found, case.alive)
     _find_refused(case, refused)
+    if reading.split.group and not reading.columns.get("group"):
+        case.note(findings.NO_GROUP)
     _find_repetitions(case, same)
     heldout = _split(case, same)
     _find_leaks(case, same, heldout)
@@ -212,7 +214,7 @@ def _find_too_few(case: Case, train: Numbers, heldout: Numbers) -> None:
     elif told < FEW:
         case.find(findings.FEW_ROWS, train)
     if told and not heldout.any():
-        case.note(findings.NOTHING_HELD_OUT)
+        case.note(findings.ONE_GROUP if case.reading.split.by == "share" else findings.NOTHING_HELD_OUT)
 
 
 def _report(case: Case, same: Sameness, train: Numbers, heldout: Numbers) -> Report:

@@ -26,6 +26,8 @@ BAD_VALUE = "bad_value"
 UNKNOWN_SPLIT = "unknown_split"
 NOTHING_TO_TRAIN = "nothing_to_train"
 NOTHING_HELD_OUT = "nothing_held_out"
+ONE_GROUP = "one_group"
+NO_GROUP = "no_group"
 LEAK = "leak"
 NEAR_LEAK = "near_leak"
 DUPLICATE_ROW = "duplicate_row"
@@ -35,6 +37,7 @@ IMBALANCE = "imbalance"
 UNSEEN_ANSWER = "unseen_answer"
 FEW_ROWS = "few_rows"
 ENCODING = "encoding"
+TABLE_FORM = "table_form"
 BROKEN_TEXT = "broken_text"
 MIXED_SCRIPT = "mixed_script"
 ODD_LANGUAGE = "odd_language"
@@ -81,7 +84,7 @@ class Places:
 
 _LOST = "Such a row cannot be used, and data with it are not what you think they are"
 _FIX = "Correct the rows and bring the data again, or leave them out"
-_NEW_SPLIT: dict[str, object] = {"split": {"by": "share"}}
+_NEW_SPLIT: dict[str, object] = {"split": {"by": "share", "share": 0.1}}
 
 KINDS: dict[str, Kind] = {
     BROKEN_ROW: Kind("error", "1 row cannot be read", "{count} rows cannot be read", _LOST, _FIX),
@@ -173,6 +176,24 @@ KINDS: dict[str, Kind] = {
         "Hold out a tenth",
         _NEW_SPLIT,
     ),
+    ONE_GROUP: Kind(
+        "error",
+        "No row can be held out, for all belong together",
+        "No row can be held out, for all belong together",
+        "Rows that share a picture, look alike or are of one group are never on both sides, and there is no other",
+        "Bring rows about other pictures; at least two that do not look alike",
+        action="",
+        change={},
+    ),
+    NO_GROUP: Kind(
+        "error",
+        "Groups are to be kept together, and no column says them",
+        "Groups are to be kept together, and no column says them",
+        "A writer or a patient could be on both sides, and the result would flatter",
+        "Choose the column of the groups, or do without",
+        "Do without groups",
+        {"split": {"group": False}},
+    ),
     LEAK: Kind(
         "error",
         "1 row to learn from has a picture that is also held out",
@@ -246,6 +267,15 @@ KINDS: dict[str, Kind] = {
         action="",
         change={},
     ),
+    TABLE_FORM: Kind(
+        "warning",
+        "1 table has two columns of one name",
+        "{count} tables have two columns of one name",
+        "The later one got a number behind its name, and one of them may be read for the other",
+        "Look at which column is read as what; rename them in the file where that is wrong",
+        action="",
+        change={},
+    ),
     BROKEN_TEXT: Kind(
         "warning",
         "1 row holds signs that were damaged on their way",
@@ -269,8 +299,8 @@ KINDS: dict[str, Kind] = {
     ),
     LARGE_IMAGE: Kind(
         "warning",
-        "1 picture is larger than models see",
-        "{count} pictures are larger than models see",
+        "1 row has a picture that is larger than models see",
+        "{count} rows have pictures that are larger than models see",
         f"Beyond {LONG_SIDE:,} pixels a picture only costs time and disk: the model's processor makes it smaller",
         "Make them smaller when the data are stored; shapes stay as they are",
         f"Make them {LONG_SIDE // 2:,} pixels at most",
@@ -292,8 +322,8 @@ KINDS: dict[str, Kind] = {
     ),
     SEVERAL_FRAMES: Kind(
         "warning",
-        "1 picture has several frames or pages",
-        "{count} pictures have several frames or pages",
+        "1 row has a picture of several frames or pages",
+        "{count} rows have pictures of several frames or pages",
         "The model sees the first one only",
         "Save the other ones as pictures of their own where they matter",
         action="",
@@ -334,18 +364,18 @@ def finding(kind: str, places: Places, dropped: bool, title: str = "") -> Findin
         kind: one of the constants above.
         places: where it was found.
         dropped: whether the reading leaves rows of this kind out.
-        title: where one is known that says more.
+        title: where one is known that says more of rows that are still there.
 
     >>> finding(EMPTY_ANSWER, Places(2), dropped=False).title
     '2 rows have no answer'
     """
     known = KINDS[kind]
-    title = title or (known.one if places.count == 1 else known.many.format(count=f"{places.count:,}"))
+    counted = known.one if places.count == 1 else known.many.format(count=f"{places.count:,}")
     change: dict[str, object] = {"drop": [kind]} if known.change is None else known.change
     return Finding(
         kind=kind,
         severity="warning" if dropped else known.severity,
-        title=f"Left out: {title}" if dropped else title,
+        title=f"Left out: {counted}" if dropped else title or counted,
         reason=known.reason,
         remedy="They are left out, and the data set says so" if dropped else known.remedy,
         action="" if dropped else known.action,

@@ -74,6 +74,8 @@ class Survey:
 
     looks: Looks
     files: dict[str, int] = field(default_factory=dict)
+    file_names: list[str] = field(default_factory=list)
+    """The same by their numbers."""
     file: array[int] = field(default_factory=lambda: array("i"))
     """Number of the row's file."""
     line: array[int] = field(default_factory=lambda: array("q"))
@@ -111,7 +113,7 @@ class Survey:
     def place(self, row: int, detail: str = "") -> Place:
         """Where a row was found."""
         line = self.line[row]
-        return Place(list(self.files)[self.file[row]], None if line < 0 else line, detail[:200])
+        return Place(self.file_names[self.file[row]], None if line < 0 else line, detail[:200])
 
     def note(self, kind: str, row: int, detail: str = "") -> None:
         """A trouble of a row."""
@@ -122,13 +124,19 @@ class Survey:
         number, row = len(self), item.row
         for kind, detail in item.trouble:
             self.note(kind, number, detail)
-        self.file.append(self.files.setdefault(item.place.file, len(self.files)))
+        self.file.append(self._number_of_file(item.place.file))
         self.line.append(-1 if item.place.row is None else item.place.row)
         self.side.append({"heldout": 1, "train": 0}.get(item.side, -1))
         self.group.append(self.groups.setdefault(item.group, len(self.groups)) if item.group else -1)
         self.pictures.extend(pictures)
         self.starts.append(len(self.pictures))
         self._add_words(number, row)
+
+    def _number_of_file(self, name: str) -> int:
+        known = self.files.setdefault(name, len(self.files))
+        if known == len(self.file_names):
+            self.file_names.append(name)
+        return known
 
     def _add_words(self, number: int, row: Row | None) -> None:
         said = row.answer if row else ""

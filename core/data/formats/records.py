@@ -23,6 +23,8 @@ from core.spec.data import Part, Place, Reading
 
 JOIN = ", "
 """Between the names of columns that hold a row's pictures together."""
+_KINDS = {"encoding": "encoding", "form": "table_form"}
+"""Kinds of trouble with a file that are no trouble of a row, by what tables call them."""
 Trouble = tuple[str, str]
 """Its kind, a constant of `core.data.checking.findings`, and what is special here."""
 
@@ -81,8 +83,7 @@ def _is_apart(entry: Entry, reading: Reading) -> bool:
 def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Item]:
     """The rows of one record: several where it holds several captions or questions."""
     if record.values is None:
-        kind = "encoding" if record.kind in ("encoding", "form") else "broken_row"
-        yield Item(record.place, None, trouble=((kind, record.trouble),))
+        yield Item(record.place, None, trouble=((_KINDS.get(record.kind, "broken_row"), record.trouble),))
         return
     values = record.values
     warnings = (("encoding", record.trouble),) if record.trouble else ()

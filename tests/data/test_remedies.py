@@ -1,0 +1,235 @@
+"""Every remedy holds what it promises: data with each kind of trouble, its button pressed, and checked again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.data.checking import findings
+from core.data.checking.checks import check
+from core.data.checking.findings import KINDS
+from core.data.files.tree import tree_of_folder
+from core.spec import Reading, Report, Split
+from tests.data.made_data import VQA, line, make, picture, pressed
+
+BY_FOLDERS = replace(VQA, tables=("train.jsonl", "test.jsonl"), split=Split("folders"))
+SHAREGPT = Reading("sharegpt", ("rows.jsonl",), {"image": "image", "messages": "messages"})
+CAPTIONS = Reading("captions", ("rows.jsonl",), {"image": "image", "text": "answer"}, template="What is it?")
+
+
+def report(folder: Path, reading: Reading) -> Report:
+    return check(tree_of_folder(folder), reading)
+
+
+def rows(count: int = 60) -> list[dict[str, object]]:
+    return [line(number) for number in range(count)]
+
+
+def with_row(changes: dict[str, object], reading: Reading = VQA) -> Callable[[Path], Reading]:
+    """Good rows, and one with something changed."""
+
+    def made(folder: Path) -> Reading:
+        make(folder, [*rows(2), line(2, **changes), *rows()[3:]])
+        return reading
+
+    return made
+
+
+def with_picture(save: Callable[[Path], object]) -> Callable[[Path], Reading]:
+    """Good rows, and another picture for one of them."""
+
+    def made(folder: Path) -> Reading:
+        make(folder, rows())
+        save(folder / "2.png")
+        return VQA
+
+    return made
+
+
+def turns(*said: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"from": speaker, "value": text} for speaker, text in said]
+
+
+def with_conversation(*said: tuple[str, str]) -> Callable[[Path], Reading]:
+    """Good conversations, and one with other turns."""
+
+    def made(folder: Path) -> Reading:
+        good = [
+            {"image": f"{n}.png", "messages": turns(("human", "<image> What is it?"), ("gpt", f"thing {n}"))}
+            for n in range(60)
+        ]
+        make(folder, [*good[:2], {"image": "2.png", "messages": turns(*said)}, *good[3:]])
+        return SHAREGPT
+
+    return made
+
+
+def both_sides(test: list[dict[str, object]], pictures: int = 60) -> Callable[[Path], Reading]:
+    """Forty rows to learn from in one file, and those that are given held out in another."""
+
+    def made(folder: Path) -> Reading:
+        make(folder, rows(40), name="train.jsonl")
+        make(folder, test, pictures=pictures, name="test.jsonl")
+        return BY_FOLDERS
+
+    return made
+
+
+def near_leak(folder: Path) -> Reading:
+    reading = both_sides([line(n) for n in range(40, 50)])(folder)
+    picture(3).resize((50, 38)).save(folder / "40.png")
+    return reading
+
+
+def near_duplicate(folder: Path) -> Reading:
+    make(folder, rows())
+    picture(3).resize((50, 38)).save(folder / "7.png")
+    return VQA
+
+
+def no_row(folder: Path) -> Reading:
+    make(folder, [line(0, answer=""), line(1, answer="")])
+    return replace(VQA, drop=(findings.EMPTY_ANSWER,))
+
+
+def latin(folder: Path) -> Reading:
+    make(folder, [], pictures=60)
+    text = "".join(json.dumps(line(n, answer="ein Kätzchen"), ensure_ascii=False) + "\n" for n in range(60))
+    (folder / "rows.jsonl").write_bytes(text.encode("latin-1"))
+    return VQA
+
+
+def doubled_column(folder: Path) -> Reading:
+    make(folder, [], pictures=60)
+    text = "".join(f"{n}.png,What is it?,thing {n},\n" for n in range(60))
+    (folder / "rows.csv").write_text(f"image,question,answer,answer\n{text}")
+    return replace(VQA, tables=("rows.csv",))
+
+
+def languages(folder: Path) -> Reading:
+    make(folder, [line(n, language="xx" if n == 7 else ("de", "en")[n % 2]) for n in range(60)])
+    return replace(VQA, columns={**VQA.columns, "language": "language"})
+
+
+def frames(path: Path) -> None:
+    picture(2).save(path.with_suffix(".gif"), save_all=True, append_images=[picture(90)])
+    path.with_suffix(".gif").rename(path)
+
+
+def link(folder: Path) -> Reading:
+    make(folder, rows())
+    os.symlink("/etc/hostname", folder / "other.png")
+    return VQA
+
+
+def broken_line(folder: Path) -> Reading:
+    make(folder, [*rows(2), b'{"image": ', *rows()[3:]])
+    return VQA
+
+
+def all_rows(reading: Reading, **changes: object) -> Callable[[Path], Reading]:
+    """Rows that all have something changed."""
+
+    def made(folder: Path) -> Reading:
+        make(folder, [line(n, **changes) for n in range(60)])
+        return reading
+
+    return made
+
+
+def one_common(folder: Path) -> Reading:
+    make(folder, [line(n, answer="a cat" if n < 80 else "a dog") for n in range(90)])
+    return VQA
+
+
+def few(folder: Path) -> Reading:
+    make(folder, rows(5))
+    return VQA
+
+
+SIDES = replace(VQA, columns={**VQA.columns, "split": "side"}, split=Split("column"))
+MADE: dict[str, Callable[[Path], Reading]] = {
+    findings.BROKEN_ROW: broken_line,
+    findings.MISSING_IMAGE: with_row({"image": "none.png"}),
+    findings.UNSAFE_PATH: with_row({"image": "../../etc/passwd"}),
+    findings.UNREADABLE_IMAGE: with_picture(lambda path: path.write_bytes(path.read_bytes()[:60])),
+    findings.IMAGE_COUNT: with_conversation(("human", "<image> <image> Which?"), ("gpt", "the first")),
+    findings.NO_IMAGE: with_row({"image": ""}, CAPTIONS),
+    findings.EMPTY_QUESTION: with_row({"question": ""}),
+    findings.EMPTY_ANSWER: with_row({"answer": "  "}),
+    findings.BAD_TURNS: with_conversation(("human", "<image> What is it?"), ("human", "Well?")),
+    findings.BAD_VALUE: with_row({"image": {"width": 3}}),
+    findings.UNKNOWN_SPLIT: lambda folder: (
+        make(folder, [line(n, side=("train", "train", "test", "moon" if n < 4 else "train")[n % 4]) for n in range(60)])
+        and SIDES
+    ),
+    findings.NOTHING_TO_TRAIN: no_row,
+    findings.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
+    findings.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
+    findings.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
+    findings.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),
+    findings.NEAR_LEAK: near_leak,
+    findings.DUPLICATE_ROW: with_row(line(1)),
+    findings.NEAR_DUPLICATE: near_duplicate,
+    findings.CONFLICT: with_row(line(1, answer="a horse")),
+    findings.IMBALANCE: one_common,
+    findings.UNSEEN_ANSWER: both_sides([line(40, answer="a horse"), *(line(n) for n in range(41, 50))]),
+    findings.FEW_ROWS: few,
+    findings.ENCODING: latin,
+    findings.TABLE_FORM: doubled_column,
+    findings.BROKEN_TEXT: with_row({"answer": "a cafÃ© cat"}),
+    findings.MIXED_SCRIPT: with_row({"answer": "кошка"}),
+    findings.ODD_LANGUAGE: languages,
+    findings.LARGE_IMAGE: with_picture(lambda path: picture(2, (2500, 1000)).save(path)),
+    findings.SMALL_IMAGE: with_picture(lambda path: picture(2, (20, 20)).save(path)),
+    findings.THIN_IMAGE: with_picture(lambda path: picture(2, (440, 40)).save(path)),
+    findings.SEVERAL_FRAMES: with_picture(frames),
+    findings.REFUSED_FILE: link,
+    findings.TEXT_ONLY: with_row({"image": ""}),
+    findings.CHOSEN: lambda folder: make(folder, rows()) and replace(VQA, drop_rows=(3, 4)),
+}
+"""Data with each kind of trouble."""
+
+
+def test_there_are_data_for_every_kind() -> None:
+    assert MADE.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_remedy_does_what_it_says(tmp_path: Path, kind: str) -> None:
+    reading = MADE[kind](tmp_path)
+    before = report(tmp_path, reading)
+    finding = next(each for each in before.findings if each.kind == kind)
+    assert finding.severity == KINDS[kind].severity
+    assert bool(finding.action) == bool(finding.change)
+    if not finding.action:
+        return
+
+    changed = pressed(reading, finding)
+    assert changed != reading, "a button that changes nothing"
+    after = report(tmp_path, changed)
+    left = [each for each in after.findings if each.kind == kind]
+    assert not after.blocked
+    assert all(each.left_out == each.count > 0 and not each.action for each in left)
+    if "drop" in finding.change:
+        assert [each.left_out for each in left] == [finding.count]
+        assert after.usable == before.usable - finding.count * (finding.severity == "warning")
+        assert left[0].places == finding.places, "what was left out is written down"
+        assert left[0].title.startswith("Left out: ")
+    else:
+        assert left == []
+        assert after.usable >= before.usable
+
+
+def test_a_plain_picture_of_another_size_is_not_called_large_after_its_remedy(tmp_path: Path) -> None:
+    make(tmp_path, rows())
+    Image.new("RGB", (3000, 3000), "red").save(tmp_path / "2.png")
+    finding = next(each for each in report(tmp_path, VQA).findings if each.kind == findings.LARGE_IMAGE)
+    assert finding.title == "1 row has a picture that is larger than models see"
+    assert findings.LARGE_IMAGE not in {each.kind for each in report(tmp_path, pressed(VQA, finding)).findings}
