@@ -90,7 +90,10 @@ class Bench:
         with self.lock:
             self.refuse_while_storing()
             self.cancel()
-            self.keep(replace(self.draft, reading=reading, guess=guess or self.draft.guess, report=None))
+            is_new = reading != self.draft.reading
+            stored = None if is_new else self.draft.stored  # what was stored is what was read before
+            guess = guess or self.draft.guess
+            self.keep(replace(self.draft, reading=reading, guess=guess, report=None, stored=stored))
             self.preview = preview
 
     def keep(self, draft: Draft) -> None:
@@ -129,9 +132,9 @@ class Bench:
                     self.keep(found)
                     work.doing = "ready"
         except Exception as error:
-            if not work.cancelled.is_set():
-                work.error = sentence(error)
-                work.doing = "failed"
+            with self.lock:
+                if not work.cancelled.is_set():
+                    work.error, work.doing = sentence(error), "failed"
 
 
 def preview_of(tree: Tree, reading: Reading) -> Preview:

@@ -90,8 +90,8 @@ def bench_of(studio: Studio, request: Request) -> Bench:
 
 def draft_shown(bench: Bench) -> dict[str, Any]:
     """A draft as the page reads it."""
-    with bench.lock:
-        draft, work, preview = bench.draft, bench.work, bench.preview
+    with bench.lock:  # else work that ends in between would be ready without its report
+        draft, preview, work = bench.draft, bench.preview, replace(bench.work)
     state = work.doing if work.doing != "ready" else "stored" if draft.stored else "ready"
     numbers = iter(range(len(preview.pictures)))
     return {
@@ -200,8 +200,11 @@ def _remove(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[st
 
 
 def _read_as(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
-    bench = bench_of(studio, request)
-    return _again(studio, request, bench, from_dict(Reading, asked.get("reading")))
+    from core.data.formats.mapping import refuse_unknown
+
+    bench, reading = bench_of(studio, request), from_dict(Reading, asked.get("reading"))
+    refuse_unknown(reading, bench.draft.guess.columns)
+    return _again(studio, request, bench, reading)
 
 
 def _format(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
@@ -217,8 +220,9 @@ def _again(
     studio: Studio, request: Request, bench: Bench, reading: Reading, guess: Guess | None = None
 ) -> dict[str, Any]:
     bench.read_as(reading, guess)
-    studio.desk.check(studio.owner(request.cookies), bench)
-    return draft_shown(bench)
+    with bench.lock:  # the answer is the draft as the check begins, however fast the check is
+        studio.desk.check(studio.owner(request.cookies), bench)
+        return draft_shown(bench)
 
 
 def _cancel(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str, Any]:

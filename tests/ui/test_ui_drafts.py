@@ -163,6 +163,31 @@ def test_the_person_puts_the_form_and_the_reading_right(anna: TestClient):
     assert waited(anna, draft["id"])["report"]["rows"] == 30
 
 
+def at_once(self: Any, _owner: str, work: Callable[[], Any]) -> None:
+    """Stands in for a lane that is done before its caller goes on."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.3)
+
+
+def test_a_check_faster_than_the_answer_is_not_in_it(anna: TestClient, monkeypatch):
+    draft = waited(anna, bring(anna, vqa(6))["id"])
+    monkeypatch.setattr("ui.lanes.Lanes.submit", at_once)
+    captions = post(anna, draft["id"], "format", {"format": "captions"})
+    assert (captions["state"], captions["report"]) == ("checking", None)
+    assert waited(anna, draft["id"])["report"]["rows"] == 6
+
+
+def test_a_draft_that_was_stored_and_is_read_anew_is_not_called_stored(anna: TestClient):
+    stored(anna, vqa(6))
+    (line,) = said(anna.get("/studio/drafts"))["drafts"]
+    reading = said(anna.get(f"/studio/drafts/{line['id']}"))["reading"]
+    assert post(anna, line["id"], "reading", {"reading": reading})["stored"] == line["stored"]
+    assert post(anna, line["id"], "reading", {"reading": {**reading, "system": "Be brief."}})["stored"] is None
+    done = waited(anna, line["id"])
+    assert (done["state"], done["stored"]) == ("ready", None)
+
+
 def client_after_restart(client: TestClient) -> TestClient:
     """The same browser on a server that was started anew over the same data folder."""
     studio = make_studio(Path(client.app.state.root), shared=True)  # type: ignore[attr-defined]
