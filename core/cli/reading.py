@@ -19,6 +19,7 @@ from typing import Any, TypeVar, get_args
 from core.data.checking import findings
 from core.data.files.archives import entries_of, is_archive
 from core.data.files.tree import Tree, tree_of_folder
+from core.data.formats.mapping import refuse_unknown
 from core.data.formats.recognition import recognise, reread
 from core.data.hub import fetch_hub
 from core.data.tables import is_table
@@ -98,12 +99,14 @@ def guess_of(tree: Tree, options: argparse.Namespace) -> Guess:
 
     Raises:
         DataError: nothing can be recognised, or the data cannot be read in the form that was asked for.
-        SpecError: a flag is not understood.
+        SpecError: a flag is not understood, or names a column that is not there.
     """
     guess = recognise(tree)
     if options.format and options.format != guess.reading.format:
         guess = reread(tree, options.format, guess.reading)
-    return replace(guess, reading=reading_of(guess.reading, options))
+    reading = reading_of(guess.reading, options)
+    refuse_unknown(reading, guess.columns)
+    return replace(guess, reading=reading)
 
 
 def reading_of(reading: Reading, options: argparse.Namespace) -> Reading:

@@ -159,3 +159,12 @@ def test_a_job_trains_on_what_was_stored_and_its_card_names_it(folder: Path, tmp
     assert str(tmp_path) not in card
     job = home / "jobs" / result["job"]
     assert (job / "data" / name).is_dir(), "the job keeps its data"
+
+
+@pytest.mark.parametrize("column", ["image=nope", "label=remark"])
+def test_a_column_or_part_that_is_not_there_is_refused_by_name(column: str, folder: Path, capsys):
+    assert cli.main(["data", "check", str(folder), "--column", column]) != 0
+    said = capsys.readouterr().err
+    assert column.split("=")[1] in said
+    assert "no such" in said
+    assert "Traceback" not in said

@@ -1,0 +1,46 @@
+"""Whether a reading that a person put together fits the data: its columns are there, and the form has their parts.
+
+What it does not do: guess columns (`recognition`), or look whether they hold what their part needs (`records` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.data.formats import roles
+from core.data.formats.records import picture_columns
+from core.errors import SpecError
+from core.spec.data import Part, Reading
+
+
+def refuse_unknown(reading: Reading, columns: Sequence[str]) -> None:
+    """Refuses a reading that names what is not there, by its name; such a part would be left out without a word.
+
+    Args:
+        reading: as a person wants it.
+        columns: all that the data have, `Guess.columns`.
+
+    Raises:
+        SpecError: a column is not there, or the form has no such part.
+    """
+    for part, column in reading.columns.items():
+        _refuse_column(part, column, columns)
+        _refuse_part(part, column, reading)
+
+
+def _refuse_column(part: Part, column: str, columns: Sequence[str]) -> None:
+    known = set(columns)
+    missing = [name for name in picture_columns(column, known.__contains__) if name not in known]
+    if missing:
+        asked = f"The column “{missing[0][:100]}” was chosen for “{part}”"
+        there = ", ".join(f"“{name}”" for name in columns[:20]) + (" and others" if len(columns) > 20 else "")
+        raise SpecError(asked, "the data have no such column", f"Choose one of {there}" if there else "Choose none")
+
+
+def _refuse_part(part: Part, column: str, reading: Reading) -> None:
+    parts = (*roles.NEEDED[reading.format], *(one for one in roles.BESIDE if one not in roles.NEEDED[reading.format]))
+    if part not in parts:
+        asked = f"The column “{column[:100]}” was chosen for “{part}”"
+        reason = f"rows of the form {reading.format} have no such part"
+        remedy = f"Choose another form, or one of its parts: {', '.join(parts)}"
+        raise SpecError(asked, reason, remedy)
