@@ -110,6 +110,9 @@ def test_typed_parts_name_their_own_pictures(tree):
         ({"conversations": [{"from": "tool", "value": "a"}]}, "bad_turns"),
         ({"conversations": [{"value": "a"}]}, "bad_turns"),
         ({"conversations": [{"from": "human", "value": "a"}] * 2 + [{"from": "gpt", "value": "a"}]}, "bad_turns"),
+        (chat("<image 2>", "b", image=["1.png", "1.png"]), "image_count"),
+        (chat("", "b"), "empty_question"),
+        (chat("a", "b", "", "c", image="1.png"), "empty_question"),
         (chat("a", " "), "empty_answer"),
         (chat("a", "<image> b", image="1.png"), "bad_turns"),
         (chat("<image>", "b", image="2.png"), "missing_image"),
@@ -141,6 +144,53 @@ def test_a_row_that_cannot_be_used_says_why(tree, row, kind):
 def test_a_question_that_cannot_be_used_says_why(tree, row, kind):
     item = one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), VQA)
     assert (item.row, [found for found, _ in item.trouble]) == (None, [kind])
+
+
+def test_a_picture_of_the_row_that_no_turn_names_is_not_left_out_in_silence(tree):
+    user = [{"type": "image", "image": "1.png"}, {"type": "text", "text": "What?"}]
+    row = {"messages": [{"role": "user", "content": user}, {"role": "assistant", "content": "It."}]}
+    pictures = numbered("{}.png", 2)
+    named = one(tree(**{"a.jsonl": lines([row | {"images": ["1.png"]}])}, **pictures), MESSAGES)
+    assert shape(named.row)[0] == ("user", "1.png", "What?")
+    other = one(tree(**{"a.jsonl": lines([row | {"images": ["1.png", "2.png"]}])}, **pictures), MESSAGES)
+    assert (other.row, other.trouble) == (None, (("image_count", "no turn names “2.png”, which is in the row"),))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("[12, 30, 200, 40]", "[12, 30, 200, 40]"),
+        ([12, 30, 200, 40], "[12, 30, 200, 40]"),
+        ("[0.5, 1]", "[0.5, 1]"),
+        ('["a", "b", "b"]', "b"),
+        ("['net', 'net', 'web']", "net"),
+    ],
+)
+def test_a_box_or_an_interval_is_one_answer_and_several_texts_are_several(tree, answer, said):
+    row = {"image": "1.png", "question": "Where is it?", "answer": answer}
+    assert one(tree(**{"a.jsonl": lines([row]), "1.png": png()}), VQA).row.answer == said
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("cats/1", "cats/1.png"),
+        ("cats/2", None),
+        ("dogs/2", "dogs/2.png"),
+        ("2", "dogs/2.png"),
+        ("1", None),
+        ("elsewhere/2", "dogs/2.png"),
+        ("./dogs/2", "dogs/2.png"),
+    ],
+)
+def test_a_name_without_its_suffix_stays_in_its_folder(tree, named, found):
+    files = dict.fromkeys(["cats/1.png", "dogs/1.png", "dogs/2.png"], png())
+    row = {"image": named, "question": "q", "answer": "a"}
+    item = one(tree(**{"a.jsonl": lines([row])}, **files), VQA)
+    if found is None:
+        assert [kind for kind, _ in item.trouble] == ["missing_image"]
+    else:
+        assert item.row.picture_name == found
 
 
 def test_broken_lines_keep_their_place_and_the_rest_is_read(tree):

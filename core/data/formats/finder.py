@@ -5,6 +5,7 @@ What it does not do: open a picture, or decide which names are safe; that is `Tr
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,15 +111,36 @@ class Finder:
                 continue  # it may still be a name without its suffix
             if is_picture_file(entry.name):
                 return TreePicture(entry.name, entry)
-        known = None if is_picture_file(name) else self._stems.get(PurePosixPath(name).name) or self._numbers.get(name)
+        known = None if is_picture_file(name) else self._without_suffix(name, beside)
         if known is None:
             raise Unusable("missing_image", shown(name))
         return TreePicture(known, self._tree.entries[known])
+
+    def _without_suffix(self, name: str, beside: str) -> str | None:
+        """The picture that a name without its suffix, or a number, means; a folder that is there has to be its own."""
+        folder, last = posixpath.split(posixpath.normpath(name.replace("\\", "/")))
+        places = [posixpath.normpath(posixpath.join(home, folder)) for home in (posixpath.dirname(beside), "")]
+        for place in places:
+            if found := self._paths.get(posixpath.join(place, last).removeprefix("./")):
+                return found
+        if folder and any(place in self._folders for place in places):
+            return None
+        return self._stems.get(last) or self._numbers.get(name)
 
     @cached_property
     def pictures(self) -> tuple[str, ...]:
         """Names of all picture files, in their order."""
         return tuple(name for name in self._tree.entries if is_picture_file(name))
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        """Folders in which pictures lie."""
+        return frozenset(name.rpartition("/")[0] for name in self.pictures)
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        """Picture files by their names with folder and without suffix; only those that are unique."""
+        return _unique((name.rpartition(".")[0], name) for name in self.pictures)
 
     @cached_property
     def _stems(self) -> dict[str, str]:

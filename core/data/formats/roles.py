@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from core.data.formats.columns import Column
+from core.data.formats.values import choices_of
 from core.spec.data import Format, Part
 
 
@@ -169,12 +170,17 @@ def _fits(column: Column, part: Part) -> bool:
     from core.data.formats.sides import side_of_value
 
     if part == "choices":
-        return column.kind == "texts"
+        return column.kind == "texts" or (column.kind == "text" and _are_lists(column))
     if part == "split":
         return column.kind == "text" and all(side_of_value(example) for example in column.examples)
     if part == "language":
         return column.kind == "text" and column.words[2] <= 2
     return column.kind in ("text", "number", "name")
+
+
+def _are_lists(column: Column) -> bool:
+    """Whether its first texts are lists of numbers."""
+    return bool(column.examples) and all(len(choices_of(example)) > 1 for example in column.examples)
 
 
 def split_names(joined: str, columns: Sequence[Column]) -> tuple[str, ...]:

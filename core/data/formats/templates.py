@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.data.formats.turns import Find, Said, Unusable, parts_of, said_in
-from core.data.formats.values import ANSWER_KEYS, QUESTION_KEYS, answer_of, kind_of, one_of, text_of, texts_of, unfolded
+from core.data.formats.values import (
+    ANSWER_KEYS,
+    QUESTION_KEYS,
+    answer_of,
+    choices_of,
+    kind_of,
+    one_of,
+    text_of,
+    texts_of,
+    unfolded,
+)
 from core.spec.data import Format, Part, Reading
 
 Conversation = Sequence[Said]
@@ -165,7 +175,7 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
 def _chosen(reading: Reading, values: dict[str, Any], answer: Any) -> str:
     """The answer; where it is a place in the list of choices, the choice."""
     column = reading.columns.get("choices")
-    choices = texts_of(values.get(column)) if column else ()
+    choices = choices_of(values.get(column)) if column else ()
     said = answer_of(answer)
     if not choices or said in choices:
         return said

@@ -126,7 +126,7 @@ def turns_of(said: Iterable[Said], pictures: Sequence[Picture], system: str = ""
         system: the system prompt, unless the row has one.
 
     Raises:
-        Unusable: tags and pictures do not match in number, the sides do not take turns, or there is no answer.
+        Unusable: tags and pictures do not match, the sides do not take turns, or one says nothing.
     """
     turns = [(speaker, parts) for speaker, parts in said if parts or speaker != "system"]
     if system and not any(speaker == "system" for speaker, _ in turns):
@@ -135,10 +135,16 @@ def turns_of(said: Iterable[Said], pictures: Sequence[Picture], system: str = ""
     slots = [part for _, parts in turns for part in parts if isinstance(part, Slot)]
     own = any(not isinstance(part, (str, Slot)) for _, parts in turns for part in parts)
     if not slots and not own and pictures:
-        return _pictures_first(turns, pictures)
-    _check_count(slots, pictures)
-    left = iter(pictures)
-    return tuple(Turn(speaker, tuple(_filled(part, left, pictures) for part in parts)) for speaker, parts in turns)
+        placed = _pictures_first(turns, pictures)
+    else:
+        if own and not slots:
+            _check_own(turns, pictures)
+        _check_count(slots, pictures)
+        left = iter(pictures)
+        placed = tuple(Turn(side, tuple(_filled(part, left, pictures) for part in parts)) for side, parts in turns)
+    if not all(turn.parts for turn in placed):
+        raise Unusable("empty_question", "")
+    return placed
 
 
 def _pictures_first(turns: Sequence[Said], pictures: Sequence[Picture]) -> tuple[Turn, ...]:
@@ -166,6 +172,17 @@ def _check_count(slots: Sequence[Slot], pictures: Sequence[Picture]) -> None:
     if max(plain, wanted) != len(pictures) and (slots or not pictures):
         tags, there = max(plain, wanted), len(pictures)
         raise Unusable("image_count", f"{tags} {'tag' if tags == 1 else 'tags'} for pictures, {there} in the row")
+    unseen = next((number for number in range(1, wanted) if number not in numbers), None)
+    if unseen is not None:
+        raise Unusable("image_count", f"no tag stands for picture {unseen}")
+
+
+def _check_own(turns: Sequence[Said], pictures: Sequence[Picture]) -> None:
+    """Raises Unusable: the turns name their own pictures, and the row has one that is none of them."""
+    named = {part.name for _, parts in turns for part in parts if not isinstance(part, (str, Slot))}
+    other = next((picture.name for picture in pictures if picture.name not in named), None)
+    if other is not None:
+        raise Unusable("image_count", f"no turn names “{other[:60]}”, which is in the row")
 
 
 def _check_order(turns: Sequence[Said]) -> None:

@@ -59,7 +59,7 @@ def _kind_of_text(text: str) -> Kind:
     if is_picture_name(text):
         return "name"
     inside = parsed(text)
-    if isinstance(inside, (dict, list)) and inside:
+    if isinstance(inside, (dict, list)) and inside and not _are_numbers(inside):
         kind = kind_of(inside)
         return "text" if kind == "other" else kind
     return "number" if re.fullmatch(r"-?\d+(\.\d+)?", text.strip()) else "text"
@@ -149,11 +149,20 @@ def parsed(text: str) -> Any:
 
 
 def unfolded(value: Any) -> Any:
-    """A value with JSON in a string taken out of it."""
+    """A value with JSON in a string taken out of it; a list of numbers stays a text, as of a box or an interval.
+
+    >>> unfolded('["a", "b"]'), unfolded("[0, 1]")
+    (['a', 'b'], '[0, 1]')
+    """
     if isinstance(value, str):
         inside = parsed(value)
-        return value if inside is None else inside
+        return value if inside is None or _are_numbers(inside) else inside
     return value
+
+
+def _are_numbers(value: Any) -> bool:
+    """Whether it is a list of numbers alone."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(type(item) in (int, float) for item in value)
 
 
 def text_of(value: Any) -> str:
@@ -184,13 +193,25 @@ def texts_of(value: Any) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def answer_of(value: Any) -> str:
-    """The answer of a value: of several, the one given most often, and of those the first.
+def choices_of(value: Any) -> tuple[str, ...]:
+    """What can be chosen from: a list, also of numbers, and also as it stands in a string.
 
-    >>> answer_of(["net", "netting", "net"]), answer_of([{"answer": "a"}]), answer_of("b")
-    ('net', 'a', 'b')
+    >>> choices_of(["a", "b"]), choices_of("[1, 2]"), choices_of("a")
+    (('a', 'b'), ('1', '2'), ('a',))
+    """
+    inside = parsed(value) if isinstance(value, str) else value
+    return tuple(map(text_of, inside)) if _are_numbers(inside) else texts_of(value)
+
+
+def answer_of(value: Any) -> str:
+    """The answer of a value: of several, the one given most often, and of those the first; a list of numbers is one.
+
+    >>> answer_of(["net", "netting", "net"]), answer_of([{"answer": "a"}]), answer_of("b"), answer_of([0, 0, 9])
+    ('net', 'a', 'b', '[0, 0, 9]')
     """
     kind = kind_of(value)
+    if _are_numbers(value):
+        return text_of(value if len(value) > 1 else value[0])
     if kind == "answers":
         said = [text_of(item["answer"]) for item in unfolded(value)]
     elif kind == "texts":
