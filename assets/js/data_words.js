@@ -7,7 +7,7 @@ export const FORMATS = {
   classes: ["Pictures in classes", "Each picture belongs to a class: its folder, or a column."],
   ocr: ["Pictures with the text in them", "Each row has a picture and the text that can be read in it."],
   coco: ["Captions in COCO’s form", "One JSON file with pictures and their captions."],
-  pairs: ["Pairs of picture and text", "Each picture has one text that belongs to it."],
+  pairs: ["Pairs of picture and text", "Each picture has a text that belongs to it, or a column says whether it does."],
   messages: ["Conversations (messages)", "Each row is a conversation with roles, as chat models are trained on."],
   sharegpt: ["Conversations (ShareGPT, LLaVA)", "Each row is a conversation, with <image> where a picture stands."],
   prompt_completion: ["Prompts with completions", "Each row has a prompt and what shall follow it."],
@@ -15,13 +15,13 @@ export const FORMATS = {
 
 export const PARTS = {
   image: "Picture", question: "Question", answer: "Answer", prompt: "Prompt", completion: "Completion", messages: "Conversation",
-  text: "Text", label: "Class", system: "System prompt", language: "Language", split: "Side", group: "Keep together", choices: "Choices",
+  text: "Text", label: "Class", verdict: "Do they belong together", system: "System prompt", language: "Language", split: "Side", group: "Keep together", choices: "Choices",
 };
 
 // The parts that a format has: those that it is nothing without, then those that it may have.
 export const PARTS_OF = {
   vqa: [["image", "question", "answer"], ["choices"]], captions: [["image", "text"], []], classes: [["image", "label"], []], ocr: [["image", "text"], []],
-  coco: [["image", "text"], []], pairs: [["image", "text"], []], messages: [["messages"], ["image"]], sharegpt: [["messages"], ["image"]],
+  coco: [["image", "text"], []], pairs: [["image", "text"], ["verdict"]], messages: [["messages"], ["image"]], sharegpt: [["messages"], ["image"]],
   prompt_completion: [["prompt", "completion"], ["image"]],
 };
 

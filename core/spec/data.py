@@ -17,7 +17,7 @@ from core.spec.text import STRICT
 Format = Literal["messages", "sharegpt", "prompt_completion", "vqa", "captions", "coco", "classes", "ocr", "pairs"]
 """What a row says, in the field's words: TRL's messages; ShareGPT / LLaVA conversations with `<image>`; prompt and
 completion; picture, question and answer(s); picture and caption; COCO's caption JSON; one folder (or label) a class;
-picture and its text; contrastive pairs."""
+picture and its text; contrastive pairs, of which a `verdict` may say which belong together."""
 Part = Literal[
     "image",
     "question",
@@ -27,13 +27,15 @@ Part = Literal[
     "messages",
     "text",
     "label",
+    "verdict",
     "system",
     "language",
     "split",
     "group",
     "choices",
 ]
-"""What a column is for; `choices` are those that an answer's number or letter means."""
+"""What a column is for; `choices` are those that an answer's number or letter means, and the `verdict` of a pair says
+whether its text belongs to its picture."""
 SplitBy = Literal["share", "column", "folders"]
 Severity = Literal["error", "warning"]
 MAX_TEMPLATE = 4000

@@ -352,3 +352,13 @@ def test_whatever_stands_in_rows_nothing_but_a_sentence_comes_back(tmp_path):
 
 def _part(name):
     return "messages" if name == "conversations" else name
+
+
+def test_a_column_of_yes_and_no_is_no_verdict_about_classes_or_answers(tmp_path):
+    """Only of a text that differs from row to row can be said whether it belongs to the picture."""
+    pets = "".join(f"{n}.png,{('cat', 'dog')[n % 2]},{n % 2}\n" for n in range(8))
+    tree = tree_of({"t.csv": "image,name,label\n" + pets, **numbered("{}.png", 8, 0)}, tmp_path / "a")
+    assert recognise(tree).reading.format == "classes"
+    asked = "".join(f"{n}.png,What is {n}?,box {n},{n % 2}\n" for n in range(8))
+    tree = tree_of({"t.csv": "image,question,answer,correct\n" + asked, **numbered("{}.png", 8, 0)}, tmp_path / "b")
+    assert recognise(tree).reading.format == "vqa"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -325,3 +326,31 @@ def test_no_picture_is_opened_while_rows_are_read(tree, monkeypatch):
 def test_a_table_that_is_gone_is_said_in_words(tree):
     with pytest.raises(DataError, match="not there"):
         list(records(tree(**{"1.png": png()}), CAPTIONS))
+
+
+PAIRS = Reading(
+    "pairs", ("a.jsonl",), {"image": "image", "text": "text", "verdict": "match"}, "Do they belong together?"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [(1, "yes"), (0, "no"), (True, "yes"), ("False", "no"), ("mismatch", "no"), (0.0, "no")]
+)
+def test_a_text_that_does_not_belong_to_the_picture_is_never_learned_as_its_caption(said, answer, tree):
+    rows = lines([{"image": "1.png", "text": "A red box", "match": said}])
+    row = one(tree(**{"a.jsonl": rows}, **numbered("{}.png", 1)), PAIRS).row
+    assert (row.question, row.answer) == ("Do they belong together?\nA red box", answer)
+
+
+@pytest.mark.parametrize(("said", "kind"), [("perhaps", "bad_value"), (0.5, "bad_value"), (None, "empty_answer")])
+def test_a_verdict_that_is_neither_yes_nor_no_is_said(said, kind, tree):
+    rows = lines([{"image": "1.png", "text": "A red box", "match": said}])
+    item = one(tree(**{"a.jsonl": rows}, **numbered("{}.png", 1)), PAIRS)
+    assert (item.row, item.trouble[0][0]) == (None, kind)
+
+
+def test_the_text_of_a_pair_can_stand_in_the_question(tree):
+    rows = lines([{"image": "1.png", "text": "A red box", "match": 1}])
+    reading = replace(PAIRS, template="Is “{text}” true of it?", answer_template="{answer}.")
+    row = one(tree(**{"a.jsonl": rows}, **numbered("{}.png", 1)), reading).row
+    assert (row.question, row.answer) == ("Is “A red box” true of it?", "yes.")

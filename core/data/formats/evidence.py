@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from core.data.formats import roles
 from core.data.formats.columns import Column
 from core.data.formats.judging import judge
-from core.data.formats.templates import AS_JSON
+from core.data.formats.templates import AS_JSON, BELONGS
+from core.data.formats.verdicts import verdict_column
 from core.spec.data import Format, Part
 
 Columns = Sequence[Column]
@@ -188,7 +189,11 @@ def _texts(columns: Columns) -> list[Candidate]:
 
 
 def _pairs(text: Column, columns: Columns) -> Candidate:
-    """A picture and its text; sure where another column holds what does not belong to the picture."""
+    """A picture and its text; sure where another column holds, or says, what does not belong to the picture."""
+    verdict = verdict_column(columns, text)
+    if verdict is not None:
+        why = f"“{verdict.name}” says of each text whether it belongs to the picture"
+        return _with_template(candidate("pairs", {"text": text, "verdict": verdict}, columns, 92, why), BELONGS)
     other = next((column for column in columns if "negative" in roles.plain(column.name).rstrip("s")), None)
     if other is None:
         return candidate("pairs", {"text": text}, columns, 10, "each picture has its text")

@@ -38,7 +38,7 @@ def _refuse_column(part: Part, column: str, columns: Sequence[str]) -> None:
 
 
 def _refuse_part(part: Part, column: str, reading: Reading) -> None:
-    parts = (*roles.NEEDED[reading.format], *(one for one in roles.BESIDE if one not in roles.NEEDED[reading.format]))
+    parts = roles.parts_of(reading.format)
     if part not in parts:
         asked = f"The column “{column[:100]}” was chosen for “{part}”"
         reason = f"rows of the form {reading.format} have no such part"

@@ -67,12 +67,19 @@ NEEDED: dict[Format, tuple[Part, ...]] = {
 """The parts without which a format is nothing."""
 BESIDE: tuple[Part, ...] = ("image", "system", "language", "split", "group", "choices")
 """Parts that any format may have."""
+OWN: dict[Format, tuple[Part, ...]] = {"pairs": ("verdict",)}
+"""Parts that a format may have and others have not."""
 _NO_TEXT = frozenset(
     _names("id index idx url width height source md5 sha256 hash licence license score similarity nsfw")
 )
 _NO_PICTURE = frozenset(
     _names("negative negatives mask masks segmentation annotation annotations depth thumbnail label labels seg")
 )
+
+
+def parts_of(format: Format) -> tuple[Part, ...]:
+    """The parts that rows of a format can have, those first without which it is nothing."""
+    return tuple(dict.fromkeys((*NEEDED[format], *OWN.get(format, ()), *BESIDE)))
 
 
 def plain(name: str) -> str:

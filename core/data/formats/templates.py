@@ -23,6 +23,7 @@ from core.data.formats.values import (
     texts_of,
     unfolded,
 )
+from core.data.formats.verdicts import verdict_of
 from core.spec.data import Format, Part, Reading
 
 Conversation = Sequence[Said]
@@ -35,6 +36,8 @@ DEFAULT_TEMPLATES: dict[Format, str] = {
     "classes": "What is in the picture?",
     "ocr": "Read the text in the picture.",
 }
+BELONGS = "Does this text belong to the picture?"
+"""Asked of a pair with a verdict; its text stands below."""
 AS_JSON = "Read the picture and write what it says as JSON."
 """Asked where the text of a picture is an object, as of receipts and forms."""
 ANSWERS: dict[Format, Part] = {
@@ -64,11 +67,29 @@ def conversations(reading: Reading, values: dict[str, Any], find: Find) -> list[
         return [_prompt_completion(reading, values, find)]
     if reading.format == "vqa":
         return _questions(reading, values)
+    if reading.format == "pairs" and "verdict" in reading.columns:
+        return [_judged(reading, values)]
     question = filled(reading.template, values, reading)
     answers = _answers(reading, values)
     if not answers:
         raise Unusable("empty_answer", "")
     return [_asked(question, _worded(reading, values, answer)) for answer in answers]
+
+
+def _judged(reading: Reading, values: dict[str, Any]) -> Conversation:
+    """Whether a text belongs to its picture: asked with the text, which stands below a question without fields."""
+    texts, said = texts_of(_value(reading, values, "text")), _value(reading, values, "verdict")
+    if not texts:
+        raise Unusable("empty_question", "")
+    if kind_of(said) == "empty":
+        raise Unusable("empty_answer", "")
+    verdict = verdict_of(said)
+    if not verdict:
+        raise Unusable("bad_value", f"“{text_of(said)[:40]}” says neither yes nor no")
+    question = filled(reading.template, values, reading)
+    if not _FIELD.search(reading.template):
+        question = "\n".join(part for part in (question, *texts) if part)
+    return _asked(question, _worded(reading, values, verdict))
 
 
 def filled(template: str, values: dict[str, Any], reading: Reading, **own: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.data.layouts.kit import (
+    BELONGS,
     DESCRIBE,
     SAID,
     Files,
@@ -133,6 +134,24 @@ def contrastive() -> Files:
     return {"pairs.jsonl": lines(rows), **numbered("{}.jpg", 6, 0)}
 
 
+def pairs_with_verdicts() -> Files:
+    rows = [f"{n}.jpg,{said},{n % 2}\n" for n, said in enumerate(SAID)]
+    return {"pairs.csv": "image,caption,is_match\n" + "".join(rows), **numbered("{}.jpg", len(SAID), 0)}
+
+
+def spatial_statements() -> Files:
+    rows = [
+        {
+            "image": f"{n}.jpg",
+            "caption": f"The cat is {n} steps left of the box.",
+            "label": n % 2,
+            "relation": "left of",
+        }
+        for n in range(6)
+    ]
+    return {"train.jsonl": lines(rows), **numbered("images/{}.jpg", 6, 0)}
+
+
 def caption_lists() -> Files:
     columns = {
         "image": [{"bytes": png(n), "path": f"{n}.jpg"} for n in range(3)],
@@ -153,6 +172,26 @@ def captions_by_name() -> Files:
 
 
 LAYOUTS = (
+    Layout(
+        "pairs_with_verdicts",
+        pairs_with_verdicts,
+        "pairs",
+        {"image": "image", "text": "caption", "verdict": "is_match"},
+        6,
+        f"{BELONGS}\n{SAID[0]}",
+        "no",
+        ("0.jpg",),
+    ),
+    Layout(
+        "visual_spatial_reasoning",
+        spatial_statements,
+        "pairs",
+        {"image": "image", "text": "caption", "verdict": "label"},
+        6,
+        f"{BELONGS}\nThe cat is 0 steps left of the box.",
+        "no",
+        ("images/0.jpg",),
+    ),
     Layout(
         "contrastive_negatives",
         contrastive,

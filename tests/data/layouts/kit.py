@@ -94,3 +94,4 @@ SAID = (
 
 
 DESCRIBE, WHAT, READ = "Describe the picture.", "What is in the picture?", "Read the text in the picture."
+BELONGS = "Does this text belong to the picture?"
