@@ -15,17 +15,15 @@ from core.data.rows import Picture
 
 SIDE = 320
 """Pixels of the longer side, at most."""
-AT_ONCE = threading.Semaphore(2)
-"""Pictures that are decoded at the same time: one of 40 megapixels takes 160 MB on its way."""
+_one_at_a_time = threading.Lock()
+"""One picture may take `core.data.files.pictures.MEMORY` on its way."""
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
 
 
 def thumbnail(picture: Picture) -> bytes:
     """The picture as WEBP. Raises DataError: it cannot be opened."""
-    with AT_ONCE:
-        image = open_picture(picture.read(), picture.name)
-        image.thumbnail((SIDE, SIDE))
-        file = BytesIO()
+    with _one_at_a_time:
+        image, file = open_picture(picture.read(), picture.name, SIDE), BytesIO()
         image.save(file, "WEBP", quality=82, method=2)
     return file.getvalue()
 

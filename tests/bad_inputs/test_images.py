@@ -48,12 +48,13 @@ def seen(home: Path, content: bytes, ending: str = "png") -> tuple[Draft, Image.
     return draft, picture.open()
 
 
-def png_of(width: int, height: int) -> bytes:
-    """A whole PNG of one bit a pixel, all black, in some kilobytes."""
+def png_of(width: int, height: int, bits: int = 1, colours: int = 0) -> bytes:
+    """A whole PNG of zeros in some kilobytes; one bit a pixel, or channels of 8 bits as PNG's colour type says."""
     packer = zlib.compressobj(9)
-    line = bytes((width + 7) // 8 + 1)
+    line = bytes((width * bits * {0: 1, 2: 3, 6: 4}[colours] + 7) // 8 + 1)
     data = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
-    chunks = ((b"IHDR", struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))
+    head = struct.pack(">2I5B", width, height, bits, colours, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
     body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -92,6 +93,18 @@ def test_images_07_9000x9000_at_1_bit(home: Path) -> None:
     content = png_of(9_000, 9_000)
     assert len(content) < 12_000  # the 9.9 KB that take 243 MB when they are decoded
     refused(home, content, "it has 9,000 × 9,000 pixels and the limit is 40 megapixels")
+
+
+@pytest.mark.parametrize(("side", "bits", "colours"), [(6_324, 8, 2), (5_000, 8, 6), (5_000, 16, 0)])
+def test_images_07_the_largest_that_are_opened(home: Path, side: int, bits: int, colours: int) -> None:
+    _, picture = seen(home, png_of(side, side, bits, colours))  # in RGB, with transparency, of 16 bits
+    assert picture.size == (side, side)
+    assert picture.getpixel((7, side - 7)) == ((255, 255, 255) if colours == 6 else (0, 0, 0))
+
+
+def test_images_07_too_large_with_transparency(home: Path) -> None:
+    said = "it has 5,100 × 5,100 pixels and the limit is 25 megapixels for one with transparency"
+    refused(home, png_of(5_100, 5_100, 8, 6), said)
 
 
 def test_images_08_animated_gif(home: Path) -> None:

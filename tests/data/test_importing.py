@@ -11,7 +11,9 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.data.checking.checks import check
 from core.data.checking.looks import Looks
@@ -24,6 +26,9 @@ from core.data.storing.stored import HELDOUT, PICTURES, TRAIN, list_sets, read_a
 from core.errors import DataError
 from core.spec import Imported, Reading, Split
 from tests.data.made_data import VQA, line, make, picture
+
+GREY = (np.arange(240 * 200, dtype=np.uint16) + 8_000).reshape(200, 240)
+"""A picture of 16 bits: dark, and white if its high bits were cut off."""
 
 
 @pytest.fixture
@@ -250,3 +255,20 @@ def test_rows_without_pictures_are_stored_too(tmp_path: Path) -> None:
     data = stored(tmp_path / "sets", made.name)
     assert sum(not row.pictures for row in (*data.train, *data.heldout)) == 30
     assert made.pictures == 2
+
+
+def test_pictures_made_smaller_show_what_the_whole_ones_do(folder: Path) -> None:
+    Image.new("RGBA", (240, 200), (255, 0, 0, 0)).save(folder / "0.png")
+    Image.fromarray(GREY).save(folder / "1.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (240, 200), (9, 9, 90)).save(folder / "2.png", exif=turned)
+    opened = {}
+    for side in (None, 60):
+        made = stored(folder.parent / "sets", kept(folder, replace(VQA, max_side=side)).name)
+        rows = {row.question: row.picture.open() for row in (*made.train, *made.heldout)}
+        opened[side] = [rows[f"Question {number}?"] for number in range(3)]
+    for whole, small in zip(opened[None], opened[60], strict=True):
+        assert max(small.size) == 60
+        again = whole.resize(small.size, Image.Resampling.LANCZOS)
+        assert np.abs(np.asarray(again, int) - np.asarray(small, int)).max() <= 2

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.data.checking.looks import Look, Looks, look_at, stamp_of
 from core.data.checking.near import near_groups
-from core.data.files.pictures import PictureFile
+from core.data.files.pictures import PictureFile, open_picture
 from tests.data.made_data import picture
 
 
@@ -30,6 +30,19 @@ def look(content: bytes, folder: Path) -> Look:
 def groups(looks: list[Look]) -> list[int]:
     thumbs = np.stack([np.frombuffer(each.thumb, np.uint8).reshape(16, 16) for each in looks])
     return near_groups(np.array([each.dhash for each in looks], np.uint64), thumbs).tolist()
+
+
+@pytest.mark.parametrize("side", [40, 900])
+@pytest.mark.parametrize("kind", ["RGB", "L", "1", "P", "RGBA", "LA", "I;16"])
+def test_the_likeness_is_of_what_is_opened_for_training(tmp_path: Path, kind: str, side: int) -> None:
+    image = Image.linear_gradient("L").resize((side, side // 2))
+    image = Image.fromarray(np.asarray(image, np.uint16) * 256) if kind == "I;16" else image.convert(kind)
+    if "A" in kind:
+        image.putalpha(Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize(image.size))
+    content = file(image)
+    thumb = np.frombuffer(look(content, tmp_path).thumb, np.uint8).reshape(16, 16).astype(int)
+    wanted = open_picture(content).convert("L").resize((16, 16), Image.Resampling.BOX)
+    assert np.abs(thumb - np.asarray(wanted, int)).max() <= 3
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])

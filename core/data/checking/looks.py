@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
-from core.data.files.pictures import picture_header
+from core.data.files.pictures import likeness, picture_header
 from core.data.rows import Picture
 from core.errors import DataError
 from core.files import taking_the_place_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 THUMB = 16
 """Side of a likeness in pixels."""
+LIKENESS = 16 * THUMB
+"""Pixels of the shorter side from which it is made."""
 FIELDS = [
     ("digest", "V32"),
     ("dhash", "u8"),
@@ -89,7 +92,6 @@ def _turn_of(image: Image) -> AbstractContextManager[Any]:
 
 
 def _look(image: Image) -> Look:
-    from PIL import ImageOps
     from PIL.Image import Resampling
 
     kind = image.format or ""
@@ -100,27 +102,12 @@ def _look(image: Image) -> Look:
         image.seek(0)
     image.draft("L", (2 * THUMB, 2 * THUMB))
     image.load()
-    grey = ImageOps.exif_transpose(_on_white(image))
+    grey = likeness(image, LIKENESS)
     small = grey.resize((9, 8), Resampling.BOX).tobytes()
     bits = "".join("01"[small[9 * y + x] > small[9 * y + x + 1]] for y in range(8) for x in range(8))
     thumb = grey.resize((THUMB, THUMB), Resampling.BOX).tobytes()
     ending = _KINDS.get(kind, "img")
     return Look(dhash=int(bits, 2), width=width, height=height, kind=ending, frames=frames, thumb=thumb)
-
-
-def _on_white(image: Image) -> Image:
-    """In grey; what can be seen through shows white."""
-    from PIL import Image as images
-
-    if image.mode.startswith("I"):  # 16 bits and more
-        return image.point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in ("L", "RGB", "CMYK", "1") or ("transparency" not in image.info and "A" not in image.getbands()):
-        return image if image.mode == "L" else image.convert("L")
-    seen = image.convert("LA")
-    white = images.new("L", seen.size, 255)
-    white.paste(seen.getchannel("L"), mask=seen.getchannel("A"))
-    white.getexif().update(image.getexif())
-    return white
 
 
 class Looks:
@@ -206,7 +193,7 @@ class Looks:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 table, (names, troubles) = kept["table"], json.loads(kept["rest"].tobytes())
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return
         if table.dtype == self._table.dtype and len(table) == len(names):
             self._table = np.concatenate([table, np.zeros_like(self._table)])

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from core.data.rows import Picture
 from core.errors import DataError
@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 40_000_000
 """Largest picture that is decoded; read from the header, so that a small file cannot fill the memory."""
+MEMORY = 200_000_000
+"""Bytes that a picture may take while it is opened."""
 PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif")
 """Endings of picture files."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 """Kinds that are opened, by Pillow's names. Others may start programs (EPS), or are no pictures of pixels."""
 THINNEST = 200
 """Times that a picture may be longer than wide; processors of the field fail beyond (Qwen2-VL's `smart_resize`)."""
+_ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned."""
+_STRIP = 2**18
+"""Pixels that are converted at once."""
 _DAMAGE = (
     *(OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, OverflowError, TypeError, RuntimeError),
     *(struct.error, zlib.error),
@@ -72,44 +78,104 @@ class PictureFile:
             raise DataError(_asked(self.path, self.name), *_GONE) from None
 
 
-def open_picture(file: Path | bytes, name: str = "") -> Image:
+def open_picture(file: Path | bytes, name: str = "", side: int | None = None) -> Image:
     """The picture as RGB, turned the way its EXIF data says.
 
     Args:
         file: where it lies, or what its file holds.
         name: what it is called in the sentence of an error; the file's own name unless told.
+        side: most pixels of its longer side; as large as it is unless told.
 
     Raises:
-        DataError: it is no picture, is damaged, or has more than `MAX_PIXELS`.
+        DataError: it is no picture, is damaged, or is larger than `MAX_PIXELS` and `MEMORY` allow.
     """
     with picture_header(file, name) as image:
+        return upright(image, side)
+
+
+def upright(image: Image, side: int | None = None) -> Image:
+    """A picture whose header was read as RGB, turned the way its EXIF data says.
+
+    Args:
+        image: inside of `picture_header`, which says in words what goes wrong here.
+        side: most pixels of its longer side; it is then made smaller before anything else, JPEG while it is decoded.
+    """
+    from PIL.Image import Resampling
+
+    if side is None:
         image.load()
-        _turn(image)
-        return _as_rgb(image)
+        _turn(image, _orientation(image))
+        return _eight_bits(image, "RGB")
+    image.draft(None, (2 * side, 2 * side))
+    image.load()
+    orientation, seen = _orientation(image), _eight_bits(image, "RGB")
+    seen.thumbnail((side, side), Resampling.LANCZOS)
+    _turn(seen, orientation)
+    return seen
 
 
-def _turn(image: Image) -> None:
-    """Turns a picture as its EXIF data says; damaged data say nothing."""
+def likeness(image: Image, side: int) -> Image:
+    """A loaded picture in grey, turned as its EXIF data says, its shorter side at least (about) so many pixels.
+
+    A larger one is made smaller strip by strip, so that nothing but the picture itself lies in the memory.
+    """
+    from PIL import Image as images
+
+    times = max(1, min(image.size) // side)
+    small = images.new("L", (-(-image.width // times), -(-image.height // times)))
+    for box, strip in _strips(image, times):
+        small.paste(_eight_bits(strip, "L").reduce(times), (0, box[1] // times))
+    _turn(small, _orientation(image))
+    return small
+
+
+def _orientation(image: Image) -> int:
+    """How a picture is turned, 1 to 8; damaged EXIF data say nothing."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (*_DAMAGE, AttributeError):
+        return 1
+
+
+def _turn(image: Image, orientation: int) -> None:
+    """Turns a picture in its place."""
     from PIL import ImageOps
 
     try:
+        image.getexif()[_ORIENTATION] = orientation
         ImageOps.exif_transpose(image, in_place=True)
-    except (*_DAMAGE, AttributeError):
+    except (*_DAMAGE, AttributeError):  # of other tags
         image.info.pop("exif", None)
 
 
-def _as_rgb(image: Image) -> Image:
-    """As RGB with 8 bits, on white."""
-    from PIL import Image as images
-
+def _eight_bits(image: Image, mode: Literal["RGB", "L"]) -> Image:
+    """In colours or in grey with 8 bits, white where it is transparent."""
     if image.mode.startswith("I"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")
     elif image.has_transparency_data:
-        seen = image.convert("RGBA")
-        white = images.new("RGB", image.size, "white")
+        return _on_white(image, mode)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _on_white(image: Image, mode: Literal["RGB", "L"]) -> Image:
+    """A picture that can be seen through, on white."""
+    from PIL import Image as images
+
+    whole = images.new(mode, image.size)
+    for box, strip in _strips(image):
+        seen = strip.convert("RGBA")
+        white = images.new("RGB", seen.size, "white")
         white.paste(seen, mask=seen)
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
+        whole.paste(white.convert(mode), box)
+    return whole
+
+
+def _strips(image: Image, times: int = 1) -> Iterator[tuple[tuple[int, int, int, int], Image]]:
+    """A picture in strips of its whole width, each with its place; heights are multiples of `times` but the last."""
+    rows = times * max(1, _STRIP // (image.width * times))
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        yield box, image.crop(box)
 
 
 @contextmanager
@@ -180,14 +246,29 @@ def _refuse(image: Image, asked: str) -> None:
     """Raises DataError for a picture that is too large or too thin, or holds no colours."""
     width, height = image.size
     size = f"it has {width:,} × {height:,} pixels"
-    if width * height > MAX_PIXELS:
-        raise DataError(asked, f"{size} and the limit is {MAX_PIXELS // 1_000_000} megapixels", "Make it smaller")
+    cost, kind = _cost(image)
+    limit = min(MAX_PIXELS, MEMORY // cost)
+    if width * height > limit:
+        raise DataError(asked, f"{size} and the limit is {limit / 1e6:g} megapixels{kind}", "Make it smaller")
     if max(width, height) > THINNEST * min(width, height):
         reason = f"{size}, more than {THINNEST} times as long as wide, and models refuse that"
         raise DataError(asked, reason, "Cut it into pieces")
     if image.mode in ("I", "F") and image.format != "PPM":
         reason = "it holds values of 32 bits, which are no colours"
         raise DataError(asked, reason, "Save it with 8 bits as PNG or JPEG")
+
+
+def _cost(image: Image) -> tuple[int, str]:
+    """Bytes of memory for each pixel at most, as measured with Pillow 12, and for which kind of pictures."""
+    if image.format == "WEBP":
+        return 16, " for WEBP"
+    if image.format == "AVIF":
+        return 10, " for AVIF"
+    if image.info.get("progressive"):
+        return 8, " for a progressive JPEG"
+    if image.has_transparency_data:
+        return 8, " for one with transparency"
+    return (5, "") if image.mode in ("1", "L", "P", "RGB") else (8, " for other colours than RGB with 8 bits")
 
 
 def as_png(picture: Picture) -> bytes:

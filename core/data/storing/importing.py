@@ -25,7 +25,7 @@ import numpy as np
 from core.data.checking.checks import Verdict, judge
 from core.data.checking.looks import Looks
 from core.data.checking.survey import THREADS, Cancelled, Progress, Survey, quietly, survey
-from core.data.files.pictures import picture_header
+from core.data.files.pictures import picture_header, upright
 from core.data.files.tree import Tree
 from core.data.formats.records import records
 from core.data.rows import Picture, Row
@@ -206,15 +206,10 @@ def _prepare(picture: Picture, max_side: int | None) -> Stored:
 
 def _smaller(image: Image, max_side: int) -> tuple[bytes, tuple[int, int], str]:
     """The picture with this longest side, upright, as JPEG where it was one and as PNG otherwise."""
-    from PIL import ImageOps
-    from PIL.Image import Resampling
-
     kind = "JPEG" if image.format in ("JPEG", "MPO") else "PNG"
-    upright = ImageOps.exif_transpose(image).convert("RGB")
-    upright.thumbnail((max_side, max_side), Resampling.LANCZOS)
-    file = BytesIO()
-    upright.save(file, kind, **({"quality": QUALITY} if kind == "JPEG" else {}))
-    return file.getvalue(), upright.size, {"JPEG": "jpg", "PNG": "png"}[kind]
+    small, file = upright(image, max_side), BytesIO()
+    small.save(file, kind, **({"quality": QUALITY} if kind == "JPEG" else {}))
+    return file.getvalue(), small.size, {"JPEG": "jpg", "PNG": "png"}[kind]
 
 
 class Feed:
