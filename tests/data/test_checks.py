@@ -364,4 +364,16 @@ def test_a_writer_on_both_sides_is_an_error_where_groups_count(tmp_path: Path) -
     assert [place.row for place in finding.places] == [12, 20, 28, 36]
     assert "“w3”" in finding.places[0].detail
     assert not report(tmp_path, pressed(reading, finding)).blocked
-    assert kinds(report(tmp_path, replace(reading, split=Split("column")))) <= {findings.UNSEEN_ANSWER}
+    assert kinds(report(tmp_path, replace(reading, split=Split("column")))) <= {
+        findings.UNSEEN_ANSWER,
+        findings.SHARED_GROUP,
+    }
+
+
+def test_a_writer_on_both_sides_is_named_where_groups_are_not_kept_together(tmp_path: Path) -> None:
+    folder = make(tmp_path, [line(n, writer=f"w{n % 3}") for n in range(40)])
+    reading = replace(VQA, columns={**VQA.columns, "group": "writer"}, split=Split(share=0.1))
+    finding = one(report(folder, reading), findings.SHARED_GROUP)
+    assert finding.severity == "warning"
+    assert "is on both sides" in finding.places[0].detail
+    assert findings.SHARED_GROUP not in kinds(report(folder, pressed(reading, finding)))

@@ -362,3 +362,21 @@ def test_a_column_of_yes_and_no_is_no_verdict_about_classes_or_answers(tmp_path)
     asked = "".join(f"{n}.png,What is {n}?,box {n},{n % 2}\n" for n in range(8))
     tree = tree_of({"t.csv": "image,question,answer,correct\n" + asked, **numbered("{}.png", 8, 0)}, tmp_path / "b")
     assert recognise(tree).reading.format == "vqa"
+
+
+def with_group(name, values, root):
+    rows = "".join(f"{n}.png,word {n},{values[n % len(values)]}\n" for n in range(8))
+    return recognise(tree_of({"t.csv": f"image,text,{name}\n{rows}", **numbered("{}.png", 8, 0)}, root))
+
+
+@pytest.mark.parametrize(("name", "values"), [("writer_id", ("ann", "bob")), ("subject", ("s1", "s2", "s3"))])
+def test_rows_of_one_writer_are_kept_together_and_the_reason_says_so(name, values, tmp_path):
+    guess = with_group(name, values, tmp_path)
+    assert guess.reading.columns["group"] == name
+    assert guess.reading.split == Split(group=True)
+    assert f"rows with the same “{name}” are kept on one side" in guess.reason
+
+
+@pytest.mark.parametrize(("name", "values"), [("writer_id", ("ann",)), ("subject", ("biology", "art")), ("kind", "ab")])
+def test_topics_and_a_single_writer_are_no_groups(name, values, tmp_path):
+    assert not with_group(name, values, tmp_path).reading.split.group

@@ -148,6 +148,11 @@ def one_common(folder: Path) -> Reading:
     return VQA
 
 
+def writers(folder: Path) -> Reading:
+    make(folder, [line(n, writer=f"w{n % 12}") for n in range(60)])
+    return replace(VQA, columns={**VQA.columns, "group": "writer"})
+
+
 def few(folder: Path) -> Reading:
     make(folder, rows(5))
     return VQA
@@ -173,6 +178,7 @@ MADE: dict[str, Callable[[Path], Reading]] = {
     findings.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
     findings.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
     findings.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
+    findings.SHARED_GROUP: writers,
     findings.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),
     findings.NEAR_LEAK: near_leak,
     findings.DUPLICATE_ROW: with_row(line(1)),

@@ -82,6 +82,7 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
     _find_repetitions(case, same)
     heldout = _split(case, same)
     _find_leaks(case, same, heldout)
+    _find_shared_groups(case, heldout)
     _find_imbalance(case, heldout)
     _find_odd_words(case)
     _find_odd_pictures(case)
@@ -136,6 +137,15 @@ def _find_leaks(case: Case, same: Sameness, heldout: Numbers) -> None:
     near = told & same.shared(same.alike_pictures, kept) & ~exact
     case.find(findings.LEAK, exact, partial(_twin, case, same.exact_pictures, kept))
     case.find(findings.NEAR_LEAK, near, partial(_twin, case, same.alike_pictures, kept))
+
+
+def _find_shared_groups(case: Case, heldout: Numbers) -> None:
+    """Rows to learn from of a group that is held out as well, where groups are not kept together."""
+    if case.reading.split.group:
+        return
+    groups, names = case.column("group"), list(case.found.groups)
+    shared = case.alive & ~heldout & (groups >= 0) & np.isin(groups, groups[case.alive & heldout])
+    case.find(findings.SHARED_GROUP, shared, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
 
 
 def _twin(case: Case, pictures: Numbers, others: Numbers, row: int) -> str:

@@ -28,6 +28,7 @@ NOTHING_TO_TRAIN = "nothing_to_train"
 NOTHING_HELD_OUT = "nothing_held_out"
 ONE_GROUP = "one_group"
 NO_GROUP = "no_group"
+SHARED_GROUP = "shared_group"
 LEAK = "leak"
 NEAR_LEAK = "near_leak"
 DUPLICATE_ROW = "duplicate_row"
@@ -193,6 +194,15 @@ KINDS: dict[str, Kind] = {
         "Choose the column of the groups, or do without",
         "Do without groups",
         {"split": {"group": False}},
+    ),
+    SHARED_GROUP: Kind(
+        "warning",
+        "1 row to learn from is of a group that is also held out",
+        "{count} rows to learn from are of groups that are also held out",
+        "A column says which rows belong together, such as those of one writer; the result would flatter",
+        "Keep the groups on one side, unless the column means something else",
+        "Keep groups together",
+        {"split": {"group": True}},
     ),
     LEAK: Kind(
         "error",

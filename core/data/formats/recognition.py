@@ -86,6 +86,7 @@ def reread(tree: Tree, format: Format, before: Reading | None = None) -> Guess:
 def _kept(reading: Reading, before: Reading) -> Reading:
     """The new reading with what does not hang on the format; a split by share was chosen, or is possible anyway."""
     split = before.split if before.split.by in ("share", reading.split.by) else reading.split
+    split = replace(split, group=split.group and "group" in reading.columns)
     kept = replace(reading, system=before.system, split=split, max_side=before.max_side)
     return replace(kept, drop=before.drop, limit=before.limit)
 
@@ -103,9 +104,11 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
     together, left_out = _together(tables, table, candidate)
     names = tuple(sorted({name for each in together for name in each.alike}, key=_train_first))
     by, names, why = _split(names, table, candidate)
-    reading = _reading(candidate, names, by)
+    grouped = by == "share" and _has_groups(table, candidate)
+    reading = _reading(candidate, names, Split(by=by, group=grouped))
+    kept = f"rows with the same “{candidate.columns['group']}” are kept on one side" if grouped else ""
     where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"
-    reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, left_out) if text)
+    reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, kept, left_out) if text)
     others = tuple((other.format, other.reason) for other in table.candidates if other.format != candidate.format)
     columns = tuple(dict.fromkeys(column.name for each in together for column in each.columns))
     joined = [name for name in candidate.columns.values() if name not in columns]
@@ -119,9 +122,9 @@ def _ways(table: Table, format: Format | None) -> Sequence[evidence.Candidate]:
     return evidence.for_format(table.columns, format) if format != "coco" else ()
 
 
-def _reading(candidate: evidence.Candidate, tables: tuple[str, ...], by: SplitBy) -> Reading:
+def _reading(candidate: evidence.Candidate, tables: tuple[str, ...], split: Split) -> Reading:
     template = DEFAULT_TEMPLATES.get(candidate.format, "") if candidate.template is None else candidate.template
-    return Reading(candidate.format, tables, candidate.columns, template, split=Split(by=by))
+    return Reading(candidate.format, tables, candidate.columns, template, split=split)
 
 
 def _score(table: Table, candidate: evidence.Candidate, finder: Finder) -> int:
@@ -179,6 +182,12 @@ def _tells_sides(table: Table, name: str) -> bool:
     column = next(column for column in table.columns if column.name == name)
     both = {side_of_value(example) for example in column.examples} == {"train", "heldout"}
     return both or (column.rows >= LOOKED_AT and not side_of_table(table.name))
+
+
+def _has_groups(table: Table, candidate: evidence.Candidate) -> bool:
+    """Whether a column says which rows belong together, and there are at least two groups to divide."""
+    name = candidate.columns.get("group")
+    return any(column.name == name and column.different > 1 for column in table.columns)
 
 
 def _train_first(name: str) -> tuple[bool, str]:

@@ -69,6 +69,8 @@ BESIDE: tuple[Part, ...] = ("image", "system", "language", "split", "group", "ch
 """Parts that any format may have."""
 OWN: dict[Format, tuple[Part, ...]] = {"pairs": ("verdict",)}
 """Parts that a format may have and others have not."""
+_MAY_BE_TOPICS = frozenset(("group", "subject"))
+"""Names of columns of groups, if their values are numbered; `subject: biology` says what a row is about."""
 _NO_TEXT = frozenset(
     _names("id index idx url width height source md5 sha256 hash licence license score similarity nsfw")
 )
@@ -182,6 +184,8 @@ def _fits(column: Column, part: Part) -> bool:
         return column.kind == "text" and all(side_of_value(example) for example in column.examples)
     if part == "language":
         return column.kind == "text" and column.words[2] <= 2
+    if part == "group" and plain(column.name) in _MAY_BE_TOPICS:
+        return all(re.search(r"\d", example) for example in column.examples)
     return column.kind in ("text", "number", "name")
 
 
