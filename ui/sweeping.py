@@ -12,10 +12,11 @@ import time
 from ui.studio import Studio
 
 HOUR = 3600.0
-UPLOADS_KEPT = 24 * HOUR
-STORED_KEPT = 24 * HOUR
-"""Seconds for which a draft is kept that has been stored: its files lie twice on the disk."""
+ENDED_KEPT = 24 * HOUR
+"""Seconds without a change for which an upload that stopped is kept, and a draft that was stored: its files lie twice
+on the disk."""
 DRAFTS_KEPT = 14 * 24 * HOUR
+"""The same for any other draft."""
 log = logging.getLogger("studio")
 
 
@@ -24,12 +25,8 @@ def sweep(studio: Studio) -> None:
     from core.data.storing.drafts import Drafts
 
     for folder in studio.everybodys_data():
-        drafts = Drafts(folder, studio.shared)
         try:
-            drafts.sweep(UPLOADS_KEPT)
-            for draft in drafts.list():
-                if time.time() - draft.kept.created > (STORED_KEPT if draft.stored else DRAFTS_KEPT):
-                    drafts.remove(draft.id)
+            Drafts(folder, studio.shared).sweep(ENDED_KEPT, DRAFTS_KEPT)
         except Exception as error:  # one owner's damaged folder does not keep the others' from being looked at
             log.warning("a data folder could not be swept: %s", error)
 

@@ -20,7 +20,8 @@ import pytest
 from core.data.checking.survey import Cancelled
 from core.data.files import uploads
 from core.data.hub import Fetched
-from core.data.storing.drafts import Draft, Drafts, TooLarge, allowed_folder, max_upload
+from core.data.storing.drafts import Draft, Drafts, TooLarge, max_upload
+from core.data.storing.origins import allowed_folder, called, first_title
 from core.data.storing.stored import list_sets, stored
 from core.errors import DataError, SourceNotFound, SourceRefused
 from core.jobs.home import open_home
@@ -102,7 +103,7 @@ def test_files_in_any_order_and_empty_ones(drafts: Drafts, tmp_path: Path) -> No
     draft = drafts.finish(new)
     assert set(draft.tree.entries) == {name for name, _ in names}
     assert drafts.check(draft).report.usable == 25
-    assert "25 more files" in draft.origin or "26 more files" in draft.origin
+    assert (draft.title, draft.origin) == ("cats", f"cats, {len(names)} files")
 
 
 HOSTILE = ("../../evil", "/etc/passwd", "..\\evil", "C:\\evil", "a\0b.png", "CON", "x" * 900, ".hidden", "‮gnp.exe")
@@ -191,6 +192,8 @@ def test_a_full_disk_is_seen_before_and_on_the_way(drafts: Drafts, monkeypatch: 
         drafts.create_upload([("a", 101)])
 
     class Full:
+        name = str(drafts.root / "0")
+
         def write(self, _: bytes) -> int:
             raise OSError(28, "No space left on device")
 
@@ -309,6 +312,70 @@ def test_a_folder_that_went_away_is_said(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "cats")
     with pytest.raises((DataError, SourceNotFound)):
         drafts.check(drafts.open(draft.id))
+
+
+def test_a_folder_that_became_a_link_out_of_the_root_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [line(number) for number in range(25)]
+    inside, outside = make(tmp_path / "open" / "cats", rows), make(tmp_path / "secret", rows)
+    monkeypatch.setenv("STUDIO_DATA_ROOT", str(tmp_path / "open"))
+    drafts = Drafts(tmp_path / "home", shared=True)
+    draft = drafts.from_folder("cats")
+    shutil.rmtree(inside)
+    inside.symlink_to(outside)
+    with pytest.raises(SourceRefused, match="outside"):
+        drafts.check(drafts.open(draft.id))
+
+
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [
+        (["000.png", "001.png", "street_signs.csv"], "street signs"),
+        (["000.png", "pictures.zip", "rows.csv"], "pictures"),
+        (["pets/000.png", "pets/rows.csv", "pets/more/001.png"], "pets"),
+        (["a/000.png", "b/000.png", "c/rows.jsonl"], "rows"),
+        (["000.png", "001.png"], "000"),
+    ],
+)
+def test_a_title_is_made_of_what_tells_most(names: list[str], title: str) -> None:
+    origin, name = called(names)
+    assert first_title(name) == title
+    assert name in origin
+    assert origin.endswith("files") or origin.endswith("1 more file")
+
+
+def test_an_upload_that_two_end_at_once_becomes_one_draft(drafts: Drafts, packed: bytes) -> None:
+    new = drafts.create_upload([("cats.zip", len(packed))])
+    drafts.receive(new, 0, 0, [packed])
+
+    def end(_number: int) -> Draft | None:
+        try:
+            return Drafts(drafts.root).finish(new)
+        except SourceNotFound:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [draft for draft in pool.map(end, range(8)) if draft]
+    assert len(made) == 1
+    assert [path.name for path in (drafts.root / "drafts").iterdir()] == [made[0].id]
+
+
+def test_the_disk_is_not_filled_by_what_arrives(drafts: Drafts, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = drafts.create_upload([("cats.zip", 100)])
+    usage = shutil.disk_usage(drafts.root)._replace(free=uploads.SPARE_BYTES + 10)
+    monkeypatch.setattr(uploads.shutil, "disk_usage", lambda _path: usage)
+    assert drafts.receive(new, 0, 0, [b"0123456789"]) == 10
+    with pytest.raises(TooLarge, match="disk is full"):
+        drafts.receive(new, 0, 10, [b"0123456789a"])
+    assert drafts.upload(new).received == (10,)
+
+
+def test_looking_for_drafts_makes_no_folder(tmp_path: Path) -> None:
+    nobody = Drafts(tmp_path / "nobody")
+    assert nobody.list() == ()
+    nobody.sweep()
+    assert not nobody.root.exists()
 
 
 def test_many_uploads_at_once(drafts: Drafts, packed: bytes) -> None:

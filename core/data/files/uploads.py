@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import FileIO
@@ -77,13 +78,18 @@ class Uploads:
         """
         _check_sent(files)
         if sum(bool(_ID.fullmatch(other.name)) for other in self._folder("uploads").iterdir()) >= MAX_UPLOADS:
-            reason = f"{MAX_UPLOADS} others are unfinished"
-            raise TooLarge("An upload was begun", reason, "End them or throw them away first")
+            raise TooLarge(
+                "An upload was begun", f"{MAX_UPLOADS} others are unfinished", "End them or throw them away first"
+            )
         self._check_room(sum(size for _, size in files))
         new = secrets.token_hex(16)
         folder = self._folder("uploads") / new
         folder.mkdir(mode=0o700)
-        write(_Sent(tuple((name, size) for name, size in files)), folder / SENT)
+        try:
+            write(_Sent(tuple((name, size) for name, size in files)), folder / SENT)
+        except BaseException:
+            discard(folder)
+            raise
         return new
 
     def upload(self, id: str) -> Upload:
@@ -199,6 +205,8 @@ def _append(file: FileIO, there: int, size: int, chunks: Iterable[bytes]) -> int
     for chunk in chunks:
         if there + len(chunk) > size:
             raise TooLarge("Bytes of a file came", f"more than the announced {size:,}", "Begin the upload again")
+        if shutil.disk_usage(os.path.dirname(file.name)).free < SPARE_BYTES + len(chunk):  # several may come at once
+            raise TooLarge("Bytes of a file came", "the server's disk is full", "Make room on the disk, then go on")
         rest = memoryview(chunk)
         while rest:
             try:
@@ -214,7 +222,8 @@ def _append(file: FileIO, there: int, size: int, chunks: Iterable[bytes]) -> int
 def discard(folder: Path) -> None:
     """Removes a folder at once for all who look, then from the disk."""
     doomed = folder.with_name(f".removed-{secrets.token_hex(8)}")
-    folder.rename(doomed)
+    with suppress(FileNotFoundError):  # somebody else removes it
+        folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 

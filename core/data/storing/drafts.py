@@ -10,11 +10,8 @@ What it does not do: know who the owner is (`Home.data`), run anything in the ba
 from __future__ import annotations
 
 import math
-import os
-import re
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,15 +29,14 @@ from core.data.files.uploads import SENT, SPARE_BYTES, TooLarge, Upload, Uploads
 from core.data.formats.recognition import recognise
 from core.data.hub import fetch_hub
 from core.data.storing.importing import store
+from core.data.storing.origins import allowed_folder, called, first_title
 from core.data.storing.stored import SETS
-from core.errors import DataError, SourceNotFound, SourceRefused, SpecError
+from core.errors import DataError, SourceNotFound, SpecError
 from core.spec import Guess, Imported, Reading, Report, read, write
 
-__all__ = ["Draft", "Drafts", "TooLarge", "Upload", "allowed_folder", "max_upload"]
+__all__ = ["Draft", "Drafts", "TooLarge", "Upload", "max_upload"]
 
 DAY = 24 * 3600.0
-ROOT_VARIABLE = "STUDIO_DATA_ROOT"
-"""When set, folders of the server must lie inside of it; on a shared server none is read without it."""
 _DRAFT, _FILES, _LOOKS = "draft.json", "files", "looks.bin"
 
 
@@ -100,7 +96,6 @@ class Drafts(Uploads):
     def __init__(self, root: Path, shared: bool = False) -> None:
         super().__init__(root)
         self._shared = shared
-        self._lock = threading.RLock()
 
     @property
     def sets(self) -> Path:
@@ -114,20 +109,22 @@ class Drafts(Uploads):
             SourceNotFound: there is no such upload.
             DataError: bytes are missing, or nothing can be recognised.
         """
-        with self._lock:
-            upload = self.upload(id)
-            for (name, size), there in zip(upload.files, upload.received, strict=True):
-                if there != size:
-                    reason = f"{there:,} of {size:,} bytes of “{name[:100]}” are there"
-                    raise DataError("Ending an upload was asked for", reason, "Send the rest first")
-            place = self._new_draft()
+        upload = self.upload(id)
+        for (name, size), there in zip(upload.files, upload.received, strict=True):
+            if there != size:
+                reason = f"{there:,} of {size:,} bytes of “{name[:100]}” are there"
+                raise DataError("Ending an upload was asked for", reason, "Send the rest first")
+        place = self._new_draft()
+        try:
             self._find("uploads", id).rename(place / _FILES)
+        except (OSError, SourceNotFound):  # somebody else has ended it or thrown it away
+            discard(place)
+            raise unknown("upload") from None
         (place / _FILES / SENT).unlink()
         for number in range(len(upload.files)):  # empty ones have not been made yet
             (place / _FILES / str(number)).touch()
         names = tuple(name for name, _ in upload.files)
-        more = f" and {len(names) - 1:,} more files" if len(names) > 1 else ""
-        return self._begin(place, "upload", f"{_base(names[0])}{more}", _base(names[0]), files=names)
+        return self._begin(place, "upload", *called(names), files=names)
 
     def from_folder(self, path: str) -> Draft:
         """A draft of a folder of the server, which is read where it lies.
@@ -165,7 +162,7 @@ class Drafts(Uploads):
     def list(self) -> tuple[Draft, ...]:
         """All drafts, the newest first."""
         found = []
-        for folder in self._folder("drafts").iterdir():
+        for folder in (self.root / "drafts").glob("*"):
             try:
                 found.append(self.open(folder.name))
             except SourceNotFound:
@@ -186,8 +183,7 @@ class Drafts(Uploads):
         Raises:
             SourceNotFound: it has been removed.
         """
-        place = self._find("drafts", draft.id)
-        before = read(_Kept, place / _DRAFT)
+        before = self.open(draft.id).kept
         stale = draft.reading != before.reading and draft.report == before.report
         kept = replace(
             draft.kept,
@@ -197,8 +193,8 @@ class Drafts(Uploads):
             report=None if stale else draft.report,
             stored=draft.stored,
         )
-        write(kept, place / _DRAFT)
-        return _opened(place, kept)
+        write(kept, draft.place / _DRAFT)
+        return _opened(draft.place, kept)
 
     def remove(self, id: str) -> None:
         """Removes a draft with its files; sets stored from it stay. Raises SourceNotFound: there is none."""
@@ -238,7 +234,7 @@ class Drafts(Uploads):
             idle: the same, of other drafts.
         """
         for kind in ("uploads", "drafts", "sets"):
-            for folder in self._folder(kind).iterdir():
+            for folder in (self.root / kind).glob("*"):
                 if time.time() - _last_change(folder) > self._patience(kind, folder, max_age, idle):
                     shutil.rmtree(folder, ignore_errors=True)
 
@@ -264,7 +260,7 @@ class Drafts(Uploads):
     ) -> Draft:
         """Looks at what was given and writes the draft; leaves nothing when that fails."""
         nothing = Guess(Reading("captions"), "")
-        kept = _Kept(_title(title), origin, kind, time.time(), nothing, nothing.reading, files, folder)
+        kept = _Kept(first_title(title), origin, kind, time.time(), nothing, nothing.reading, files, folder)
         try:
             tree = _tree(place, kept)
             guess = recognise(tree)
@@ -283,33 +279,9 @@ class Drafts(Uploads):
         return place
 
 
-def allowed_folder(path: str, shared: bool = False) -> Path:
-    """A folder of the server that may be read, with links resolved.
-
-    Raises:
-        SourceRefused: it lies outside of STUDIO_DATA_ROOT, or the server is shared and has none.
-        SourceNotFound: there is no such folder.
-    """
-    asked = f"The folder “{path[:200]}” was asked for"
-    root = os.environ.get(ROOT_VARIABLE, "").strip()
-    if shared and not root:
-        raise SourceRefused(asked, "folders of this server are not open to its visitors", "Upload the files instead")
-    try:
-        folder = (Path(root).expanduser() / Path(path).expanduser() if root else Path(path).expanduser()).resolve()
-        inside = not root or folder.is_relative_to(Path(root).expanduser().resolve())
-        found = inside and folder.is_dir()
-    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, links in a circle, an unknown user
-        inside, found = True, False
-    if not inside:
-        raise SourceRefused(asked, "it lies outside of the folder that this server opens", "Choose one inside of it")
-    if not path.strip() or not found:
-        raise SourceNotFound(asked, "there is no such folder", "Check the path")
-    return folder
-
-
 def _tree(place: Path, kept: _Kept) -> Tree:
     if kept.kind == "folder":
-        return tree_of_folder(Path(kept.folder))
+        return tree_of_folder(allowed_folder(kept.folder))  # a link may have taken its place
     if kept.kind == "hub":
         return tree_of_folder(place / _FILES)
     return tree_of_upload(place / _FILES, names={str(number): name for number, name in enumerate(kept.files)})
@@ -317,19 +289,6 @@ def _tree(place: Path, kept: _Kept) -> Tree:
 
 def _opened(place: Path, kept: _Kept) -> Draft:
     return Draft(place.name, kept.title, kept.origin, kept.guess, kept.reading, kept.report, kept.stored, place, kept)
-
-
-def _title(name: str) -> str:
-    """A first title: the name without its ending.
-
-    >>> _title("street_signs.tar.gz")
-    'street signs'
-    """
-    return re.sub(r"(\.[A-Za-z]\w{0,7}){1,2}$", "", name).replace("_", " ").strip()[:200] or "My data"
-
-
-def _base(name: str) -> str:
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1][:200]
 
 
 def _last_change(folder: Path) -> float:
