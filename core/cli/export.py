@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.choice import Chosen, add_choice_flags, chosen, data_source, load_named, say
-from core.data.source import DEMO_DATA
+from core.data.source import DEMO_DATA, is_plain
 from core.errors import AdapterError
 from core.export.plan_export import FORMATS, Context, Format, export
 from core.files import taking_the_place_of
 from core.models.source import ASSETS
 from core.spec import Source
-
-NO_DATA = "The script looks for its rows in ./my-data; --data names another folder."
 
 
 def add_commands(commands: Any) -> None:
@@ -34,8 +32,10 @@ def add_commands(commands: Any) -> None:
 def run_export(options: argparse.Namespace) -> int:
     """The export on stdout or in a file; what it cannot say, on stderr."""
     choice = chosen(options)
-    made = export(choice.plan, choice.inspection, context(choice, options.format), options.format)
-    say((*choice.notes, *made.notes, *([NO_DATA] if options.format == "script" and choice.data is None else [])))
+    beside = context(choice, options.format)
+    made = export(choice.plan, choice.inspection, beside, options.format)
+    other = choice.data if options.format == "script" and beside.data is None else None
+    say((*choice.notes, *made.notes, *([f"It cannot read {other}, which is in another form."] if other else [])))
     if options.out is None:
         print(made.text, end="")
         return 0
@@ -50,6 +50,8 @@ def run_export(options: argparse.Namespace) -> int:
 
 def context(choice: Chosen, form: Format) -> Context:
     """What an export says beside the plan; YAML names model and data as the command line does, all others by folder.
+
+    Data that the exported script could not read are not named in it; how many rows they have is known all the same.
 
     Raises:
         StudioError: the data were named and cannot be read.
@@ -68,8 +70,11 @@ def context(choice: Chosen, form: Format) -> Context:
         return made
     of_rows = data_source(data)
     rows = len(load_named(of_rows).train)
-    is_demo = of_rows.kind == "demo" and not by_name
-    return replace(made, rows=rows, data=str(DEMO_DATA / data) if is_demo else data)
+    if by_name:
+        return replace(made, rows=rows)
+    folder = DEMO_DATA / data if of_rows.kind == "demo" else Path(data)
+    readable = of_rows.kind != "stored" and is_plain(folder)
+    return replace(made, rows=rows, data=str(folder) if readable else None)
 
 
 def _model(source: Source, by_name: bool) -> str:

@@ -153,8 +153,8 @@ def _about(tree: Tree) -> dict[str, Any]:
 
 def _reading(tree: Tree, asked: str) -> Reading:
     """The plain format where its rows file and its keys are there; else what is recognised."""
-    learn = next((name for name in (f"train/{ROWS_FILE}", ROWS_FILE) if name in tree.entries), None)
-    if learn is None or not _is_plain(tree, learn):
+    learn = _plain_rows(tree)
+    if learn is None:
         return recognise(tree).reading
     held_out = f"heldout/{ROWS_FILE}"
     given = held_out in tree.entries
@@ -163,11 +163,19 @@ def _reading(tree: Tree, asked: str) -> Reading:
     return Reading("vqa", tables, columns, split=Split("folders" if given else "share"))  # type: ignore[arg-type]
 
 
-def _is_plain(tree: Tree, name: str) -> bool:
-    """Whether the first lines have two of the three keys: a third one may be what is wrong."""
+def is_plain(folder: Path) -> bool:
+    """Whether a folder's rows are in the plain format. Raises SourceNotFound: there is no such folder."""
+    return _plain_rows(tree_of_folder(folder.expanduser())) is not None
+
+
+def _plain_rows(tree: Tree) -> str | None:
+    """The file of the rows to learn from, where its first lines have two of the three keys: a third may be wrong."""
+    name = next((name for name in (f"train/{ROWS_FILE}", ROWS_FILE) if name in tree.entries), None)
+    if name is None:
+        return None
     with tree.entries[name].open() as file:
         start = file.read(100_000)
-    return sum(f'"{key}"'.encode() in start for key in PLAIN) >= 2
+    return name if sum(f'"{key}"'.encode() in start for key in PLAIN) >= 2 else None
 
 
 def _used(item: Item, is_plain: bool) -> Item:

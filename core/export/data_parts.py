@@ -92,4 +92,5 @@ def with_imports(head: str, settings: Settings) -> str:
     if not settings.augment:
         return head
     head = head.replace("from PIL import Image, ImageOps", "from PIL import Image, ImageEnhance, ImageFilter, ImageOps")
-    return head.replace("import random\n", "import random\nfrom io import BytesIO\n", 1)
+    head = head.replace("import json\n", "import json\nimport random\n", 1)
+    return head.replace("from pathlib", "from io import BytesIO\nfrom pathlib", 1)

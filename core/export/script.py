@@ -25,6 +25,10 @@ SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_
 """The settings' words in transformers' words."""
 NO_DATA = "my-data"
 """Where the script looks for rows when none were chosen."""
+NO_DATA_NOTE = (
+    f"The script looks for its rows in ./{NO_DATA}: train/metadata.jsonl with one picture, one question and one answer "
+    "a line. Data in any other form have to be written so first."
+)
 PACKAGES = "torch torchvision transformers peft trl datasets accelerate pillow"
 
 
@@ -59,7 +63,8 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
         parts.EVA if plan.start == "eva" else "",
         _main(plan, inspection, context, bool(dropouts)),
     ]
-    return Exported("\n\n\n".join(block.strip("\n") for block in blocks if block) + "\n", "train.py")
+    text = "\n\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
+    return Exported(text, "train.py", () if context.data else (NO_DATA_NOTE,))
 
 
 def _is_adalora(plan: Plan) -> bool:
@@ -85,7 +90,8 @@ def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) 
     ]
     packages = PACKAGES + (" bitsandbytes" if packed else "")
     head = with_imports(parts.HEAD.format(title=title, packages=packages, imports="\n".join(lines)), context.settings)
-    return head.replace("import random\n", "import random\nimport re\n") if _uses_re(plan) else head
+    last = "import random\n" if context.settings.augment else "import json\n"
+    return head.replace(last, f"{last}import re\n", 1) if _uses_re(plan) else head
 
 
 def _uses_re(plan: Plan) -> bool:

@@ -11,6 +11,7 @@ from core.export.choice_file import parse_choice
 from core.export.plan_export import FORMATS
 from core.models.source import DEMO_MODEL
 from core.spec import Recipe, Source, Spec, from_json
+from tests.data.made_data import picture
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -63,6 +64,26 @@ def test_a_refusal_is_a_sentence(more: list[str], sentence: str, capsys):
 def test_a_script_without_data_says_where_it_looks(capsys):
     assert cli.main(["export", "demo", "--targets", "language", "--format", "script"]) == 0
     assert "./my-data" in capsys.readouterr().err
+
+
+def test_a_script_says_which_data_it_cannot_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "home"))
+    choice = ["export", "demo", "--targets", "language", "--format", "script", "--data"]
+    classes = tmp_path / "classes"
+    for number in range(8):
+        (classes / f"kind {number % 2}").mkdir(parents=True, exist_ok=True)
+        picture(number).save(classes / f"kind {number % 2}" / f"{number}.png")
+    assert cli.main(["data", "import", str(classes), "--json"]) == 0
+    stored = f"stored:{json.loads(capsys.readouterr().out)['data']['name']}"
+    for data in (str(classes), stored):
+        assert cli.main([*choice, data]) == 0
+        shown = capsys.readouterr()
+        assert f"It cannot read {data}" in shown.err
+        assert "./my-data" in shown.err
+        assert 'DATA = "my-data"' in shown.out
+    assert cli.main([*choice, "digits"]) == 0
+    shown = capsys.readouterr()
+    assert "my-data" not in shown.err + shown.out
 
 
 def test_a_choice_goes_from_yaml_to_a_spec(tmp_path, capsys):

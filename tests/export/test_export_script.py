@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -9,15 +10,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 
+from core.data.source import load_dataset
 from core.export.plan_export import Context, export
+from core.export.script_parts import ROWS
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.source import ASSETS, DEMO_MODEL
 from core.spec import Knobs, Recipe, Selection, Settings, Source, Spec, Status, read, write
+from tests.data.made_data import line, picture
 from tests.training.short_jobs import demo_inspection
 
 DIGITS = Source("demo", "digits")
@@ -102,6 +107,22 @@ def test_the_script_learns_what_the_worker_learns(name: str, tmp_path: Path):
     assert mine.keys() == theirs.keys()
     furthest = max(float((mine[key] - theirs[key]).abs().max()) for key in mine)
     assert furthest < 1e-3, "what was learned, not only what was lost"
+
+
+@pytest.mark.parametrize("several", [1, 3])
+def test_the_script_holds_out_the_rows_that_the_studio_holds_out(several: int, tmp_path: Path):
+    lines = []
+    for number in range(40):
+        picture(number).save(tmp_path / f"{number}.png")
+        lines += [line(number, question=f"Question {n}?") for n in range(1 if number else several * 10)]
+    plain = [{"file_name": each["image"], "question": each["question"], "answer": each["answer"]} for each in lines]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(each) + "\n" for each in plain))
+    script: dict[str, Any] = {"json": json, "hashlib": hashlib}
+    exec(ROWS, script)  # noqa: S102 -- what a person would run
+    of_script = [(path.name, *said) for path, *said in script["read_rows"](tmp_path)]
+    data = load_dataset(Source("folder", str(tmp_path)))
+    assert of_script == [(row.picture_name, row.question, row.answer) for row in data.train]
+    assert 0 < len(data.heldout) == len(lines) - len(of_script)
 
 
 @pytest.mark.slow
