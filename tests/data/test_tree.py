@@ -218,3 +218,24 @@ def test_every_refusal_is_one_sentence():
             tree("x.png").find(name)
         assert str(caught.value).count(": ") >= 1
         assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "beside", "found"),
+    [
+        (("Images/IMG_0.JPG",), "images/img_0.jpg", "rows.csv", "Images/IMG_0.JPG"),
+        (("Set/Images/a.png", "Set/rows.csv"), "IMAGES/A.PNG", "Set/rows.csv", "Set/Images/a.png"),
+        (("pictures/Straße.png",), "STRASSE.PNG", "", "pictures/Straße.png"),
+        (("a.png", "A.png"), "A.png", "", "A.png"),
+        (("images/b.png", "Images/a.png"), "images/a.png", "", "Images/a.png"),
+    ],
+)
+def test_large_and_small_letters_are_one_where_nothing_else_is_there(names, wanted, beside, found):
+    assert tree(*names).find(wanted, beside).name == found
+
+
+def test_a_name_that_two_files_have_in_other_letters_is_not_guessed():
+    with pytest.raises(DataError, match=r"2 files have this name, such as “A\.png” and “a\.png”"):
+        tree("A.png", "a.png").find("A.PNG")
+    with pytest.raises(DataError, match="it is not there"):
+        tree("Images/a.png", "Images/b.png").find("images/c.png")

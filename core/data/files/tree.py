@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,8 @@ class Tree:
 
         Looked for beside its table, then from the root, then by what the two paths share at their end: a row may name
         folders that were not packed, or leave out those that were added. Where the folder that a row means is there
-        and holds files of this kind, a name that it does not hold is missing, whatever other folders hold.
+        and holds files of this kind, a name that it does not hold is missing, whatever other folders hold. Large and
+        small letters are one where nothing else is found, as on Windows and macOS.
 
         Args:
             name: as it stands in the row.
@@ -63,43 +64,71 @@ class Tree:
         for place in places:
             if place in self._sentences:
                 raise SourceRefused(asked, self._sentences[place], "Put the file itself there")
-        return self.entries[self._elsewhere(places, beside, asked)]
-
-    def _elsewhere(self, places: Sequence[str], beside: str, asked: str) -> str:
-        """The one name that ends as the row's does, when the row's folder is not there."""
-        wanted = places[-1].split("/")
-        found = self._by_last_part.get(wanted[-1], [])
         home = f"{posixpath.dirname(beside)}/".removeprefix("/")
-        if len(wanted) == 1 and any(name.startswith(home) for name in found):
-            found = [name for name in found if name.startswith(home)]
-        elif any(_kind(place) in self._kinds for place in places):
-            found = []
-        best = max((_shared(name, wanted) for name in found), default=0)
-        closest = [name for name in found if _shared(name, wanted) == best]
+        closest = self._names.closest(places, home) or self._in_other_case(places, home)
         if not closest:
             raise DataError(asked, "it is not there", "Add the file or take its row out")
         if len(closest) > 1:
             reason = f"{len(closest)} files have this name, such as “{shown(closest[0])}” and “{shown(closest[1])}”"
-            raise DataError(asked, reason, "Name it with its folder")
-        return closest[0]
+            raise DataError(asked, reason, "Name it with its folder and in its own letters")
+        return self.entries[closest[0]]
+
+    def _in_other_case(self, places: Sequence[str], home: str) -> list[str]:
+        """The names that differ from the row's in large and small letters alone."""
+        small = self._small_names.closest([place.casefold() for place in places], home.casefold())
+        return [name for one in small for name in self._by_small_name[one]]
 
     @cached_property
-    def _by_last_part(self) -> dict[str, list[str]]:
-        """The names that end with a name without folders."""
+    def _names(self) -> _Names:
+        return _Names(self.entries)
+
+    @cached_property
+    def _small_names(self) -> _Names:
+        return _Names(self._by_small_name)
+
+    @cached_property
+    def _by_small_name(self) -> dict[str, list[str]]:
+        """The names by how they are written in small letters."""
         found: dict[str, list[str]] = {}
         for name in self.entries:
-            found.setdefault(name.rpartition("/")[2], []).append(name)
+            found.setdefault(name.casefold(), []).append(name)
         return found
-
-    @cached_property
-    def _kinds(self) -> frozenset[tuple[str, str]]:
-        """Folders with the endings of the files that lie in them."""
-        return frozenset(_kind(name) for name in self.entries)
 
     @cached_property
     def _sentences(self) -> dict[str, str]:
         """Why a name is not among the entries."""
         return {place.file: reason for place, reason in self.refused}
+
+
+class _Names:
+    """Names of files, to be found by their ends."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._all = names
+        self._by_last_part: dict[str, list[str]] = {}
+        for name in names:
+            self._by_last_part.setdefault(name.rpartition("/")[2], []).append(name)
+        self._kinds = frozenset(_kind(name) for name in names)
+        """Folders with the endings of the files that lie in them."""
+
+    def closest(self, places: Sequence[str], home: str) -> list[str]:
+        """The names that a row means: one of its places, or those that end as it does when its folder is not there.
+
+        Args:
+            places: where the file may be, the last one as the row names it.
+            home: the folder of the row's table, with `/` at its end.
+        """
+        there = next((place for place in places if place in self._all), None)
+        if there is not None:
+            return [there]
+        wanted = places[-1].split("/")
+        found = self._by_last_part.get(wanted[-1], [])
+        if len(wanted) == 1 and any(name.startswith(home) for name in found):
+            found = [name for name in found if name.startswith(home)]
+        elif any(_kind(place) in self._kinds for place in places):
+            found = []
+        best = max((_shared(name, wanted) for name in found), default=0)
+        return [name for name in found if _shared(name, wanted) == best]
 
 
 def _kind(name: str) -> tuple[str, str]:
