@@ -43,21 +43,29 @@ def run_zoo(options: argparse.Namespace) -> int:
     """One line an architecture; the status is 1 when PEFT counts anything else.
 
     Raises:
-        InspectionError: none of the names is known.
+        InspectionError: one of the names is not known.
     """
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # default configs have remarks about themselves
-    disagreeing = seen = 0
+    _refuse_unknown(options.names)
+    disagreeing = 0
     for row in rows(options.names):
-        seen += 1
         disagreeing += row.get("agrees") is False
         print(json.dumps(row) if options.jsonl else _line(row), flush=True)
-    if not seen:
-        raise InspectionError(
-            asked_for(" ".join(options.names)), "transformers has no such type of model for pictures and text", _REMEDY
-        )
     return 1 if disagreeing else 0
+
+
+def _refuse_unknown(names: list[str]) -> None:
+    """One wrong name among several would else be a line less that nobody misses."""
+    from core.models.zoo import architectures
+
+    known = {known for each in architectures() for known in (each.name, each.model_type)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InspectionError(
+            asked_for(" ".join(unknown)), "transformers has no such type of model for pictures and text", _REMEDY
+        )
 
 
 def rows(names: list[str]) -> Iterator[dict[str, Any]]:

@@ -35,3 +35,11 @@ def test_a_count_that_differs_is_told_by_the_status(monkeypatch, capsys):
 def test_an_unknown_type_is_told(capsys):
     assert cli.main(["zoo", "no_such_model"]) == 1
     assert "no such type of model" in capsys.readouterr().err
+
+
+def test_an_unknown_type_among_known_ones_is_told_before_anything_is_built(capsys):
+    assert cli.main(["zoo", "clip", "no_such_model"]) == 1
+    said = capsys.readouterr()
+    assert "no_such_model" in said.err
+    assert "clip" not in said.err
+    assert not said.out
