@@ -66,6 +66,13 @@ def test_a_usual_choice_is_left_in_peace():
     assert advice_on(model(), Selection(cells=BOTH), trainable=1_000_000) == {}
 
 
+@pytest.mark.parametrize(("rank", "rows", "better"), [(128, None, 64), (4096, 50_000, 64), (64, 200, 32)])
+def test_a_rank_that_is_too_high_comes_down_to_one_that_is_taken(rank, rows, better):
+    found = advice_on(model(), Selection(cells=BOTH), recipe=Recipe(rank, 2 * rank), rows=rows)["rank_high"]
+    assert f"Take rank {better}," in found.remedy
+    assert (found.change["recipe"]["rank"], found.change["recipe"]["alpha"]) == (better, 2 * better)
+
+
 def guess() -> Module:
     return linear("tower.0.q", "vision", confidence="low", root="tower")
 

@@ -27,6 +27,8 @@ PARAMETERS_A_ROW = 100_000
 """Trainable parameters a row above which there is more to learn with than to learn from."""
 ADALORA_STEPS = 200
 """Steps below which AdaLoRA has little time to move ranks around."""
+HIGHEST_USUAL = 64
+"""The highest rank that is commonly taken, for new domains; what lies between it and 128 is nobody's advice."""
 
 
 def rate_out_of_range(case: Case) -> Advice | None:
@@ -82,15 +84,16 @@ def rank_high(case: Case) -> Advice | None:
             reason = (
                 f"{plural(case.rows, 'row')} commonly fill no more than rank {limit}; the rest learns them by heart"
             )
-        better = {"rank": limit, "alpha": max(1.0, group.alpha * limit / group.rank)}
+        rank = min(limit, HIGHEST_USUAL)
+        better = {"rank": rank, "alpha": max(1.0, group.alpha * rank / group.rank)}
         if group.rslora:
-            better["alpha"] = max(1.0, round(group.scale * sqrt(limit), 1))
+            better["alpha"] = max(1.0, round(group.scale * sqrt(rank), 1))
         return Advice(
             "rank_high",
             "warning",
             f"The rank{group.said} is high" + (" for so few rows" if case.rows is not None else ""),
             reason,
-            f"Take rank {limit}, with alpha in proportion",
+            f"Take rank {rank}, with alpha in proportion",
             {"recipe": case.with_numbers(group, **better)},
         )
     return None
