@@ -112,6 +112,7 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="optimizer steps, 120 unless told")
     parser.add_argument("--epochs", type=float, help="passes over the rows, instead of steps")
     parser.add_argument("--learning-rate", metavar="N or C=N,...", help="peak of the schedule")
+    parser.add_argument("--full-learning-rate", type=float, metavar="N", help="of what is trained in full; as the rest")
     parser.add_argument("--quantization", choices=("none", "8bit", "4bit"), help="of the frozen weights")
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations again")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="of the longest row that is taken; the model's own")
@@ -209,6 +210,7 @@ def _recipe(options: argparse.Namespace, base: Recipe) -> Recipe:
         "method": options.method,
         "start": None if options.start is None else parse_start(options.start),
         "lora_bias": options.lora_bias,
+        "full_learning_rate": options.full_learning_rate,
     }
     components = dict(base.components)
     for component in dict.fromkeys((*ranks, *alphas, *dropouts, *rates)):

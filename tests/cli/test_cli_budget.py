@@ -118,6 +118,14 @@ def test_the_learning_rate_begins_where_it_is_usual_for_the_size(capsys):
     assert "of vision" in next(advice["title"] for advice in vision["advice"] if advice["key"] == "rate_high")
 
 
+def test_what_is_trained_in_full_takes_the_rate_that_the_advice_names(capsys):
+    asked = ("--targets", "language", "--full", "projector")
+    advice = {each["key"]: each for each in run(capsys, *asked)["advice"]}
+    better = advice["full_rate"]["change"]["recipe"]["full_learning_rate"]
+    taken = run(capsys, *asked, "--full-learning-rate", str(better))
+    assert "full_rate" not in {each["key"] for each in taken["advice"]}
+
+
 def test_a_card_is_found_by_words_of_its_name():
     assert card_named("H100").name == "NVIDIA H100, 80 GB"
     assert card_named(None).bytes > 0
