@@ -4,8 +4,8 @@
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { count } from "./format.js";
-import { cancelWork, isWorking, readAs, remedy, takeBack } from "./data_draft.js";
-import { hold, mark } from "./data_fields.js";
+import { cancelWork, isWorking, leavable, leaveErrorsOut, readAs, remedy, takeBack } from "./data_draft.js";
+import { hold, mark, refusal } from "./data_fields.js";
 import { ERROR, LEFT_OUT, WARNING } from "./data_words.js";
 
 const FEW = 20;
@@ -62,7 +62,9 @@ function body(draft) {
   const again = html`<button data-again data-key="check">Check again</button>`;
   if (draft.state === "failed" && !draft.report) return html`<div class="note bad refusal" role="alert"><span><b>The check did not end</b>${draft.error}</span>${again}</div>`;
   if (!draft.report) return html`<div class="checking"><p class="soft">The check was cancelled. Data can be used when they have been checked.</p>${again}</div>`;
-  return html`${summary(draft.report)}<ul class="findings">${draft.report.findings.map(item)}</ul>`;
+  const errors = leavable(draft.report);
+  const all = errors.length > 1 && html`<button data-leave-all data-key="leave-all">Leave all rows with errors out</button>`;
+  return html`<div class="checking">${summary(draft.report)}${all}</div>${refusal("checks")}<ul class="findings">${draft.report.findings.map(item)}</ul>`;
 }
 
 const toggle = (set, kind) => (set.has(kind) ? set.delete(kind) : set.add(kind));
@@ -78,14 +80,15 @@ export function mountChecks(element) {
   };
   const finding = (kind) => state.draft.report.findings.find((each) => each.kind === kind);
   element.addEventListener("click", (event) => {
-    const { cancel, again, remedy: kind, back, places: where, whole: all } = event.target.closest("button")?.dataset ?? {};
+    const { cancel, again, remedy: kind, back, places: where, whole: all, leaveAll } = event.target.closest("button")?.dataset ?? {};
     if (cancel !== undefined) cancelWork();
     else if (again !== undefined) readAs({});
     else if (kind) remedy(finding(kind));
+    else if (leaveAll !== undefined) leaveErrorsOut();
     else if (back) takeBack(back);
     else if (where) toggle(open, where);
     else if (all) whole.add(all);
     show();
   });
-  subscribe(show, "draft");
+  subscribe(show, "draft", "draftError");
 }

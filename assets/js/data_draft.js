@@ -8,6 +8,10 @@ import { STORED, readSets } from "./sets.js";
 const WORKING = new Set(["looking", "checking", "storing"]);
 const PAUSE = 500; // milliseconds between two looks
 
+const GONE = 404;
+
+const whyClosed = (error) => (error.status === GONE ? "These data are no longer here; they were thrown away, perhaps in another tab. Bring them again." : error.message);
+
 let changes = 0; // counts what was asked for, so that an older answer never replaces a newer one
 let queue = Promise.resolve();
 let timer = null;
@@ -30,7 +34,7 @@ async function look() {
     if (before === changes && id === state.draftId) ended(draft);
   } catch (error) {
     if (id !== state.draftId) return;
-    if (error.status) close(error.message);
+    if (error.status) close(whyClosed(error));
     else timer = setTimeout(look, 3 * PAUSE); // the server is asked until it answers
   }
 }
@@ -51,7 +55,7 @@ export async function openDraft(id) {
     adopt(await getJson(`drafts/${id}`));
     listDrafts();
   } catch (error) {
-    close(error.message);
+    close(whyClosed(error));
   }
 }
 
@@ -85,7 +89,7 @@ export async function throwAway(id) {
 }
 
 // One change after the other, each from what the one before has left. A refused one leaves the draft as it was.
-function change(path, body) {
+function change(path, body, at) {
   const id = state.draftId;
   queue = queue.then(async () => {
     if (id !== state.draftId) return;
@@ -95,19 +99,21 @@ function change(path, body) {
       const answer = await postJson(`drafts/${id}/${path}`, body());
       if (id === state.draftId) adopt(answer.id ? answer : { ...state.draft, state: "storing", progress: { done: 0, total: null } });
     } catch (error) {
-      update({ draftError: error.message });
+      if (error.status === GONE) return close(whyClosed(error));
+      update({ draftError: error.message, draftErrorAt: at });
       if (isWorking()) timer = setTimeout(look, PAUSE);
     }
   });
   return queue;
 }
 
-export const readAs = (patch) => change("reading", () => ({ reading: { ...state.draft.reading, ...patch } }));
-export const readColumns = (part, column) => change("reading", () => ({ reading: { ...state.draft.reading, columns: withColumn(part, column) } }));
-export const readSplit = (patch) => change("reading", () => ({ reading: { ...state.draft.reading, split: { ...state.draft.reading.split, ...patch } } }));
-export const chooseFormat = (format) => change("format", () => ({ format }));
-export const cancelWork = () => change("cancel", () => ({}));
-export const store = (title) => change("store", () => ({ title }));
+// A refusal is said in the part of the sheet where the change was asked for.
+export const readAs = (patch, at = "understood") => change("reading", () => ({ reading: { ...state.draft.reading, ...patch } }), at);
+export const readColumns = (part, column) => change("reading", () => ({ reading: { ...state.draft.reading, columns: withColumn(part, column) } }), "understood");
+export const readSplit = (patch) => change("reading", () => ({ reading: { ...state.draft.reading, split: { ...state.draft.reading.split, ...patch } } }), "split");
+export const chooseFormat = (format) => change("format", () => ({ format }), "understood");
+export const cancelWork = () => change("cancel", () => ({}), "use");
+export const store = (title) => change("store", () => ({ title }), "use");
 
 function withColumn(part, column) {
   const { [part]: _, ...columns } = state.draft.reading.columns;
@@ -123,8 +129,12 @@ export function remedied(reading, { change: wanted }) {
   return Object.fromEntries(merged);
 }
 
-export const remedy = (finding) => change("reading", () => ({ reading: { ...state.draft.reading, ...remedied(state.draft.reading, finding) } }));
+export const remedy = (finding) => change("reading", () => ({ reading: { ...state.draft.reading, ...remedied(state.draft.reading, finding) } }), "checks");
+
+// The errors whose button leaves rows out, and does nothing else.
+export const leavable = ({ findings }) => findings.filter(({ severity, action, change: wanted }) => severity === "error" && action && Object.keys(wanted).join() === "drop");
+export const leaveErrorsOut = () => readAs({ drop: [...new Set([...state.draft.reading.drop, ...leavable(state.draft.report).flatMap(({ change: wanted }) => wanted.drop)])] }, "checks");
 
 // Takes rows back in that were left out: a kind of trouble, or those that were chosen by hand.
-export const takeBack = (kind) => readAs(kind === "chosen" ? { drop_rows: [] } : { drop: state.draft.reading.drop.filter((each) => each !== kind) });
-export const leaveOut = (rows) => readAs({ drop_rows: [...new Set([...state.draft.reading.drop_rows, ...rows])].sort((a, b) => a - b) });
+export const takeBack = (kind) => readAs(kind === "chosen" ? { drop_rows: [] } : { drop: state.draft.reading.drop.filter((each) => each !== kind) }, "checks");
+export const leaveOut = (rows) => readAs({ drop_rows: [...new Set([...state.draft.reading.drop_rows, ...rows])].sort((a, b) => a - b) }, "checks");

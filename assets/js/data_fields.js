@@ -1,11 +1,15 @@
 // Fields of the Data step: lists to choose from, and drawing that never takes away what is being typed.
 
 import { draw, html } from "./html.js";
+import { state } from "./store.js";
 
 export const options = (pairs, chosen) => pairs.map(([value, title]) => html`<option value="${value}" ${value === chosen ? html`selected` : ""}>${title}</option>`);
 
 // A mark that says in a sign and a word how bad something is.
 export const mark = (kind, [sign, word]) => html`<span class="mark ${kind}"><span aria-hidden="true">${sign}</span> ${word}</span>`;
+
+// Why the last change was refused, in the part of the sheet where it was asked for.
+export const refusal = (at) => (state.draftError && state.draftErrorAt === at ? html`<div class="note bad"><b>This was not changed</b>${state.draftError}</div>` : "");
 
 // Draws, and gives a field in which somebody types its text and place back.
 export function drawAround(element, template) {

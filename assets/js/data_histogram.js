@@ -14,10 +14,13 @@ function inWords({ edges, counts, unit }, limit) {
   return `${count(all)} in all, from ${whole(edges[0])} to ${whole(edges.at(-1))}${unit ? ` ${unit}` : ""}; most, ${count(counts[top])}, from ${whole(edges[top])} to ${whole(edges[top + 1])}${limit ? `; the limit is ${whole(limit)}` : ""}`;
 }
 
+// What a single bar says: one number where it is known, else the two between which all lie.
+const around = ([low, high]) => (high - low <= 1 ? whole(low) : `${whole(low)} to ${whole(high)}`);
+
 export function histogram(data, title, limit = null) {
   const { edges, counts, unit } = data;
   if (!counts.length) return "";
-  if (counts.length === 1) return html`<figure class="histogram"><figcaption>${title}</figcaption><p class="small soft">about ${whole(edges[0])} ${unit} in all ${count(counts[0])}${limit && `; the limit is ${whole(limit)}`}</p></figure>`;
+  if (counts.length === 1) return html`<figure class="histogram"><figcaption>${title}</figcaption><p class="small soft">${around(edges)} ${unit} in all ${count(counts[0])}${limit && `; the limit is ${whole(limit)}`}</p></figure>`;
   const most = Math.max(...counts, 1);
   const [low, high] = [edges[0], Math.max(edges.at(-1), limit && limit < 3 * edges.at(-1) ? limit : 0, edges[0] + 1)];
   const x = (value) => (WIDTH * (value - low)) / (high - low);

@@ -21,14 +21,19 @@ export function spread({ histograms, limit, measured, of }, report) {
 
 const SMALLEST = 64; // pixels; below it pictures lose more than they save
 
+// Smaller pictures help only where the tokens of pictures are what is too much, and where the model does not scale them itself.
+const areTheCause = ({ histograms, longest, limit }) => longest - (histograms.image?.edges.at(-1) ?? 0) < limit;
+
 const half = (report) => Math.round((state.draft.reading.max_side ?? report.sides?.edges.at(-1) ?? 0) / 2);
 
 // The three remedies; those that change the data are there while these are not stored yet.
-function remedies({ too_long: rows, longest }, report) {
+function remedies(lengths, report) {
+  const { too_long: rows, longest } = lengths;
   const own = state.form.max_tokens;
+  if (!report) return html`<p class="small">${own ? "Take a longer limit in Train, or open" : "Open"} these data again under “Brought before”, leave the rows out there, and use them anew.</p>`;
   return html`<div class="chips">${own && html`<button data-longer="${own < longest ? "" : longest}" data-key="longer">Take the model’s own limit</button>`}
-    ${report && half(report) >= SMALLEST && html`<button data-smaller="${half(report)}" data-key="smaller">Make pictures ${count(half(report))} pixels at most</button>`}
-    ${report && html`<button data-out data-key="too-long-out">Leave ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} out</button>`}</div>`;
+    ${areTheCause(lengths) && half(report) >= SMALLEST && html`<button data-smaller="${half(report)}" data-key="smaller">Make pictures ${count(half(report))} pixels at most</button>`}
+    <button data-out data-key="too-long-out">Leave ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} out</button></div>`;
 }
 
 export function tooLong(lengths, report) {
@@ -44,6 +49,6 @@ export function answers({ answers: common, majority, train, heldout }) {
   if (!common.length) return "";
   const most = common[0][1];
   if (most < 2) return html`<p class="small soft">No answer is given twice.</p>`;
-  return html`<div class="common"><div class="cap"><strong>Most common answers</strong><span class="num">guessing scores ${percent(majority)}</span></div>
+  return html`<div class="common"><div class="cap"><strong>Most common answers</strong><span class="num">always giving the same answer scores ${percent(majority)} on the held-out ${heldout === 1 ? "row" : "rows"}</span></div>
     <table><caption class="visually-hidden">Most common answers</caption><tbody>${common.slice(0, COMMON).map(([text, n]) => html`<tr><th scope="row"><span class="clamp-1">${text || "(nothing)"}</span></th><td class="bar-cell" aria-hidden="true"><i style="width:${(100 * n) / most}%"></i></td><td class="num">${count(n)}</td><td class="num soft">${percent(n / Math.max(1, train + heldout))}</td></tr>`)}</tbody></table></div>`;
 }

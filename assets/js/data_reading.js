@@ -3,8 +3,8 @@
 import { state, subscribe } from "./store.js";
 import { html } from "./html.js";
 import { chooseFormat, readAs, readColumns } from "./data_draft.js";
-import { drawAnew, drawAround, options } from "./data_fields.js";
-import { ASKED_FOR_ALL, FORMATS, PARTS, PARTS_OF } from "./data_words.js";
+import { drawAnew, drawAround, mark, options, refusal } from "./data_fields.js";
+import { ASKED_FOR_ALL, FORMATS, PARTS, PARTS_OF, WARNING } from "./data_words.js";
 
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}` : "");
 
@@ -21,7 +21,8 @@ function why({ reading, guess }, part) {
   const column = reading.columns[part];
   if (!column) return "";
   if (column !== guess.reading.columns[part]) return "as you said";
-  return guess.column_reasons[part] ?? "";
+  const reason = guess.column_reasons[part] ?? "";
+  return reason === guess.reason ? "" : reason; // said above already
 }
 
 function columnRow(draft, part, needed) {
@@ -34,16 +35,29 @@ function columnRow(draft, part, needed) {
 function columns(draft) {
   const [needed, others] = PARTS_OF[draft.reading.format];
   const shown = others.filter((part) => draft.guess.columns.length || draft.reading.columns[part]);
-  return html`<table class="terms columns"><caption class="visually-hidden">What stands in which column</caption><thead><tr><th scope="col">what</th><th scope="col">column</th><th scope="col" class="why">why</th></tr></thead>
+  return html`<table class="terms columns"><caption class="visually-hidden">What stands in which column</caption><thead><tr><th scope="col">what</th><th scope="col">column</th><th scope="col" class="why">${[...needed, ...shown].some((part) => why(draft, part)) ? "why" : ""}</th></tr></thead>
     <tbody>${needed.map((part) => columnRow(draft, part, true))}${shown.map((part) => columnRow(draft, part, false))}</tbody></table>`;
 }
 
 const text = (name, title, value, hint, placeholder = "") => html`<label class="field wide">${title}<input type="text" maxlength="4000" data-text="${name}" data-key="text-${name}" id="draft-${name.replace("_", "-")}" value="${value}" placeholder="${placeholder}">${hint && html`<small>${hint}</small>`}</label>`;
 
-function wording({ reading, guess }) {
+function wording(draft) {
+  const { reading, guess } = draft;
   const inBraces = guess.columns.slice(0, 6).map((name) => `{${name}}`).join(" ");
   const asked = ASKED_FOR_ALL.has(reading.format) || reading.template;
-  return asked ? text("template", "What is asked of every picture", reading.template, inBraces && `A column’s text goes where its name stands in braces: ${inBraces}`) : "";
+  return html`${asked && text("template", "What is asked of every picture", reading.template, inBraces && `A column’s text goes where its name stands in braces: ${inBraces}`)}${braces(draft)}`;
+}
+
+// Names in braces that no column and no part has: they would be asked as they stand.
+function unknown({ reading, guess }) {
+  const known = new Set([...guess.columns, ...Object.keys(PARTS), ...Object.keys(reading.columns)]);
+  const named = [...`${reading.template} ${reading.answer_template}`.matchAll(/\{([^{}\n]{1,100})\}/g)].map(([, name]) => name);
+  return [...new Set(named)].filter((name) => !known.has(name));
+}
+
+function braces(draft) {
+  const names = unknown(draft).map((name) => `{${name}}`);
+  return names.length > 0 && html`<p class="trouble" role="status">${mark("warning", WARNING)} No column is called ${names.join(", ")}: ${names.length === 1 ? "it" : "they"} would stand in every row as written, braces and all.</p>`;
 }
 
 const number = (name, title, value, low, high, empty, hint) => html`<label class="field">${title}<input type="number" min="${low}" max="${high}" data-number="${name}" data-key="number-${name}" id="draft-${name.replace("_", "-")}" value="${value ?? ""}" placeholder="${empty}"><small>${hint}</small></label>`;
@@ -80,6 +94,6 @@ export function mountReading(element) {
     put(find(".columns-box"), columns(draft));
     put(find(".wording"), wording(draft));
     put(find("#draft-advanced .inside"), advanced(draft));
-    drawAround(find(".refused"), draftError ? html`<div class="note bad"><b>This was not changed</b>${draftError}</div>` : "");
+    drawAround(find(".refused"), refusal("understood"));
   }, "draft", "draftError");
 }

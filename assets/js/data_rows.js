@@ -26,8 +26,10 @@ function told(turns) {
 
 const where = ({ file, row, detail }) => `${file}${row ? `, row ${row}` : ""}${detail ? ` (${detail})` : ""}`;
 
+const OF_THE_FILE = "encoding"; // said once among the checks
+
 function trouble(row) {
-  return row.trouble.map(({ title, detail }) => html`<p class="trouble">${row.turns.length ? mark("warning", WARNING) : mark("error", ERROR)} ${title}${detail && html`: <span class="soft">${detail}</span>`}</p>`);
+  return row.trouble.filter(({ kind }) => kind !== OF_THE_FILE).map(({ title, detail }) => html`<p class="trouble">${row.turns.length ? mark("warning", WARNING) : mark("error", ERROR)} ${title}${detail && html`: <span class="soft">${detail}</span>`}</p>`);
 }
 
 function tableRow(draft, row, number, stamp, sides) {

@@ -1,7 +1,7 @@
 // What the model will get: rows with their pictures resized and their text as tokens, those that are learned marked; how
 // long rows are against the limit, and how answers are spread. Asked of the server when it is looked at.
 
-import { state, subscribe } from "./store.js";
+import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { postJson } from "./api.js";
 import { count } from "./format.js";
@@ -46,7 +46,7 @@ function shown(view) {
   if (state.model?.untrainable) return html`<p class="soft">${state.model.untrainable}</p>`;
   if (isDraft(view.key) && isWorking()) return html`<p class="waiting soft">Waits for the check…</p>`;
   if (view.error) return html`<div class="note"><b>This cannot be shown</b>${view.error}</div>`;
-  if (!view.rows) return html`<p class="waiting soft">Asking the model’s processor…</p>`;
+  if (!view.rows) return html`<p class="waiting soft">Asking the model’s processor; the first time takes some seconds…</p>`;
   const rows = lookable(view.key);
   if (!rows.length) return html`<p class="soft">No row can be used yet.</p>`;
   return html`<div class="cap"><span>for <b>${state.model.label}</b>${state.form.augment?.length > 0 && html`; pictures are changed a little, as chosen in Train`}</span>${pager(view, rows)}</div>${LEGEND}
@@ -91,7 +91,10 @@ export function mountSeen(element, keyOf, open) {
       await askRows(now, signal);
       if (view.lengths) return;
       const lengths = await postJson("lengths", now.asked, signal);
-      if (view.signature === now.signature) Object.assign(view, { lengths });
+      if (view.signature === now.signature) {
+        Object.assign(view, { lengths });
+        update({ overlong: { key: view.key, over: lengths.over } });
+      }
     } catch (error) {
       if (error.name === "AbortError") return;
       Object.assign(view, view.rows ? { lengthsError: error.message } : { error: error.message });
@@ -108,7 +111,10 @@ export function mountSeen(element, keyOf, open) {
     const key = keyOf();
     if (!key || !state.modelKey || (isDraft(key) && !state.draft.reading)) return forget();
     const { signature } = question(key);
-    if (signature !== view.signature) Object.assign(view, { key, signature, from: 0, rows: null, lengths: null, error: null, lengthsError: null });
+    if (signature !== view.signature) {
+      if (state.overlong?.key === key) update({ overlong: null });
+      Object.assign(view, { key, signature, from: 0, rows: null, lengths: null, error: null, lengthsError: null });
+    }
     show();
     if (view.rows || view.error) return;
     clearTimeout(timer);

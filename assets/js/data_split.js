@@ -4,7 +4,7 @@ import { state, subscribe } from "./store.js";
 import { html } from "./html.js";
 import { count } from "./format.js";
 import { isWorking, readAs, readSplit } from "./data_draft.js";
-import { drawAnew, drawAround, options } from "./data_fields.js";
+import { drawAnew, drawAround, options, refusal } from "./data_fields.js";
 
 const WAYS = [["share", "a share of the rows"], ["column", "a column says so"], ["folders", "folders or files say so"]];
 
@@ -37,7 +37,7 @@ const template = (draft) => html`<fieldset class="ways"><legend>Held out is</leg
 function together(column) {
   const { columns, split } = state.draft.reading;
   const { group: _, ...others } = columns;
-  return readAs({ columns: column ? { ...others, group: column } : others, split: { ...split, group: Boolean(column) } });
+  return readAs({ columns: column ? { ...others, group: column } : others, split: { ...split, group: Boolean(column) } }, "split");
 }
 
 // A column of sides is named before anything is read by it: without one every row would be in error.
@@ -50,7 +50,7 @@ function chooseWay(by) {
 function bySide(column) {
   const { columns, split } = state.draft.reading;
   view.waits = null;
-  return column && readAs({ columns: { ...columns, split: column }, split: { ...split, by: "column" } });
+  return column && readAs({ columns: { ...columns, split: column }, split: { ...split, by: "column" } }, "split");
 }
 
 function onChange({ target }) {
@@ -63,10 +63,11 @@ function onChange({ target }) {
 }
 
 export function mountSplit(element) {
-  element.innerHTML = '<section class="card" aria-labelledby="h-split"><div class="cap"><h3 id="h-split">Held out</h3><span>rows that are never trained on, to see what was really learned</span></div><div class="how"></div><div class="counts" role="status"></div></section>';
+  element.innerHTML = '<section class="card" aria-labelledby="h-split"><div class="cap"><h3 id="h-split">Held out</h3><span>rows that are never trained on, to see what was really learned</span></div><div class="how"></div><div class="refused" role="alert"></div><div class="counts" role="status"></div></section>';
   const show = (_, patch) => {
     if (!state.draft?.reading) return;
     (state.draftError && patch && "draftError" in patch ? drawAnew : drawAround)(element.querySelector(".how"), template(state.draft));
+    drawAround(element.querySelector(".refused"), refusal("split"));
     drawAround(element.querySelector(".counts"), counts(state.draft));
   };
   element.addEventListener("change", (event) => {

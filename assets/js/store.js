@@ -25,6 +25,8 @@ export const state = {
   draftId: null, // of the data that were brought and are being looked at
   draft: null, // the same as the server has it, see data_draft.js
   draftError: null, // why a change of it was refused
+  draftErrorAt: null, // the part of the sheet where it was asked for
+  overlong: null, // {key, over}: how many rows of these data are longer than the model takes, once measured
   drafts: [], // all that were brought, as lines
   bringing: null, // what is being done with data that come from elsewhere
   bringError: null, // why data could not be brought

@@ -1,0 +1,106 @@
+"""The sheet of data that were brought: what it says and keeps while things on it are changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Tab
+from tests.browser.own_data import captions, picture, table
+
+pytestmark = pytest.mark.browser
+
+
+def bring(tab: Tab, *files: Path) -> None:
+    """Chooses files, and waits until they have been checked."""
+    tab.step("data")
+    tab.page.set_input_files("#bring-files", [str(file) for file in files])
+    checked(tab)
+
+
+def checked(tab: Tab) -> None:
+    tab.wait("studio.state.draft && studio.state.draft.state === 'ready' && studio.state.draft.report")
+
+
+def with_errors(folder: Path) -> list[Path]:
+    """Questions of which one names no picture that is there, one asks nothing, and one has no answer."""
+    rows = [["image", "question", "answer"]]
+    for number in range(16):
+        (folder / f"{number:03}.png").write_bytes(picture(number, "red", "circle"))
+        rows.append([f"{number:03}.png", "Which shape is it?", "circle" if number % 2 else "ring"])
+    rows += [["lost.png", "Which shape is it?", "circle"], ["000.png", "", "circle"], ["001.png", "And now?", ""]]
+    (folder / "questions.csv").write_text(table(rows))
+    return sorted(folder.iterdir())
+
+
+def test_all_rows_with_errors_are_left_out_by_one_button(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, *with_errors(tmp_path))
+    expect(tab.page.locator("#draft .finding.error")).to_have_count(3)
+    tab.page.click("#draft [data-leave-all]")
+    tab.wait("studio.state.draft.reading.drop.length === 3")
+    checked(tab)
+    expect(tab.page.locator("#draft .finding.error")).to_have_count(0)
+    expect(tab.page.locator("#draft [data-leave-all]")).to_have_count(0)
+    assert tab.page.get_attribute("#use-data", "aria-disabled") is None
+    tab.page.click("#draft [data-back=missing_image]")
+    tab.wait("studio.state.draft.reading.drop.length === 2")
+    checked(tab)
+    expect(tab.page.locator("#draft .finding.error")).to_have_count(1)
+
+
+def test_a_typed_title_stays_while_something_else_is_changed(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, captions(tmp_path / "shapes.zip", missing=0))
+    tab.page.fill("#draft-title", "Plates of March")
+    tab.page.fill("#split-share", "25")
+    tab.page.press("#split-share", "Tab")
+    tab.wait("studio.state.draft.reading.split.share === 0.25")
+    checked(tab)
+    expect(tab.page.locator("#draft-title")).to_have_value("Plates of March")
+    bring(tab, captions(tmp_path / "others.zip", count=20, missing=0))
+    expect(tab.page.locator("#draft-title")).to_have_value("others")
+
+
+def test_braces_that_name_no_column_are_pointed_at(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, captions(tmp_path / "shapes.zip", missing=0))
+    warning = tab.page.locator("#draft .wording .trouble")
+    expect(warning).to_have_count(0)
+    tab.page.fill("#draft-template", "What is {colour} in {file_name}?")
+    tab.page.press("#draft-template", "Tab")
+    expect(warning).to_contain_text("No column is called {colour}")
+    assert "{file_name}" not in warning.inner_text()
+
+
+def test_a_refusal_is_said_where_the_change_was_asked_for(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, captions(tmp_path / "shapes.zip", missing=0))
+    tab.page.fill("#split-share", "95")
+    tab.page.press("#split-share", "Tab")
+    expect(tab.page.locator("#draft .note.bad")).to_have_count(1)
+    held_out = tab.page.locator("section[aria-labelledby=h-split]")
+    expect(held_out.locator(".refused .note.bad")).to_contain_text("not changed")
+    expect(tab.page.locator("#split-share")).to_have_value("10")
+    tab.errors = [said for said in tab.errors if "422" not in said]
+
+
+def test_data_thrown_away_in_another_tab_leave_no_dead_sheet(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, captions(tmp_path / "shapes.zip", missing=0))
+    gone = tab.page.evaluate(
+        "(id) => fetch(`studio/drafts/${id}`, { method: 'DELETE', headers: { 'X-Studio': '1' } }).then((a) => a.ok)",
+        tab.ask("studio.state.draftId"),
+    )
+    assert gone
+    tab.page.fill("#split-share", "25")
+    tab.page.press("#split-share", "Tab")
+    expect(tab.page.locator(".bring .said")).to_contain_text("no longer here")
+    assert tab.ask("studio.state.draft") is None
+    tab.errors = [said for said in tab.errors if "404" not in said]
+
+
+def test_what_a_training_would_learn_from_stands_beside_start(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, captions(tmp_path / "shapes.zip", missing=0))
+    expect(tab.page.locator(".budget td.from")).to_have_text("Handwritten digits")
+    tab.page.fill("#draft-title", "Shapes in sight")
+    tab.page.click("#use-data")
+    tab.wait("studio.state.dataset.startsWith('stored:') && !studio.state.draft")
+    expect(tab.page.locator(".budget td.from")).to_have_text("Shapes in sight")
