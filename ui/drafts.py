@@ -162,7 +162,13 @@ def _list(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[str,
 
 
 def _line(draft: Draft) -> dict[str, Any]:
-    return {"id": draft.id, "title": draft.title, "origin": draft.origin, "stored": draft.stored}
+    return {
+        "id": draft.id,
+        "title": draft.title,
+        "origin": draft.origin,
+        "created": draft.kept.created,
+        "stored": draft.stored,
+    }
 
 
 def _create(studio: Studio, request: Request, asked: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ export const url = (path) => new URL(path, ROOT).href;
 export const pictureUrl = (path, name) => url(`${path}/${name.split("/").map(encodeURIComponent).join("/")}`);
 
 async function answered(asking) {
-  const answer = await asking;
+  const answer = await asking.catch((error) => {
+    throw error.name === "AbortError" ? error : new Error("The server does not answer. Look whether it still runs, and try again.");
+  });
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) throw Object.assign(new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`), { status: answer.status });
   return data;

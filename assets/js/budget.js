@@ -7,6 +7,7 @@ import { mountAdvice, refusalAtStart, refused } from "./advice.js";
 import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
 import { bytes, count, gib, percent } from "./format.js";
 import { currentMemory, isAsked, showMemory, verdict } from "./memory.js";
+import { chosenSet } from "./sets.js";
 import { goTo } from "./steps.js";
 import { isRunning } from "./run.js";
 
@@ -62,7 +63,8 @@ function body(budget) {
     <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
       ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}
       <tr><th scope="row">modules</th><td>${count(budget.modules)}</td></tr>
-      ${memoryRow()}<tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr></tbody></table>
+      ${memoryRow()}<tr><th scope="row">adapter file</th><td title="${count(budget.bytes)} bytes">${bytes(budget.bytes)}</td></tr>
+      <tr><th scope="row">learns from</th><td class="from" title="${chosenSet()?.title ?? ""}">${chosenSet()?.title ?? "–"}</td></tr></tbody></table>
     <div class="messages" id="why-not">${message(budget)}</div>${actions(budget)}</div>`;
 }
 

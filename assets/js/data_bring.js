@@ -4,7 +4,8 @@
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { postJson } from "./api.js";
-import { bytes } from "./format.js";
+import { bytes, when } from "./format.js";
+import { STORED, setOf } from "./sets.js";
 import { ACCEPTED } from "./data_words.js";
 import { filesChosen, filesDropped } from "./data_files.js";
 import { adopt, listDrafts, openDraft, removalOf, throwAway } from "./data_draft.js";
@@ -49,11 +50,17 @@ function zone() {
 
 const sure = (id) => html`<button data-away="${id}" data-key="away-${id}">Throw away</button><button class="quiet" data-removing="" data-key="keep-${id}">Keep</button>`;
 
+const FEW = 3; // of what was brought before
+const view = { all: false };
+
+const became = (stored) => (!stored ? "not used yet" : setOf(STORED + stored) ? "became a data set" : "its data set was deleted");
+
 function earlier() {
   const others = state.drafts.filter(({ id }) => id !== state.draftId);
   if (!others.length) return "";
-  return html`<div class="cap small">Brought before</div><ul>${others.map(({ id, title, stored }) => html`<li><span><b>${title}</b> <span class="soft">${stored ? "became a data set" : "not used yet"}</span></span>
-    <span class="two">${state.removing === removalOf(id) ? html`Sure? ${sure(id)}` : html`<button data-open="${id}" data-key="open-${id}" aria-label="Open ${title}">Open</button><button class="quiet" data-removing="${removalOf(id)}" data-key="keep-${id}" aria-label="Throw ${title} away">Throw away…</button>`}</span></li>`)}</ul>`;
+  const shown = view.all ? others : others.slice(0, FEW);
+  return html`<div class="cap small">Brought before</div><ul>${shown.map(({ id, title, origin, created, stored }) => html`<li><span><b>${title}</b> <span class="soft">${[origin !== title && origin, created && when(created), became(stored)].filter(Boolean).join(" · ")}</span></span>
+    <span class="two">${state.removing === removalOf(id) ? html`Sure? ${sure(id)}` : html`<button data-open="${id}" data-key="open-${id}" aria-label="Open ${title}">Open</button><button class="quiet" data-removing="${removalOf(id)}" data-key="keep-${id}" aria-label="Throw ${title} away">Throw away…</button>`}</span></li>`)}</ul>${others.length > FEW && html`<button class="link" data-all data-key="all-brought">${view.all ? "Show fewer" : `Show all ${others.length}`}</button>`}`;
 }
 
 async function bring(asking, said = null) {
@@ -80,12 +87,16 @@ function onSubmit(event) {
 }
 
 function onClick(element, { target }) {
-  const { choose, cancel, open, away, removing } = target.closest("button")?.dataset ?? {};
+  const { choose, cancel, open, away, removing, all } = target.closest("button")?.dataset ?? {};
   if (choose) element.querySelector(`#bring-${choose}`).click();
   else if (cancel !== undefined) cancelUpload();
   else if (open) openDraft(open);
   else if (away) throwAway(away);
   else if (removing !== undefined) update({ removing });
+  else if (all !== undefined) {
+    view.all = !view.all;
+    update({ drafts: state.drafts });
+  }
 }
 
 // A drop anywhere on the step counts; beside the step the browser would open the file.
@@ -124,5 +135,5 @@ export function mountBring(element) {
     draw(find(".zone"), zone());
     draw(find(".said"), state.bringError ? html`<div class="note bad"><b>This did not work</b>${state.bringError}</div>` : "");
     draw(find(".before"), earlier());
-  }, "upload", "bringError", "bringing", "drafts", "draftId", "removing");
+  }, "upload", "bringError", "bringing", "drafts", "draftId", "removing", "home");
 }
