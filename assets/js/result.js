@@ -8,12 +8,20 @@ import { COMPONENT_SHORT, METHODS, STARTS, STATE_NAME } from "./words.js";
 import { isRunning, watch } from "./run.js";
 import { answersTable } from "./progress.js";
 
+const TOLD = 0.9; // a loss below this share of the one before is no chance
+
 const NOTHING = html`<div class="card empty"><b>No result yet.</b>When a job has finished, its accuracy before and after, a box to compare both models and the adapter to download stand here.</div>`;
+
+// Where no more answers are right: whether the loss says that it learned all the same. A caption is seldom the same word by word.
+function noGain(before, after) {
+  if (!(after.loss < TOLD * before.loss)) return "This training did not help.";
+  return `But it learned something: the loss on them fell from ${before.loss.toFixed(2)} to ${after.loss.toFixed(2)}. Only answers that are the same word by word count as right; train for more steps, and look at the answers below.`;
+}
 
 function saying({ before, after, majority, state: how }) {
   const gain = after.exact_match - before.exact_match;
   const times = before.exact_match > 0 && gain > 0 ? ` (${(after.exact_match / before.exact_match).toFixed(1)}×)` : "";
-  const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before it were ${count(before.correct)}. This training did not help.`;
+  const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before, ${count(before.correct)} were. ${noGain(before, after)}`;
   const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}${after.exact_match < majority ? ": still better than this" : ""}.` : "";
   return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}`;
 }
