@@ -209,16 +209,25 @@ def _row_words(row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _left_out(made: Imported) -> list[dict[str, Any]]:
+    """Kinds of what was left out with the numbers of their rows, those that were chosen by hand included."""
+    return [{"kind": each.kind, "rows": each.left_out} for each in made.report.findings if each.left_out]
+
+
 def _kept(made: Imported) -> dict[str, Any]:
-    dropped = [{"kind": each.kind, "rows": each.left_out} for each in made.report.findings if each.left_out]
     keys = ("title", "origin", "train", "heldout", "pictures", "size", "created")
     plain = to_dict(made)
-    return {"data": {"kind": "stored", "name": made.name}, **{key: plain[key] for key in keys}, "left_out": dropped}
+    return {
+        "data": {"kind": "stored", "name": made.name},
+        **{key: plain[key] for key in keys},
+        "left_out": _left_out(made),
+    }
 
 
 def _kept_words(made: Imported) -> str:
     return (
         f"Stored “{made.title}”: {made.train:,} rows to learn from, {made.heldout:,} held out, "
         f"{made.pictures:,} pictures, {made.size:,} bytes\n"
-        f"stored:{made.name}"
+        + "".join(f"Left out: {each['rows']:,} ({each['kind']})\n" for each in _left_out(made))
+        + f"stored:{made.name}"
     )

@@ -54,7 +54,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PART=COLUMN",
-        help=f"which column holds a part, or PART= for none; parts: {', '.join(PARTS)}; may be repeated",
+        help=f"which column holds a part, or PART= for none; parts: {', '.join(PARTS)}; may be repeated; split= says "
+        "which rows are held out unless --heldout does",
     )
     parser.add_argument(
         "--template", metavar="TEXT", help="what is asked where rows hold no question; {column} stands for a text"
@@ -147,10 +148,15 @@ def _kinds(text: str) -> list[str]:
         if kind not in findings.KINDS:
             known = ", ".join(findings.KINDS)
             raise SpecError(f"Leaving out “{kind}” was asked for", "there is no such finding", f"There are: {known}")
+        if not findings.can_drop(kind):
+            reason = "it is no trouble of single rows, so none would be left out"
+            raise SpecError(f"Leaving out “{kind}” was asked for", reason, findings.KINDS[kind].remedy)
     return kinds
 
 
 def _split(split: Split, options: argparse.Namespace) -> Split:
+    if any(_column(text)[0] == "split" and _column(text)[1] for text in options.column):
+        split = replace(split, by="column")
     if options.heldout is not None:
         split = replace(split, by="share", share=options.heldout)
     if options.split_seed is not None:

@@ -83,6 +83,26 @@ def test_what_is_left_out_no_longer_stands_in_the_way_and_is_written_down(folder
     assert again["data"] == said["data"], "the same data are one set"
 
 
+def test_what_is_left_out_is_said_in_words_too(folder: Path, capsys, home: Path):
+    assert cli.main(["data", "import", str(folder), "--drop", "missing_image,empty_answer"]) == 0
+    said = capsys.readouterr().out
+    assert "Left out: 1 (missing_image)" in said
+    assert "Left out: 1 (empty_answer)" in said
+    assert said.splitlines()[-1].startswith("stored:")
+
+
+def test_a_column_that_is_named_for_the_split_says_which_rows_are_held_out(tmp_path: Path, capsys):
+    for number in range(20):
+        _noise(number).save(tmp_path / f"{number}.png")
+    rows = [f"{n}.png,What is it?,{ANSWERS[n % 4]},{'test' if n < 6 else 'train'}" for n in range(20)]
+    (tmp_path / "rows.csv").write_text("\n".join(["picture,question,answer,fold", *rows]))
+    arguments = ("data", "check", str(tmp_path), "--column", "split=fold")
+    status, said = _json(capsys, *arguments)
+    assert (status, said["train"], said["heldout"]) == (0, 14, 6)
+    status, said = _json(capsys, *arguments, "--heldout", "0.1")
+    assert (status, said["train"], said["heldout"]) == (0, 18, 2)
+
+
 def test_data_that_an_error_stands_against_are_not_stored(folder: Path, capsys, home: Path):
     assert cli.main(["data", "import", str(folder)]) == 1
     assert "Traceback" not in (said := capsys.readouterr().err)
@@ -124,6 +144,7 @@ def test_preview_shows_which_tokens_are_learned(folder: Path, capsys):
         (("data", "check", "/nowhere/at/all"), "nothing is there"),
         (("data", "check", "FOLDER", "--column", "picture=file"), "PART=COLUMN"),
         (("data", "check", "FOLDER", "--drop", "everything"), "no such finding"),
+        (("data", "check", "FOLDER", "--drop", "few_rows"), "none would be left out"),
         (("data", "check", "FOLDER", "--heldout", "2"), "0.001 to 0.9"),
         (("data", "check", "FOLDER", "--format", "coco"), "as COCO"),
         (("data", "check", "hub:../etc/passwd"), "hub"),
