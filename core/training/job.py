@@ -20,6 +20,7 @@ from core.data.batches.collate import Encoder
 from core.data.batches.conversations import stop_ids
 from core.data.batches.limits import token_limit
 from core.data.batches.trial import sampled, try_rows
+from core.data.previewing.fitting import refuse_unfit
 from core.data.previewing.preview import light_encoder
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
@@ -41,7 +42,7 @@ from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
 from core.spec import Spec, State
 from core.training.callbacks import Progress
-from core.training.looks import Looks
+from core.training.looks import Looks, choose_rows
 from core.training.methods import RankAllocation, start_from_data
 from core.training.metrics import Metrics
 from core.training.saving import renew_card, save_adapter
@@ -181,7 +182,7 @@ def _prepare(desk: Desk) -> Prepared:
 
 
 def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
-    """Tries some telling rows on the processor -> tokens of the longest row that is taken.
+    """Tries some telling rows on the processor, looks whether all fit -> tokens of the longest row that is taken.
 
     Raises:
         DataError: the model cannot learn from such rows, in words.
@@ -192,6 +193,8 @@ def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
     encoder = light_encoder(desk.spec.model, processor, settings.max_tokens)
     for note in try_rows(encoder, data.train, data.heldout, settings.batch_size, desk.stop.check):
         desk.metrics.note(note)
+    for rows in (data.train, choose_rows(data.heldout, settings).rows):
+        refuse_unfit(encoder, rows, desk.stop.check)
     if settings.max_tokens is not None and limit != settings.max_tokens:
         desk.metrics.note(f"Rows of up to {limit:,} tokens are taken: {reason}.")
     return limit

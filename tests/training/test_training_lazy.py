@@ -50,7 +50,7 @@ class Made(Sequence[Row]):
 
 
 def big(count: int) -> Dataset:
-    return Dataset("big", "Big", "", "", "", Made(count), Made(max(3000, count // 10)), {})
+    return Dataset("big", "Big", "", "", "", Made(count), Made(max(10_000, count // 10)), {})
 
 
 def peak_of_job(data: Dataset, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -78,7 +78,7 @@ def test_a_million_rows_start_like_ten_thousand(start: Start, tmp_path: Path, mo
     large = peak_of_job(many, tmp_path / "many", start, monkeypatch)
     assert len(of_kind(tmp_path / "many", "train")) == 3
     assert (many.train.made, many.heldout.made) == (few.train.made, few.heldout.made)
-    assert many.train.made < 4000
+    assert many.train.made < 14_000
     assert large - small < 2 << 20, "beside the order of the rows, which is a tensor"
 
 

@@ -81,7 +81,7 @@ class Encoder:
         """Prompts padded on the left, `input_ids` [B, T], for `generate`."""
         encoded = [self._encode(row, keep=True).prompt for row in rows]
         for row, prompt in zip(rows, encoded, strict=True):
-            self._check_length(row, prompt["input_ids"].shape[1])
+            self.check_length(row, prompt["input_ids"].shape[1])
         return self._join(rows, encoded, left=True)
 
     def training(self, rows: Sequence[Row], keep: bool = True) -> Batch:
@@ -111,7 +111,7 @@ class Encoder:
     def _whole(self, row: Row, keep: bool) -> Batch:
         """One row with its answers and their labels."""
         encoded, answer = self.parts(row, keep)
-        self._check_length(row, encoded.prompt["input_ids"].shape[1] + len(answer))
+        self.check_length(row, encoded.prompt["input_ids"].shape[1] + len(answer))
         return _extended(encoded, answer, self._answer_type)
 
     def _encode(self, row: Row, keep: bool) -> Encoded:
@@ -138,7 +138,7 @@ class Encoder:
             self._answers[key] = completion_ids(self.processor, row, self.stop_ids)
         return self._answers[key]
 
-    def _check_length(self, row: Row, tokens: int) -> None:
+    def check_length(self, row: Row, tokens: int) -> None:
         """Raises DataError when the row is too long; nothing is ever cut, since image tokens would be lost."""
         if self.limit is not None and tokens > self.limit:
             raise DataError(

@@ -1,7 +1,7 @@
 """A few telling rows tried on a processor before hours are spent on all: what cannot work is said at once.
 
 Looks at a seeded sample, so that it takes as long for a million rows as for a thousand.
-What it does not do: promise that every row fits; one that does not is named when its turn comes.
+What it does not do: look whether every row fits (`core.data.previewing.fitting`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def try_rows(
     shapes: dict[tuple[object, ...], Row] = {}
     for row in rows:
         check_row(encoder.processor, row, encoder.stop_ids)
-        shapes.setdefault(_shape(row), row)
+        shapes.setdefault(shape_of(row), row)
     longest = sorted(rows, key=_letters, reverse=True)[:LONGEST]
     for row in dict.fromkeys([*list(shapes.values())[:SHAPES], *longest]):
         check()
@@ -68,7 +68,7 @@ def try_rows(
     return _notes(encoder, shapes.values())
 
 
-def _shape(row: Row) -> tuple[object, ...]:
+def shape_of(row: Row) -> tuple[object, ...]:
     """What a template or a processor may stumble over: who speaks, and where pictures stand."""
     return tuple((turn.speaker, tuple(isinstance(part, str) for part in turn.parts)) for turn in row.turns)
 

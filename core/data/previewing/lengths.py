@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.data.batches.augmentation import ChangedPicture
 from core.data.batches.conversations import called, check_row, fitted, in_words, render
 from core.data.batches.image_tokens import image_positions
 from core.data.batches.trial import SEED, sampled
-from core.data.files.pictures import PictureFile, picture_header
-from core.data.rows import Picture, Row
+from core.data.files.pictures import picture_header
+from core.data.rows import Picture, PictureInMemory, Row
 from core.errors import DataError
 from core.spec import Histogram
 
@@ -87,7 +89,7 @@ def lengths(
         progress: told how many rows are done, and of how many.
     """
     places = sampled(range(len(rows)), MEASURED, SEED)
-    ruler = _Ruler(encoder)
+    ruler = Ruler(encoder)
     found: list[tuple[int, int]] = []
     too_long: list[TooLong] = []
     over, refused = 0, []
@@ -138,7 +140,7 @@ def histogram(values: Sequence[int], bars: int = BARS) -> Histogram:
     return Histogram(tuple(map(float, (*edges, edges[-1] + width))), tuple(counts), "tokens")
 
 
-class _Ruler:
+class Ruler:
     """Measures rows, asking the processor once for each combination of sizes of pictures."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -157,12 +159,30 @@ class _Ruler:
         sizes = tuple(map(size_of, row.pictures))
         if sizes not in self._known:
             return self._asked(row, sizes)
-        with in_words(processor, row):
-            text = render(processor, fitted(processor, row.prompt), ask=True)
         image, more = self._known[sizes]
-        words = self._written(text) + more + len(self._encoder.answer(row))
+        words = self.words(row) + more
         near = limit is not None and abs(image + words - limit) <= NEAR
         return self._asked(row, sizes) if near else (image, words)
+
+    def words(self, row: Row) -> int:
+        """Tokens that its template writes, with one for each picture, and those of its answer.
+
+        Raises:
+            DataError: the template refuses the row.
+        """
+        processor = self._encoder.processor
+        with in_words(processor, row):
+            text = render(processor, fitted(processor, row.prompt), ask=True)
+        return self._written(text) + len(self._encoder.answer(row))
+
+    def image_tokens(self, sizes: Sizes) -> int | None:
+        """Tokens of pictures of these sizes; None where the processor was not asked yet."""
+        return self._known[sizes][0] if sizes in self._known else 0 if not sizes else None
+
+    @property
+    def unwritten(self) -> int:
+        """Most tokens that the processor put into a row beside those that the template writes, so far."""
+        return max((more for _, more in self._known.values()), default=0)
 
     def _asked(self, row: Row, sizes: Sizes) -> tuple[int, int]:
         """The row measured by the processor; what it says of these sizes is kept."""
@@ -188,8 +208,9 @@ def size_of(picture: Picture) -> tuple[int, int]:
     known = getattr(picture, "size", None)
     if isinstance(known, tuple):
         return known
-    if not isinstance(picture, PictureFile):
+    if isinstance(picture, (PictureInMemory, ChangedPicture)):
         return picture.open().size
-    with picture_header(picture.path, picture.name) as image:
+    path = getattr(getattr(picture, "entry", picture), "path", None)  # a zip's pictures have none of their own
+    with picture_header(path if isinstance(path, Path) else picture.read(), picture.name) as image:
         width, height = image.size
         return (height, width) if image.getexif().get(_ORIENTATION) in SIDEWAYS else (width, height)
