@@ -373,6 +373,7 @@ def with_group(name, values, root):
 def test_rows_of_one_writer_are_kept_together_and_the_reason_says_so(name, values, tmp_path):
     guess = with_group(name, values, tmp_path)
     assert guess.reading.columns["group"] == name
+    assert guess.reading.format == ("ocr" if name == "writer_id" else "captions")
     assert guess.reading.split == Split(group=True)
     assert f"rows with the same “{name}” are kept on one side" in guess.reason
 
@@ -380,3 +381,35 @@ def test_rows_of_one_writer_are_kept_together_and_the_reason_says_so(name, value
 @pytest.mark.parametrize(("name", "values"), [("writer_id", ("ann",)), ("subject", ("biology", "art")), ("kind", "ab")])
 def test_topics_and_a_single_writer_are_no_groups(name, values, tmp_path):
     assert not with_group(name, values, tmp_path).reading.split.group
+
+
+@pytest.mark.parametrize("head", ["Bild;Frage;Antwort", "Bild;Antwort;Frage"])
+def test_questions_are_known_by_their_question_marks_whatever_the_column_is_called(head, tmp_path):
+    cells = {
+        "Antwort": lambda n: ("Kühe", "Löwe", "Bär")[n % 3],
+        "Frage": lambda n: f"Was für ein Tier ist das, Nr. {n}?",
+    }
+    rows = "".join(";".join([f"{n}.png", *(cells[name](n) for name in head.split(";")[1:])]) + "\n" for n in range(9))
+    guess = recognise(tree_of({"fragen.csv": f"{head}\n{rows}", **numbered("{}.png", 9, 0)}, tmp_path))
+    assert guess.reading.format == "vqa"
+    assert guess.reading.columns == {"image": "Bild", "question": "Frage", "answer": "Antwort"}
+    assert "captions" in dict(guess.others)
+
+
+def test_few_different_answers_to_a_query_are_no_classes(tmp_path):
+    rows = lines(
+        [{"image": f"{n}.png", "query": f"Read the sign {n}", "label": ["stop", "go"][n % 2]} for n in range(12)]
+    )
+    guess = recognise(tree_of({"t.jsonl": rows, **numbered("{}.png", 12, 0)}, tmp_path))
+    assert (guess.reading.format, guess.reading.columns["question"]) == ("vqa", "query")
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "format"),
+    [("a small {}", (320, 240), "captions"), ("red {}", (320, 240), "captions"), ("a small {}", (640, 64), "ocr")],
+)
+def test_short_texts_of_an_image_folder_are_captions_and_lines_of_writing_are_read(said, size, format, tmp_path):
+    things = ("cat", "dog", "house", "tree", "car", "boat", "fish", "bird")
+    rows = "".join(f"{n}.png,{said.format(thing)}\n" for n, thing in enumerate(things))
+    files = {f"{n}.png": png(n, size) for n in range(len(things))}
+    assert recognise(tree_of({"metadata.csv": f"file_name,text\n{rows}", **files}, tmp_path)).reading.format == format

@@ -6,7 +6,7 @@ What it does not do: open a file (`core.data.formats.recognition` hands it the c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.data.formats import roles
 from core.data.formats.columns import Column
@@ -138,16 +138,19 @@ def _prompt_completion(columns: Columns) -> list[Candidate]:
     return [found]
 
 
+_CALLED_QUESTION = ("question", "questions", "q", "query", "queries")
+
+
 def _questions(columns: Columns) -> list[Candidate]:
     usable = [*roles.text_columns(columns), *(one for one in columns if one.kind == "json" and "answer" in one.keys)]
     question = roles.best([column for column in usable if not column.repeats or column.words[1] >= 3], "question")
+    question = question or next((column for column in usable if _asks(column)), None)
     answer = roles.best([column for column in usable if column is not question], "answer")
+    if question is not None and answer is None and _asks(question):
+        answer = _beside(question, usable)
     if question is None or answer is None:
         return []
-    named = roles.plain(question.name) in ("question", "questions", "q") or roles.plain(answer.name) in (
-        "answer",
-        "answers",
-    )
+    named = roles.plain(question.name) in _CALLED_QUESTION or roles.plain(answer.name) in ("answer", "answers")
     sure = 93 if named or _asks(question) else 74
     why = "of several answers the most common one is learned" if answer.kind in ("texts", "answers") else ""
     found = candidate("vqa", {"question": question, "answer": answer}, columns, sure, why)
@@ -156,6 +159,15 @@ def _questions(columns: Columns) -> list[Candidate]:
         options = "\n".join(f"{column.name}. {{{column.name}}}" for column in letters)
         return [_with_template(found, f"{{{question.name}}}\n{options}")]
     return [found]
+
+
+def _beside(question: Column, usable: Columns) -> Column | None:
+    """The column after the questions, or before them, whatever it is called; no captions and no completions."""
+    if roles.best([column for column in usable if column is not question], "completion"):
+        return None
+    others = [column for column in usable if not set(roles.plain(column.name).split("_")) & roles.SAID_ABOUT]
+    place = others.index(question) if question in others else -1
+    return next((others[one] for one in (place + 1, place - 1) if 0 <= one < len(others) and place >= 0), None)
 
 
 def _asks(column: Column) -> bool:
@@ -178,6 +190,8 @@ def _texts(columns: Columns) -> list[Candidate]:
         return []
     label = label or next((column for column in usable if column.repeats and column.words[1] <= 4), None)
     judged = judge(one, pictures[0].wide)
+    if any("writer" in roles.plain(column.name).split("_") for column in columns):
+        judged = replace(judged, ocr=max(judged.ocr, 80), why=judged.why or "a column names who wrote it")
     sure = 100 if known or len(usable) == 1 else 60
     kind = judge(label, False).classes if label else judged.classes
     return [
