@@ -11,6 +11,7 @@ from core.adapters.published import published_source
 from core.errors import SpecError
 from core.export.context import FORMATS, Context, Format
 from core.export.plan_export import export
+from core.lora.limits import refuse_impossible
 from core.models.libraries import import_what_is_slow
 from core.spec import Source
 from ui.choice import read_choice
@@ -23,13 +24,14 @@ def exported(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any
 
     Raises:
         SpecError: there is no such format.
-        PlanError: the plan cannot be said in it.
+        PlanError: the plan cannot be trained, or cannot be said in it.
     """
     form = asked["format"]
     if form not in FORMATS:
         raise SpecError("An export was asked for", "there is no such format", f"Take one of {', '.join(FORMATS)}")
     import_what_is_slow()
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
+    refuse_impossible(chosen.plan, chosen.labelled, settings)
     source = chosen.inspection.source
     context = Context(
         model=_model_name(source, form),

@@ -112,6 +112,12 @@ def test_a_plan_is_exported_as_core_does_it(studio: Studio, client: TestClient, 
     assert found["text"].strip()
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_cannot_be_trained_is_not_exported_either(studio: Studio, client: TestClient, form: str):
+    asked = {**good_choice(studio), "recipe": {"rank": 8, "method": "dora", "start": "pissa"}, "format": form}
+    assert "DoRA with PiSSA was asked for" in ask(client, "export", asked, 422)["error"]
+
+
 @pytest.mark.slow
 def test_the_memory_of_a_step_comes_with_its_terms_and_with_a_change_that_fits(studio: Studio, client: TestClient):
     large = {"batch_size": 2048, "accumulation": 1, "quantization": "none", "checkpointing": False}
