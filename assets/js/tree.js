@@ -138,7 +138,7 @@ function paint(element) {
   const extra = asked < 0 ? 0 : view.aboutHeight;
   const top = (i) => i * ROW + (asked >= 0 && i > asked ? extra : 0);
   const at = (y) => Math.floor(asked >= 0 && y > top(asked) + ROW ? Math.max(asked, (y - extra) / ROW) : y / ROW);
-  const first = Math.max(0, at(box.scrollTop) - MORE);
+  const first = Math.max(0, Math.min(at(box.scrollTop) - MORE, rows.length - 1)); // narrowed, the list may end above
   const last = Math.min(rows.length, at(box.scrollTop + (box.clientHeight || 560)) + MORE + 1);
   box.firstChild.style.height = `${top(first)}px`;
   box.lastChild.style.height = `${rows.length * ROW + extra - top(last)}px`;
