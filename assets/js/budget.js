@@ -14,18 +14,25 @@ import { isRunning } from "./run.js";
 // The keyboard still reaches it, and a reader says why it cannot be pressed.
 const BLOCKED = html`aria-disabled="true" aria-describedby="why-not"`;
 
+// Whether the job in view learned from another set than the one that is chosen now.
+function isOfOtherData({ info }) {
+  const { kind, name } = info.spec.data;
+  return ![name, `${kind}:${name}`].includes(state.dataset);
+}
+
 function actions(budget) {
   const running = isRunning();
   const next = NEXT[state.step];
   const seeRun = running && state.step !== "train";
   const result = !running && state.run?.status?.after && state.step === "train";
+  const anew = result && isOfOtherData(state.run);
   const again = state.step === "result" && Boolean(state.run);
   const start = running ? "Training…" : state.starting ? "Starting…" : again ? "Train again" : "Start training";
   const blocked = running || state.starting || !budget?.trainable || !state.dataset || state.model.untrainable || !isConfirmed() || refused();
   return html`<div class="actions">
-    ${result && html`<button class="primary" data-go="result" data-key="go">See the result</button>`}
+    ${result && html`<button class="${anew ? "next" : "primary"}" data-go="result" data-key="go">See the result</button>`}
     ${seeRun ? html`<button class="primary" data-go="train" data-key="go">Watch it train</button>`
-      : html`<button class="${!result && !again && "primary"}" id="start" data-key="start" ${blocked ? BLOCKED : ""}>${start}</button>`}
+      : html`<button class="${(anew || (!result && !again)) && "primary"}" id="start" data-key="start" ${blocked ? BLOCKED : ""}>${start}</button>`}
     ${next && html`<button class="next" data-go="${next[0]}" data-key="next">${next[1]} →</button>`}</div>`;
 }
 

@@ -104,3 +104,16 @@ def test_what_a_training_would_learn_from_stands_beside_start(tab: Tab, tmp_path
     tab.page.click("#use-data")
     tab.wait("studio.state.dataset.startsWith('stored:') && !studio.state.draft")
     expect(tab.page.locator(".budget td.from")).to_have_text("Shapes in sight")
+
+
+@pytest.mark.slow
+def test_after_other_data_were_chosen_the_first_button_starts_a_training_of_them(tab: Tab) -> None:
+    tab.start(3)
+    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.status.after", 240)
+    first = tab.page.locator(".budget .actions .primary")
+    expect(first).to_have_text("See the result")
+    tab.step("data")
+    tab.page.check("#sets input[value=outline]")
+    tab.step("train")
+    expect(first).to_have_text("Start training")
+    expect(tab.page.locator(".budget [data-go=result]")).to_be_visible()
