@@ -162,6 +162,17 @@ def test_tables_09_a_50_mb_line(home: Path, name: str) -> None:
         assert blocked(home, draft, "broken_row") == things(0, 1, 3, 4, 5)
 
 
+def test_tables_09_lines_that_grow_in_memory(home: Path) -> None:
+    many = b'{"image": "0.png", "more": [' + b"[]," * 1_300_000 + b"[]]}"
+    some = b'{"image": "0.png", "more": [' + b"[]," * 90_000 + b"[]]}"
+    lines = [*(row(number) for number in range(6)), many, many, *[some] * 150]
+    with watched(home):
+        draft = brought(home, table("data.jsonl", jsonl(*lines)))
+    places = [(place.file, place.row) for place in found(draft, "broken_row").places]
+    assert places[:2] == [("data.jsonl", 7), ("data.jsonl", 8)]
+    assert "more than 100,000 lists and objects" in detail(draft, "broken_row")
+
+
 def test_tables_10_missing_columns(home: Path) -> None:
     lines = [row(number) for number in range(6)]
     del lines[2]["answer"], lines[4]["image"]
@@ -195,7 +206,7 @@ def test_tables_13_duplicate_keys(home: Path) -> None:
     text = csv(*(cells(number) + ",other" for number in range(6)), header="image,question,answer,answer")
     with watched(home):
         draft = brought(home, table("data.csv", text.encode()))
-        assert "“answer” stands in it more than once" in detail(draft, "encoding")
+        assert "“answer” stands in it more than once" in detail(draft, "table_form")
         assert draft.reading.columns["answer"] == "answer"
 
 

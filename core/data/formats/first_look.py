@@ -127,12 +127,13 @@ def _first(found: Iterable[Record]) -> list[dict[str, Any]]:
 
 
 def _size(value: Any) -> int:
-    """About how many bytes a value has in a file."""
+    """About how many bytes a value has in a file; a list or an object in it counts for what it takes in memory."""
     if isinstance(value, (str, bytes, bytearray)):
         return len(value)
-    if isinstance(value, dict):
-        return sum(_size(inner) for inner in value.values())
-    return sum(_size(inner) for inner in value) if isinstance(value, (list, tuple)) else 8
+    if not isinstance(value, (dict, list, tuple)):
+        return 8
+    parts = value.values() if isinstance(value, dict) else value
+    return sum(_size(part) + (64 if isinstance(part, (dict, list, tuple)) else 0) for part in parts)
 
 
 def _heads(rows: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -14,6 +14,9 @@ from core.data.tables.lines import lines_of
 from core.data.tables.record import ODD_SIGNS, TOO_LONG, Kind, Record
 from core.spec.data import Place
 
+MAX_NESTED = 100_000
+"""Lists and objects in a row: each takes two signs in a file and a hundred bytes or more of memory."""
+
 
 class TwiceError(ValueError):
     """A key stands twice in an object."""
@@ -45,6 +48,8 @@ def json_lines(entry: Entry) -> Iterator[Record]:
 
 def parsed(text: str, place: Place, odd: bool = False) -> Record:
     """The object that a text holds, or why it holds none."""
+    if text.count("[") + text.count("{") > MAX_NESTED:
+        return Record(place, None, f"it holds more than {MAX_NESTED:,} lists and objects", "long_line")
     try:
         values = DECODER.decode(text)
         if "\\u" in text:
