@@ -75,6 +75,8 @@ def watched(home: Path, most: int = MOST_GROWTH) -> Iterator[None]:
     """Fails when what is done inside touches anything outside of `home`, or makes the memory grow by `most`."""
     _watch.opened, _watch.forbidden = [], []
     before_tmp, tempfile.tempdir = tempfile.tempdir, str(home)
+    before_folder = os.getcwd()
+    os.chdir(home)  # `shutil.rmtree` opens folders by names relative to the one above, which would look like ours
     before = memory_now()
     _watch.on = True
     try:
@@ -82,7 +84,12 @@ def watched(home: Path, most: int = MOST_GROWTH) -> Iterator[None]:
     finally:
         _watch.on = False
         tempfile.tempdir = before_tmp
-    growth = memory_peak() - before
+        os.chdir(before_folder)
+        _judge(home, memory_peak() - before, most)  # also when what was brought is refused
+
+
+def _judge(home: Path, growth: int, most: int) -> None:
+    """Fails when the watch has seen what may not be."""
     inside = os.path.realpath(home) + os.sep
     outside = [
         path

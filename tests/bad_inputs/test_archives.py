@@ -125,9 +125,46 @@ def test_archives_05_bomb_of_files_that_share_their_bytes(home: Path) -> None:
     refused(home, {"data.zip": bytes(data)}, "“data.zip”", "share the same bytes")
 
 
+def junk(count: int) -> bytes:
+    """A zip of so many empty files; `zipfile` would take a minute to write it."""
+    names = [b"train2017/%012d.jpg" % number for number in range(count)]
+    size = len(names[0])
+    head = struct.pack("<5H3I2H", 20, *[0] * 7, size, 0)
+    here = b"".join(b"PK\3\4" + head + name for name in names)
+    start, rest = b"PK\1\2" + struct.pack("<H", 20) + head, struct.pack("<3HI", *[0] * 4)
+    places = (struct.pack("<I", number * (4 + len(head) + size)) for number in range(count))
+    there = b"".join(start + rest + place + name for place, name in zip(places, names, strict=True))
+    tail = struct.pack("<4H2IH", 0, 0, count % 2**16, count % 2**16, len(there), len(here), 0)
+    return here + there + b"PK\5\6" + tail
+
+
 def test_archives_06_100_000_entries(home: Path) -> None:
-    data = zipped({f"{number}.png": b"" for number in range(100_000)}, zipfile.ZIP_STORED)
-    refused(home, {"data.zip": data}, "“data.zip”", "more than 65,535 files", "Make several archives")
+    data = junk(100_000)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert len(archive.namelist()) == 100_000
+    refused(home, {"data.zip": data})
+
+
+def test_archives_06_more_entries_than_are_listed(home: Path) -> None:
+    refused(home, {"data.zip": junk(260_000)}, "“data.zip”", "more than 250,000 files", "Make several archives")
+
+
+@pytest.mark.slow
+def test_archives_06_as_many_entries_as_may_be(home: Path) -> None:
+    file = io.BytesIO(junk(240_000))
+    with zipfile.ZipFile(file, "a") as archive:
+        for name, content in good().items():
+            archive.writestr(name, content)
+    data = file.getvalue()
+    with watched(home):
+        assert taken(home, brought(home, {"data.zip": data})) == ALL
+
+
+def test_archives_05_bomb_of_a_packing_that_is_unpacked_at_once(home: Path) -> None:
+    data = bytearray(zipped({**good(), "6.png": bytes(250 * 2**20)}, zipfile.ZIP_BZIP2))
+    at = data.rfind(b"PK\1\2")
+    data[at + 24 : at + 28] = struct.pack("<I", 2**20)  # what it is said to unpack to
+    refused(home, {"data.zip": bytes(data)})
 
 
 def test_archives_07_nested_zip(home: Path) -> None:

@@ -37,8 +37,8 @@ MAX_DIRECTORY = 64 * 2**20
 """Bytes of a zip's list of files."""
 _LOCAL_HEADER = 30
 """Bytes of a file's own header before its name; APPNOTE 4.3.7."""
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-"""Of packing. LZMA is left out: its header alone can ask for 4 GB of memory."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of packing. Of bzip2 and LZMA `zipfile` unpacks all that it has read at once, whatever size a file should have."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
