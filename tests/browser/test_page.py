@@ -22,6 +22,32 @@ def open_model(tab: Tab, text: str) -> None:
     tab.page.click("#model-open")
 
 
+OPEN_ALL_AND_NARROW = """() => {
+  const [tree, search] = ["#tree .tree", "#tree input[type=search]"].map((each) => document.querySelector(each));
+  for (let i = 0; i < 40; i += 1) {
+    tree.scrollTop = i * 100;
+    tree.dispatchEvent(new Event("scroll"));
+    tree.querySelector("[aria-expanded=false] .name")?.click();
+  }
+  tree.scrollTop = tree.scrollHeight;
+  tree.dispatchEvent(new Event("scroll"));
+  search.value = "connector";
+  const before = tree.scrollTop;
+  search.dispatchEvent(new Event("input", { bubbles: true }));
+  return [before, parseFloat(document.querySelector("#tree .above").style.height)];
+}"""
+
+
+def test_a_tree_that_is_narrowed_while_scrolled_down_shows_its_rows_at_once(tab: Tab) -> None:
+    tab.step("targets")
+    tab.wait("document.querySelector('#tree [role=treeitem]')")
+    scrolled, above = tab.page.evaluate(OPEN_ALL_AND_NARROW)
+    assert scrolled > 800, "the test needs a tree that is longer than what is in sight"
+    assert above < 200, "no more space is left above the rows than the list is long"
+    tab.page.wait_for_timeout(300)
+    assert tab.page.locator("#tree [role=treeitem]").first.is_visible()
+
+
 def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
     page = tab.page
     tab.step("targets")
