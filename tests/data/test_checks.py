@@ -377,3 +377,11 @@ def test_a_writer_on_both_sides_is_named_where_groups_are_not_kept_together(tmp_
     assert finding.severity == "warning"
     assert "is on both sides" in finding.places[0].detail
     assert findings.SHARED_GROUP not in kinds(report(folder, pressed(reading, finding)))
+
+
+def test_groups_on_both_sides_of_a_column_are_kept_together_by_a_new_split(tmp_path: Path) -> None:
+    folder = make(tmp_path, [line(n, writer=f"w{n % 10}", side="test" if n >= 50 else "train") for n in range(60)])
+    reading = replace(VQA, columns={**VQA.columns, "group": "writer", "split": "side"}, split=Split("column"))
+    after = report(folder, pressed(reading, one(report(folder, reading), findings.SHARED_GROUP)))
+    assert not after.blocked
+    assert (after.train, after.heldout) == (54, 6)

@@ -413,3 +413,10 @@ def test_short_texts_of_an_image_folder_are_captions_and_lines_of_writing_are_re
     rows = "".join(f"{n}.png,{said.format(thing)}\n" for n, thing in enumerate(things))
     files = {f"{n}.png": png(n, size) for n in range(len(things))}
     assert recognise(tree_of({"metadata.csv": f"file_name,text\n{rows}", **files}, tmp_path)).reading.format == format
+
+
+@pytest.mark.parametrize("asked", [("Colour", "Shape"), ("Question 0?", "Question 1?", "Question 2?", "Question 3?")])
+def test_a_column_called_question_counts_also_when_its_short_texts_repeat(asked, tmp_path):
+    rows = "".join(f"{n}.png,{asked[n % len(asked)]},answer {n % 3}\n" for n in range(12))
+    guess = recognise(tree_of({"q.csv": f"image,question,answer\n{rows}", **numbered("{}.png", 12, 0)}, tmp_path))
+    assert (guess.reading.format, guess.reading.columns["question"]) == ("vqa", "question")

@@ -200,9 +200,9 @@ KINDS: dict[str, Kind] = {
         "1 row to learn from is of a group that is also held out",
         "{count} rows to learn from are of groups that are also held out",
         "A column says which rows belong together, such as those of one writer; the result would flatter",
-        "Keep the groups on one side, unless the column means something else",
-        "Keep groups together",
-        {"split": {"group": True}},
+        "Split anew by share, with each group on one side, unless the column means something else",
+        "Split anew and keep groups together",
+        {"split": {"by": "share", "group": True}},
     ),
     LEAK: Kind(
         "error",

@@ -143,7 +143,7 @@ _CALLED_QUESTION = ("question", "questions", "q", "query", "queries")
 
 def _questions(columns: Columns) -> list[Candidate]:
     usable = [*roles.text_columns(columns), *(one for one in columns if one.kind == "json" and "answer" in one.keys)]
-    question = roles.best([column for column in usable if not column.repeats or column.words[1] >= 3], "question")
+    question = roles.best([column for column in usable if _may_ask(column)], "question")
     question = question or next((column for column in usable if _asks(column)), None)
     answer = roles.best([column for column in usable if column is not question], "answer")
     if question is not None and answer is None and _asks(question):
@@ -168,6 +168,12 @@ def _beside(question: Column, usable: Columns) -> Column | None:
     others = [column for column in usable if not set(roles.plain(column.name).split("_")) & roles.SAID_ABOUT]
     place = others.index(question) if question in others else -1
     return next((others[one] for one in (place + 1, place - 1) if 0 <= one < len(others) and place >= 0), None)
+
+
+def _may_ask(column: Column) -> bool:
+    """Whether it is called a question, or holds no short values that repeat, as labels do."""
+    called = roles.plain(column.name) in ("question", "questions", "query")
+    return called or not column.repeats or column.words[1] >= 3
 
 
 def _asks(column: Column) -> bool:
