@@ -43,6 +43,16 @@ def use(tab: Tab, title: str) -> None:
     assert title in tab.page.inner_text("nav.steps [data-step=data]")
 
 
+def card_of_a_short_job(tab: Tab) -> str:
+    """Trains on the chosen set for some steps -> the model card of the adapter that can be downloaded."""
+    job = tab.start(6)
+    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes", 240)
+    answer = tab.page.request.get(f"{tab.server.address}/studio/jobs/{job}/adapter.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.body())) as adapter:
+        card = next(name for name in adapter.namelist() if name.endswith("README.md"))
+        return adapter.read(card).decode()
+
+
 def left_on_the_server(tab: Tab) -> tuple[int, int]:
     """How many drafts and how many uploads there are."""
     drafts = tab.page.evaluate(
@@ -66,12 +76,7 @@ def test_a_zip_of_captions_becomes_an_adapter_whose_card_names_it(tab: Tab, tmp_
     checked(tab)
     use(tab, "Shapes on paper")
     assert tab.page.is_checked("#sets input[value^='stored:']")
-    job = tab.start(6)
-    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes", 240)
-    answer = page.request.get(f"{tab.server.address}/studio/jobs/{job}/adapter.zip")
-    with zipfile.ZipFile(io.BytesIO(answer.body())) as adapter:
-        card = next(name for name in adapter.namelist() if name.endswith("README.md"))
-        assert "Shapes on paper" in adapter.read(card).decode()
+    assert "Shapes on paper" in card_of_a_short_job(tab)
 
 
 def test_a_wrong_column_is_put_right_by_choosing_another(tab: Tab, tmp_path: Path) -> None:
@@ -93,6 +98,35 @@ def test_a_wrong_column_is_put_right_by_choosing_another(tab: Tab, tmp_path: Pat
     assert rows < 24
     per_epoch = -(-rows // batch)
     assert tab.ask("studio.converted('steps', 3)") == 3 * per_epoch
+
+
+@pytest.mark.slow
+def test_questions_with_a_wrong_column_put_right_become_an_adapter(tab: Tab, tmp_path: Path) -> None:
+    bring(tab, *questions(tmp_path))
+    tab.page.select_option("#column-answer", "corrected")
+    tab.wait("studio.state.draft.reading.columns.answer === 'corrected'")
+    checked(tab)
+    use(tab, "Corrected questions")
+    card = card_of_a_short_job(tab)
+    assert "Corrected questions" in card
+    assert "pictures, questions and answers" in card
+
+
+@pytest.mark.slow
+def test_a_zip_of_class_folders_without_its_damaged_picture_becomes_an_adapter(tab: Tab, tmp_path: Path) -> None:
+    folder, packed = classes(tmp_path / "kinds"), tmp_path / "kinds.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(tmp_path))
+    bring(tab, packed)
+    assert reading(tab, "format") == "classes"
+    tab.page.click("#draft .finding.error button[data-remedy]")
+    tab.wait("studio.state.draft.reading.drop.length === 1")
+    checked(tab)
+    use(tab, "Kinds of shapes")
+    card = card_of_a_short_job(tab)
+    assert "Kinds of shapes" in card
+    assert "| left out |" in card, "what was dropped is written down"
 
 
 def test_a_folder_a_class_is_recognised_and_a_damaged_picture_is_left_out(tab: Tab, tmp_path: Path) -> None:
