@@ -38,6 +38,7 @@ def data_section(stored: Imported) -> str:
         "pictures": f"{stored.pictures:,}",
         "read as": _FORMATS[reading.format],
         "held out": _held_out(reading),
+        "read": f"the first {reading.limit:,} rows at most" if reading.limit else "",
         "left out": "; ".join(map(_left_out, (each for each in stored.report.findings if each.left_out))),
         "pictures made smaller": f"to {reading.max_side:,} pixels" if reading.max_side else "",
         "licence": one_line(stored.licence),

@@ -391,7 +391,7 @@ def finding(kind: str, places: Places, dropped: bool, title: str = "") -> Findin
         action="" if dropped else known.action,
         change={} if dropped else change,
         count=places.count,
-        left_out=places.count if dropped else 0,
+        left_out=places.count if dropped or kind == CHOSEN else 0,
         places=tuple(places.first),
     )
 
