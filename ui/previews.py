@@ -32,6 +32,7 @@ from core.models.source import resolve
 from core.spec import Settings, Source, from_dict, to_dict
 from ui.asking import FOREIGN, HEADERS, code_of, is_foreign, json_body, refused, text_of
 from ui.datasets import dataset_of
+from ui.desk import bytes_held
 from ui.drafts import drafts_of
 from ui.lanes import Gone, awaited, give_way
 from ui.studio import Studio
@@ -47,6 +48,8 @@ MOST_ROWS = 24
 """That are shown at once."""
 MOST_READ = 20_000
 """Rows of a draft from which those that are measured are taken."""
+MOST_HELD = 128 * 2**20
+"""Bytes of these rows, which are fewer where their table holds large pictures."""
 MOST_TEXT = 200_000
 """Characters of a row that is cut into tokens for the page."""
 SIDE = 640
@@ -171,6 +174,7 @@ def measured(question: Question) -> dict[str, Any]:
         "reason": found.reason,
         "measured": found.measured,
         "of": found.of,
+        "notes": list(found.notes),
     }
 
 
@@ -225,11 +229,14 @@ def _all_rows(question: Question) -> tuple[Any, Any]:
 
     reading = bench.draft.reading
     chosen, kinds = frozenset(reading.drop_rows), frozenset(reading.drop)
-    usable = {
-        number: to_be_stored(item.row, reading.max_side)
-        for number, item in enumerate(records(bench.tree, reading, limit=MOST_READ))
-        if item.row is not None and number not in chosen and kinds.isdisjoint(kind for kind, _ in item.trouble)
-    }
+    usable: dict[int, Row] = {}
+    held = 0
+    for number, item in enumerate(records(bench.tree, reading, limit=MOST_READ)):
+        if question.cancelled.is_set() or held > MOST_HELD:
+            break
+        if item.row is not None and number not in chosen and kinds.isdisjoint(kind for kind, _ in item.trouble):
+            usable[number] = to_be_stored(item.row, reading.max_side)
+            held += bytes_held(item.row)
     return list(usable.values()), list(usable)
 
 

@@ -50,6 +50,21 @@ def test_rows_that_are_too_long_are_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_pictures_far_larger_than_the_model_sees_are_told(name: str) -> None:
+    usual = [ask(picture(n, (40 + n, 40)), "What is it?", "it") for n in range(3)]
+    assert lengths(encoder_for(name), usual).notes == ()
+    large = ask(picture(7, (1200, 1100)), "What is it?", "it")
+    (note,) = lengths(encoder_for(name), [*usual, large]).notes
+    assert note.startswith("In 1 of the 4 measured rows this model sees less than a quarter")
+
+
+@pytest.mark.parametrize("name", ["idefics3", "llava", "paligemma", "gemma3", "mllama"])
+def test_pictures_that_are_made_far_larger_are_told(name: str) -> None:
+    (note,) = lengths(encoder_for(name), [ask(picture(7, (6, 6)), "What is it?", "it")] * 2).notes
+    assert note.startswith("In 2 of the 2 measured rows the pictures are made more than four times")
+
+
 def test_rows_that_cannot_be_learned_are_counted_with_the_reason() -> None:
     found = lengths(encoder_for("paligemma"), [*FORMS["single"], *FORMS["text_only"]])
     assert (found.measured, found.unusable) == (4, 2)

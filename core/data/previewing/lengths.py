@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ MAX_NAMED = 50
 """Rows that are too long and named."""
 NEAR = 8
 """A row that is so near to the limit is measured by its own pictures."""
+FAR = 4.0
+"""Times that a side becomes longer or shorter from which pictures are far from the model's resolution."""
 BARS = 20
 """Of a histogram."""
 SIDEWAYS = range(5, 9)
@@ -72,6 +75,8 @@ class Lengths:
     measured: int
     of: int
     """Rows there are."""
+    notes: tuple[str, ...] = ()
+    """What else the person should know, in sentences."""
 
 
 def lengths(
@@ -92,6 +97,7 @@ def lengths(
     ruler = Ruler(encoder)
     found: list[tuple[int, int]] = []
     too_long: list[TooLong] = []
+    scales: list[float] = []
     over, refused = 0, []
     for done, place in enumerate(places):
         if cancelled():
@@ -104,6 +110,7 @@ def lengths(
             refused.append(str(error))
             continue
         found.append((image, words))
+        scales += ruler.scale(row)
         if encoder.limit is not None and image + words > encoder.limit:
             over += 1
             too_long += [TooLong(place, called(row), image + words)] if over <= MAX_NAMED else []
@@ -120,7 +127,23 @@ def lengths(
         reason=refused[0] if refused else "",
         measured=len(found) + len(refused),
         of=len(rows),
+        notes=_notes(scales),
     )
+
+
+def _notes(scales: Sequence[float]) -> tuple[str, ...]:
+    """What is said of pictures whose size is far from the model's, by how many times longer their sides became."""
+    shrunk, grown = sum(scale < 1 / FAR for scale in scales), sum(scale > FAR for scale in scales)
+    of = f"of the {len(scales):,} measured rows"
+    large = (
+        f"In {shrunk:,} {of} this model sees less than a quarter of each side’s pixels: small things in them are lost. "
+        "Cut such pictures to what matters, or take a model of a higher resolution."
+    )
+    small = (
+        f"In {grown:,} {of} the pictures are made more than four times as wide and high: that costs tokens and shows "
+        "nothing new. Bring larger ones where there are some, or take a model of a lower resolution."
+    )
+    return (*([large] if shrunk else []), *([small] if grown else []))
 
 
 def histogram(values: Sequence[int], bars: int = BARS) -> Histogram:
@@ -147,6 +170,8 @@ class Ruler:
         self._encoder = encoder
         self._known: dict[Sizes, tuple[int, int]] = {}
         """By the pictures' sizes: tokens of pictures, and of text that the template does not write (BOS)."""
+        self._scales: dict[Sizes, float] = {}
+        """By the pictures' sizes: how many times longer the processor makes a side."""
 
     def measure(self, row: Row) -> tuple[int, int]:
         """Tokens of the row's pictures, and all others.
@@ -191,7 +216,19 @@ class Ruler:
         text = render(self._encoder.processor, fitted(self._encoder.processor, row.prompt), ask=True)
         image = sum(image_positions(self._encoder.processor, ids, text))
         self._known[sizes] = (image, len(ids) - image - self._written(text))
+        if sizes and (pixels := self._pixels(encoded.prompt.get("pixel_values"))):
+            self._scales[sizes] = sqrt(pixels / sum(width * height for width, height in sizes))
         return image, len(ids) - image + len(answer)
+
+    def _pixels(self, values: Any) -> float:
+        """Pixels of all pictures as the model gets them, pieces and fillings included; 0 where none can be told."""
+        times = getattr(self._encoder.processor.image_processor, "temporal_patch_size", 1)  # Qwen repeats a picture
+        return values.numel() / (3 * times) if hasattr(values, "numel") else 0.0
+
+    def scale(self, row: Row) -> list[float]:
+        """How many times longer the processor makes a side of the row's pictures; nothing where that is not known."""
+        known = self._scales.get(tuple(map(size_of, row.pictures)))
+        return [] if known is None else [known]
 
     def _written(self, text: str) -> int:
         """Tokens that the template writes, with a sign for each picture."""
