@@ -272,3 +272,14 @@ def test_pictures_made_smaller_show_what_the_whole_ones_do(folder: Path) -> None
         assert max(small.size) == 60
         again = whole.resize(small.size, Image.Resampling.LANCZOS)
         assert np.abs(np.asarray(again, int) - np.asarray(small, int)).max() <= 2
+
+
+@pytest.mark.parametrize("file", [TRAIN, PICTURES])
+def test_bringing_the_data_again_mends_a_set_that_was_cut_off(folder: Path, file: str) -> None:
+    made = kept(folder)
+    damaged = folder.parent / "sets" / made.name / file
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    assert kept(folder).name == made.name
+    again = stored(folder.parent / "sets", made.name)
+    assert len([*again.train, *again.heldout]) == 40
+    assert all(picture.open().mode == "RGB" for picture in again.pictures.values())

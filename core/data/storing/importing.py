@@ -30,7 +30,7 @@ from core.data.files.tree import Tree
 from core.data.formats.records import records
 from core.data.rows import Picture, Row
 from core.data.storing.set_files import PictureWriter, RowWriter, key_of, sync
-from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about
+from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about, stored
 from core.errors import DataError, SourceNotFound
 from core.spec import Imported, Reading, Report, write
 
@@ -174,9 +174,15 @@ def _link_pictures(job: Job, sets: Path, order: list[int]) -> bytes | None:
     key = _key(job, order)
     for folder in sorted(sets.glob("*")):
         if not folder.name.startswith(".") and key_of(folder) == key:
-            for name in (INDEX, PICTURES):
-                link_file(folder / name, job.staged / name)
-            return hashlib.sha256(b"".join(Pictures(job.staged, "").digests())).digest()
+            try:
+                for name in (INDEX, PICTURES):
+                    link_file(folder / name, job.staged / name)
+                shared = Pictures(job.staged, "")
+                shared.check_end()
+                return hashlib.sha256(b"".join(shared.digests())).digest()
+            except (FileNotFoundError, DataError):  # somebody removes that set, or it is cut off
+                for name in (INDEX, PICTURES):  # nothing is ever written into the files of another set
+                    (job.staged / name).unlink(missing_ok=True)
     return None
 
 
@@ -294,12 +300,21 @@ def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
         except OSError:
             pass
         try:
+            _check_whole(sets, made)
             return read_about(sets, made.name)
         except SourceNotFound:  # removed in between
             continue
         except DataError:  # damaged: this one is whole
             shutil.rmtree(sets / made.name, ignore_errors=True)
     raise DataError("The data were stored", "the folder cannot be given its name", "Store them again")
+
+
+def _check_whole(sets: Path, made: Imported) -> None:
+    """Raises DataError: the set of this hash that is there has lost rows or pictures."""
+    there = stored(sets, made.name)
+    if (len(there.train), len(there.heldout), len(there.pictures)) != (made.train, made.heldout, made.pictures):
+        raise _changed()
+    Pictures(sets / made.name, made.name).check_end()
 
 
 def _check_space(job: Job) -> None:

@@ -139,6 +139,11 @@ class Pictures(Mapping[str, StoredPicture]):
             raise _damaged(self._of)
         return content
 
+    def check_end(self) -> None:
+        """Raises DataError: the file is gone, or ends before its last picture does."""
+        if len(self):
+            self.content(len(self) - 1)
+
     def size_of(self, number: int) -> tuple[int, int]:
         """Width and height in pixels."""
         return self._index.value("width", number), self._index.value("height", number)
