@@ -28,7 +28,7 @@ from core.lora.advice import confirming, guessed
 from core.lora.limits import parse_start, refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import PRESETS, TASKS, find_preset, preset_choice, usual_rate
-from core.lora.selection import parse_targets
+from core.lora.selection import layers_of, parse_targets
 from core.models.defaults import defaults_note
 from core.models.inspection import inspect_source
 from core.models.relabel import relabelled
@@ -189,10 +189,20 @@ def _selection(options: argparse.Namespace, base: Selection, labelled: Inspectio
         cells = parse_targets(options.targets, labelled)
         base = replace(base, cells=cells, include=(), exclude=())
     if options.layers is not None:
-        base = replace(base, layers={**base.layers, **parse_layers(options.layers)})
+        layers = parse_layers(options.layers)
+        base = replace(base, layers={**base.layers, **layers}, include=_inside(base.include, layers, labelled))
     if options.full is not None:
         base = replace(base, full=tuple(filter(None, (name.strip() for name in options.full.split(",")))))
     return base
+
+
+def _inside(names: tuple[str, ...], layers: Mapping[Component, LayerRange], labelled: Inspection) -> tuple[str, ...]:
+    """The single modules of a preset or a file that lie in these layers; a range by itself narrows cells only."""
+    kept = {component: layers_of(labelled, component)[slice(*ends)] for component, ends in layers.items()}
+    outside = {
+        m.name for m in labelled.modules if m.layer is not None and m.layer not in kept.get(m.component, [m.layer])
+    }
+    return tuple(name for name in names if name not in outside)
 
 
 def _recipe(options: argparse.Namespace, base: Recipe) -> Recipe:

@@ -126,6 +126,13 @@ def test_what_is_trained_in_full_takes_the_rate_that_the_advice_names(capsys):
     assert "full_rate" not in {each["key"] for each in taken["advice"]}
 
 
+def test_layers_narrow_a_preset_of_single_modules_as_well(capsys):
+    names = run(capsys, "--preset", "vqa", "--layers", "vision=-2:")["target_modules"]
+    layers = {name.split(".")[4] for name in names if "vision_model" in name}
+    assert layers == {"3", "4"}
+    assert sum("text_model" in name for name in names) == 12, "language keeps all of its layers"
+
+
 def test_a_card_is_found_by_words_of_its_name():
     assert card_named("H100").name == "NVIDIA H100, 80 GB"
     assert card_named(None).bytes > 0
