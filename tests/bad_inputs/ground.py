@@ -26,9 +26,9 @@ from core.spec.data import Finding
 ROOT = Path(__file__).resolve().parents[2]
 MOST_GROWTH = 200 * 2**20
 """Bytes by which a bad input may make the memory grow at its peak."""
-_LIBRARIES = tuple(
-    map(os.path.realpath, (sys.prefix, sys.base_prefix, *(ROOT / name for name in ("core", "tests", "assets"))))
-)
+_OWN = (sys.prefix, sys.base_prefix, *(str(ROOT / name) for name in ("core", "tests", "assets")))
+_LIBRARIES = (*_OWN, *map(os.path.realpath, _OWN))
+"""By their names too: an environment may be a link."""
 _SYSTEM = (
     "/usr/share/zoneinfo",
     "/etc/mime.types",
