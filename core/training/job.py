@@ -193,8 +193,12 @@ def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
     encoder = light_encoder(desk.spec.model, processor, settings.max_tokens)
     for note in try_rows(encoder, data.train, data.heldout, settings.batch_size, desk.stop.check):
         desk.metrics.note(note)
-    for rows in (data.train, choose_rows(data.heldout, settings).rows):
+    judged = choose_rows(data.heldout, settings).rows
+    for rows in (data.train, judged):
         refuse_unfit(encoder, rows, desk.stop.check)
+    if long := sum(len(encoder.answer(row)) > settings.max_new_tokens + 1 for row in judged):  # the last one ends it
+        many = f"{long:,} of the {len(judged):,} held-out rows that are asked have answers of more than"
+        desk.metrics.note(f"{many} {settings.max_new_tokens:,} tokens, the most that the model writes: none can match.")
     if settings.max_tokens is not None and limit != settings.max_tokens:
         desk.metrics.note(f"Rows of up to {limit:,} tokens are taken: {reason}.")
     return limit

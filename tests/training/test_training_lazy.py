@@ -121,6 +121,17 @@ def test_a_row_that_is_too_long_ends_the_job_before_the_model_is_loaded(
     assert "metadata.jsonl" in str(status_of(tmp_path).error)
 
 
+def test_answers_that_can_never_match_are_said_in_a_note(tmp_path: Path, colours: Source) -> None:
+    for most in (1, 30):
+        folder = tmp_path / str(most)
+        folder.mkdir()
+        write(make_spec(colours, max_new_tokens=most), folder / "spec.json")
+        assert run(folder) == 0, status_of(folder).error
+    said = ["the most that the model writes" in str(note) for note in of_kind(tmp_path / "1", "note")]
+    assert sum(said) == 1
+    assert not any("the most that the model writes" in str(note) for note in of_kind(tmp_path / "30", "note"))
+
+
 def test_a_system_prompt_without_a_place_is_said_in_a_note() -> None:
     rows = [ask(SHADES[0], "Which shade?", "red", system="Be brief.")]
     for made, notes in ((llava(), 0), (mllama(), 1)):
