@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from core.data.files.entries import Entry, unreadable
 from core.errors import DataError
 
-MAX_ENTRIES = 250_000
-"""Files of one archive: each takes some 500 bytes of memory, and COCO's largest part has 118,287."""
+MAX_ENTRIES = 130_000
+"""Files of one archive: each takes up to 1.4 kB of memory on its way, and COCO's largest part has 118,287."""
 MAX_TOTAL = 64 * 2**30
 """Bytes of all files of an archive, unpacked."""
 MAX_RATIO = 200

@@ -123,7 +123,7 @@ def _members(path: Path, name: str) -> Iterator[tarfile.TarInfo]:
                 if not member.issparse() and member.offset_data + member.size > size:
                     raise tarfile.ReadError
                 yield member
-                archive.members.clear()  # it would keep them all
+                archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
             file.seek(archive.offset)
             if file.read(1) != b"\0":  # tarfile takes damage in the middle for the end
                 raise tarfile.ReadError
