@@ -6,6 +6,7 @@ What it does not do: list a folder (`tree.py`) or an archive (`archives.py`), or
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -70,18 +71,35 @@ class FileEntry(Entry):
     def open(self) -> BinaryIO:
         """A reader from the start. Raises DataError: it is gone, became a link, or may not be read."""
         try:
-            if os.path.realpath(self.path) != os.fspath(self.path):  # a link was put there after the listing
-                raise unreadable(self.name, "it became a link, and links are not followed", "Put the file itself there")
             handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            file = os.fdopen(handle, "rb")
         except FileNotFoundError:
             raise unreadable(self.name, "it is no longer there", "Put it back") from None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _became_a_link(self.name) from None
             raise unreadable(self.name, (error.strerror or "it cannot be read").lower(), "Check its rights") from None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file = os.fdopen(handle, "rb")
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise unreadable(self.name, "it is no plain file", "Put a plain file there")
+            if _opened_at(handle, self.path) != os.fspath(self.path):
+                raise _became_a_link(self.name)
+        except BaseException:
             file.close()
-            raise unreadable(self.name, "it is no plain file", "Put a plain file there")
+            raise
         return file
+
+
+def _opened_at(handle: int, path: Path) -> str:
+    """Where an open file really lies, also when a folder above it is changed at this moment (Linux)."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:  # other systems can only look again
+        return os.path.realpath(path)
+
+
+def _became_a_link(name: str) -> DataError:
+    return unreadable(name, "it became a link, and links are not followed", "Put the file itself there")
 
 
 @dataclass(frozen=True)
