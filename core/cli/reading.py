@@ -25,9 +25,11 @@ from core.data.hub import fetch_hub
 from core.data.tables import is_table
 from core.errors import SourceNotFound, SpecError
 from core.spec import Format, Guess, Part, Reading, Split, from_dict, to_dict
+from core.spec.data import SplitBy
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 PARTS: tuple[Part, ...] = get_args(Part)
+SPLITS: tuple[SplitBy, ...] = get_args(SplitBy)
 Value = TypeVar("Value")
 
 
@@ -55,7 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PART=COLUMN",
         help=f"which column holds a part, or PART= for none; parts: {', '.join(PARTS)}; may be repeated; split= says "
-        "which rows are held out unless --heldout does",
+        "which rows are held out unless --split or --heldout does; group= keeps rows of one group together",
     )
     parser.add_argument(
         "--template", metavar="TEXT", help="what is asked where rows hold no question; {column} stands for a text"
@@ -64,6 +66,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", metavar="TEXT", help="the system prompt of rows without one")
     parser.add_argument(
         "--heldout", type=float, metavar="SHARE", help="share of the rows that is held out, such as 0.1"
+    )
+    parser.add_argument(
+        "--split",
+        choices=SPLITS,
+        help="what says which rows are held out: a share of them, the column of the part `split`, or the names of "
+        "folders and files; as recognised unless told",
     )
     parser.add_argument("--split-seed", type=int, metavar="N", help="another choice of held-out rows")
     parser.add_argument(
@@ -119,7 +127,8 @@ def reading_of(reading: Reading, options: argparse.Namespace) -> Reading:
         if (value := getattr(options, key)) is not None:
             plain[key] = value
     plain["drop"] = [*plain["drop"], *_kinds(options.drop)]
-    plain["split"] = to_dict(_split(reading.split, options))
+    split = _split(reading.split, options)
+    plain["split"] = to_dict(replace(split, group=split.group and (options.group or "group" in plain["columns"])))
     return from_dict(Reading, plain)
 
 
@@ -155,10 +164,13 @@ def _kinds(text: str) -> list[str]:
 
 
 def _split(split: Split, options: argparse.Namespace) -> Split:
-    if any(_column(text)[0] == "split" and _column(text)[1] for text in options.column):
+    told = {part for part, column in map(_column, options.column) if column}
+    if "split" in told:
         split = replace(split, by="column")
     if options.heldout is not None:
         split = replace(split, by="share", share=options.heldout)
+    if options.split is not None:
+        split = replace(split, by=options.split)
     if options.split_seed is not None:
         split = replace(split, seed=options.split_seed)
-    return replace(split, group=True) if options.group else split
+    return replace(split, group=True) if options.group or "group" in told else split

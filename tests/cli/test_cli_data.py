@@ -96,7 +96,7 @@ def test_a_column_that_is_named_for_the_split_says_which_rows_are_held_out(tmp_p
         _noise(number).save(tmp_path / f"{number}.png")
     rows = [f"{n}.png,What is it?,{ANSWERS[n % 4]},{'test' if n < 6 else 'train'}" for n in range(20)]
     (tmp_path / "rows.csv").write_text("\n".join(["picture,question,answer,fold", *rows]))
-    arguments = ("data", "check", str(tmp_path), "--column", "split=fold")
+    arguments = ("data", "check", str(tmp_path), "--column", "split=use")
     status, said = _json(capsys, *arguments)
     assert (status, said["train"], said["heldout"]) == (0, 14, 6)
     status, said = _json(capsys, *arguments, "--heldout", "0.1")
@@ -189,3 +189,29 @@ def test_a_column_or_part_that_is_not_there_is_refused_by_name(column: str, fold
     assert column.split("=")[1] in said
     assert "no such" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "by", "group"),
+    [
+        ([], "share", True),
+        (["--column", "group="], "share", False),
+        (["--column", "split=use"], "column", True),
+        (["--column", "split=use", "--split", "share"], "share", True),
+        (["--split", "folders"], "folders", True),
+    ],
+)
+def test_flags_say_how_rows_are_held_out(flags: list[str], by: str, group: bool, tmp_path: Path, capsys):
+    for number in range(ROWS):
+        _noise(number).save(tmp_path / f"{number}.png")
+    rows = (f"{n}.png,What is it?,{ANSWERS[n % 4]},w{n % 8},{'test' if n % 8 == 7 else 'train'}" for n in range(ROWS))
+    (tmp_path / "rows.csv").write_text("image,question,answer,writer,use\n" + "\n".join(rows))
+    said = _json(capsys, "data", "check", str(tmp_path), *flags)[1]
+    assert (said["reading"]["split"]["by"], said["reading"]["split"]["group"]) == (by, group)
+    if by == "column":
+        assert (said["train"], said["heldout"]) == (35, 5)
+
+
+def test_a_template_with_an_unknown_column_is_refused(folder: Path, capsys):
+    assert cli.main(["data", "check", str(folder), "--template", "What of {nocolumn}?"]) != 0
+    assert "{nocolumn}" in capsys.readouterr().err

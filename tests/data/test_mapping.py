@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,7 +11,7 @@ from core.data.files.tree import tree_of_folder
 from core.data.formats.mapping import refuse_unknown
 from core.data.formats.recognition import recognise, reread
 from core.errors import SpecError, StudioError
-from core.spec.data import Format, Reading
+from core.spec.data import Format, Reading, Split
 from tests.data.layouts import LAYOUTS, write
 
 COLUMNS = ("image", "image_2", "question", "answer", "writer")
@@ -36,6 +37,22 @@ def test_several_columns_of_pictures_are_each_looked_for():
 def test_a_part_that_the_form_does_not_have_is_refused_by_name():
     with pytest.raises(SpecError, match=r"“writer”.*“label”.*vqa have no such part.*question, answer"):
         refuse_unknown(reading(label="writer"), COLUMNS)
+
+
+@pytest.mark.parametrize("field", ["template", "answer_template"])
+def test_a_template_that_names_no_column_is_refused_by_name(field):
+    with pytest.raises(SpecError, match=r"\{nocolumn\}.*no column is called so.*\{writer\}"):
+        refuse_unknown(replace(reading(), **{field: "How is {nocolumn}?"}), COLUMNS)
+
+
+@pytest.mark.parametrize("text", ["{writer}: {question}", "{image_2}", 'As {"total": 5}', r"\frac{a}{b} of {answer}"])
+def test_columns_parts_json_and_formulas_may_stand_in_braces(text):
+    refuse_unknown(replace(reading(), template=text), COLUMNS)
+
+
+def test_a_split_by_no_column_is_refused():
+    with pytest.raises(SpecError, match="none is chosen"):
+        refuse_unknown(replace(reading(), split=Split("column")), COLUMNS)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)

@@ -40,7 +40,7 @@ CALLED: dict[Part, tuple[str, ...]] = {
     ),
     "system": _names("system system_prompt system_message"),
     "language": _names("language lang locale language_code"),
-    "split": _names("split data_split subset set set_name data_set dataset partition usage phase"),
+    "split": _names("split data_split subset set set_name data_set dataset partition usage phase fold"),
     "group": _names("group writer writer_id patient patient_id subject subject_id author user_id speaker scene_id"),
     "choices": _names("choices options multiple_choices candidates"),
 }
