@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
-from core.data.rows import Picture
+from core.data.rows import Picture, Row
 from core.errors import DataError, SourceNotFound
 from core.spec import Guess, Reading
 from ui.lanes import Lanes
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from core.data.storing.drafts import Draft, Drafts
 
 FIRST_ROWS = 24
-MOST_OPEN = 64
-"""Drafts that are kept open, the longest unused are let go first."""
+MOST_HELD = 16 * 2**20
+"""Bytes of the first rows of a draft; there are fewer of them where they are larger."""
+MOST_OPEN, MOST_FILES = 64, 1_000_000
+"""Drafts that are kept open, and files of all of them; the longest unused are let go first."""
 log = logging.getLogger("studio")
 
 Doing = Literal["looking", "checking", "storing", "ready", "failed"]
@@ -141,8 +143,20 @@ def preview_of(tree: Tree, reading: Reading) -> Preview:
     """Reads the first rows. Raises StudioError: see `core.data.formats.records.records`."""
     from core.data.formats.records import records
 
-    items = tuple(records(tree, reading, limit=FIRST_ROWS))
-    return Preview(items, tuple(picture for item in items if item.row for picture in item.row.pictures))
+    items: list[Item] = []
+    held = 0
+    for item in records(tree, reading, limit=FIRST_ROWS):
+        items.append(item)
+        held += bytes_held(item.row)
+        if held > MOST_HELD:
+            break
+    return Preview(tuple(items), tuple(picture for item in items if item.row for picture in item.row.pictures))
+
+
+def bytes_held(row: Row | None) -> int:
+    """About how much memory a row keeps: its texts, and pictures that stand in its table."""
+    parts = [part for turn in row.turns for part in turn.parts] if row else []
+    return sum(len(part if isinstance(part, str) else getattr(part, "data", b"")) for part in parts)
 
 
 @dataclass
@@ -185,11 +199,14 @@ class Desk:
             return
         try:
             draft = task(work)
-            if work.cancelled.is_set():
+            with self._lock:  # whoever gives it up does so before this, or finds the draft
+                given_up = work.cancelled.is_set()
+                if not given_up:
+                    fetch.draft, work.doing = draft.id, "ready"
+            if given_up:
                 drafts.remove(draft.id)
-                return
-            self.add(owner, drafts, draft)
-            fetch.draft, work.doing = draft.id, "ready"
+            else:
+                self.add(owner, drafts, draft)
         except Exception as error:
             if not work.cancelled.is_set():
                 work.error = sentence(error)
@@ -232,11 +249,14 @@ class Desk:
         with self._lock:
             bench = self._benches.setdefault((owner, draft.id), bench)
             idle = [key for key, other in self._benches.items() if not other.work.goes_on and other is not bench]
-            for key in idle[: max(0, len(self._benches) - MOST_OPEN)]:
-                del self._benches[key]
+            while idle and (len(self._benches) > MOST_OPEN or self._files() > MOST_FILES):
+                del self._benches[idle.pop(0)]
         if bench.draft.report is None and not bench.work.goes_on:
             self.check(owner, bench)
         return bench
+
+    def _files(self) -> int:
+        return sum(len(bench.tree.entries) for bench in self._benches.values())
 
     def check(self, owner: str, bench: Bench) -> None:
         """Has a draft checked in the background."""
@@ -252,8 +272,9 @@ class Desk:
         """Takes a draft away, with its upload, or ends its way here. Raises SourceNotFound."""
         with self._lock:
             fetch = self._fetches.pop((owner, name), None)
+            if fetch is not None:
+                fetch.cancel()
         if fetch is not None:
-            fetch.cancel()
             if not fetch.draft:
                 return
             name = fetch.draft

@@ -9,14 +9,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from core.data.files.tree import tree_of_folder
+from core.data.formats.recognition import recognise
 from core.models.loading import load_processor
 from core.models.source import DEMO_MODEL
-from tests.ui.bringing import asked_in_json, bring, client_of, said, stored, vqa, waited
+from tests.ui.bringing import asked_in_json, bring, client_of, noise, said, stored, vqa, waited
 from tests.ui.parts import ANNA, BEN, assert_nothing_private, assert_plain, make_studio
+from ui.desk import bytes_held, preview_of
 from ui.previews import MOST_ROWS
 from ui.studio import Studio, key_of
 
@@ -205,3 +210,15 @@ def test_pictures_of_a_draft_are_shown_as_small_as_they_will_be_stored(anna: Tes
     assert after["text"] == before["text"]
     assert waited(anna, draft["id"])["reading"]["max_side"] == 16
     assert ask(anna, "lengths", model, f"draft:{draft['id']}")["measured"] == 6
+
+
+def test_rows_that_hold_large_pictures_are_shown_and_measured_in_part(monkeypatch, tmp_path: Path):
+    rows = [{"image": noise(n, (200, 200)), "question": "What?", "answer": "a cat"} for n in range(30)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    tree = tree_of_folder(tmp_path)
+    reading = recognise(tree).reading
+    assert len(preview_of(tree, reading).items) == 24
+    monkeypatch.setattr("ui.desk.MOST_HELD", 3 * len(rows[0]["image"]) // 2)
+    few = preview_of(tree, reading)
+    assert len(few.items) == 2
+    assert bytes_held(few.items[0].row) >= len(rows[0]["image"])
