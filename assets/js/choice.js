@@ -105,7 +105,22 @@ export function setLayers(component, from, upTo) {
   const all = partOf(state.model, component).layers.length;
   const { [component]: _, ...layers } = state.selection.layers;
   if (from > 0 || upTo < all) layers[component] = upTo === all ? [from - all, null] : [from, upTo];
-  select({ layers });
+  select({ layers, include: followed(component, from, upTo) });
+}
+
+const kindOf = (name) => name.replace(/\d+/g, "#");
+
+// The single modules when a range moves: kinds of which every layer of the range was taken in, as tasks do, follow it.
+function followed(component, from, upTo) {
+  const { layers } = partOf(state.model, component);
+  const include = new Set(state.selection.include);
+  const [start, stop] = layersOf(component);
+  const inside = (a, b) => layers.slice(a, b).flatMap(([, modules]) => modules.filter((module) => module.adaptable));
+  const missing = new Set(inside(start, stop).filter(({ name }) => !include.has(name)).map(({ name }) => kindOf(name)));
+  const whole = new Set(inside(start, stop).map(({ name }) => kindOf(name)).filter((kind) => !missing.has(kind)));
+  for (const { name } of inside(start, stop)) if (whole.has(kindOf(name))) include.delete(name);
+  for (const { name } of inside(from, upTo)) if (whole.has(kindOf(name))) include.add(name);
+  return [...include];
 }
 
 // The places that a component's range means: [from, up to, all].

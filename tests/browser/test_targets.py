@@ -164,6 +164,21 @@ def test_a_task_brings_its_choice_and_its_settings_and_says_why(aim: Tab) -> Non
     assert layers(planned(aim), "language") == {3}
 
 
+def test_a_range_narrows_and_widens_what_a_task_has_chosen(aim: Tab) -> None:
+    page = aim.page
+    page.select_option("#task", "few_shot")
+    aim.wait("studio.state.task")
+    whole = set(planned(aim).target_modules)
+    page.get_by_label("Vision encoder: first layer that may learn").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    plan = planned(aim)
+    assert layers(plan, "vision") == {3, 4}
+    assert {name.rpartition(".")[2] for name in plan.target_modules} == {"q_proj", "v_proj"}
+    page.click("#switchboard [data-all-layers=vision]")
+    assert set(planned(aim).target_modules) == whole
+
+
 def test_a_part_is_trained_in_full_from_the_table_and_from_the_tree(aim: Tab) -> None:
     page = aim.page
     advanced(aim)
