@@ -122,8 +122,15 @@ def own_cards(studio: Studio, request: Request) -> list[dict[str, Any]]:
     return [_card(sets, each) for each in list_sets(sets)]
 
 
+def _samples_if_whole(sets: Path, name: str) -> list[dict[str, str]]:
+    """The samples; none of a damaged set, which can still be taken away and does not hide the others."""
+    try:
+        return _samples(sets, name)
+    except StudioError:
+        return []
+
+
 def _card(sets: Path, made: Imported) -> dict[str, Any]:
-    samples = _samples(sets, made.name)
     return {
         "key": STORED + made.name,
         "name": STORED + made.name,
@@ -140,7 +147,7 @@ def _card(sets: Path, made: Imported) -> dict[str, Any]:
         "size": made.size,
         "preset": USUAL,
         "pictures": f"sets/{made.name}/pictures",
-        "samples": samples,
+        "samples": _samples_if_whole(sets, made.name),
     }
 
 
@@ -169,7 +176,6 @@ def _remove(studio: Studio, request: Request, _asked: dict[str, Any]) -> dict[st
     from core.data.storing.stored import delete_set
 
     sets, name = sets_of(studio, studio.owner(request.cookies)), request.path_params["name"]
-    _stored(sets, name)
     delete_set(sets, name)
     _opened.cache_clear()  # an open file would keep its place on the disk
     _samples.cache_clear()

@@ -271,3 +271,13 @@ def test_a_held_out_row_of_several_pictures_and_turns_is_asked_whole(shared: Stu
 def test_home_of_a_new_browser_has_the_demo_sets_alone(shared: Studio):
     cards = said(client_of(shared).get("/studio/home"))["datasets"]
     assert [card["key"] for card in cards] == ["digits", "outline", "house-format", "emoji"]
+
+
+def test_a_damaged_set_hides_no_other_and_can_be_taken_away(shared: Studio, anna: TestClient):
+    damaged, whole = stored(anna, vqa(6)), stored(anna, vqa(7))
+    (shared.data(ANNA) / "sets" / damaged / "train.arrow").write_bytes(b"ARROW1")
+    cards = {card["key"]: card for card in said(anna.get("/studio/home"))["datasets"]}
+    assert cards[f"stored:{damaged}"]["samples"] == []
+    assert cards[f"stored:{whole}"]["samples"]
+    said(anna.delete(f"/studio/sets/{damaged}", headers=MARK))
+    assert [card["key"] for card in said(anna.get("/studio/sets"))["sets"]] == [f"stored:{whole}"]

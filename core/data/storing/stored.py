@@ -70,7 +70,12 @@ class ArrowFile:
         """One batch; the last one asked for is kept."""
         kept, batch = self._last
         if kept != number:
-            batch = self._reader.get_batch(number)
+            import pyarrow as pa
+
+            try:
+                batch = self._reader.get_batch(number)
+            except (OSError, pa.ArrowInvalid):
+                raise _damaged(self.path.parent.name) from None
             self._last = (number, batch)
         return batch
 
