@@ -19,10 +19,11 @@ from typing import Any
 from core.cli.choice import SOURCE_HELP
 from core.cli.reading import add_flags, add_source, given, guess_of
 from core.data.checking.checks import check
+from core.data.checking.findings import can_drop
 from core.data.formats.records import Item, records
 from core.data.previewing.preview import encoder_of, preview
 from core.data.rows import Picture, Row, Turn
-from core.data.storing.importing import store
+from core.data.storing.importing import Blocked, store
 from core.data.storing.stored import SETS, list_sets
 from core.errors import DataError
 from core.jobs.home import LOCAL_OWNER, open_home
@@ -86,7 +87,10 @@ def run_import(options: argparse.Namespace) -> int:
     with given(options) as data:
         guess = guess_of(data.tree, options)
         title = options.title or data.origin
-        made = store(data.tree, guess.reading, None, sets, title, data.origin, _Told())
+        try:
+            made = store(data.tree, guess.reading, None, sets, title, data.origin, _Told())
+        except Blocked as error:
+            raise DataError(error.asked, error.reason, _remedy(error)) from None
     print(json.dumps(_kept(made)) if options.json else _kept_words(made))
     return 0
 
@@ -100,6 +104,13 @@ def run_list(options: argparse.Namespace) -> int:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(made.created))
         print(f"stored:{made.name}  {when}  {made.train:,} + {made.heldout:,} rows  {made.title}")
     return 0
+
+
+def _remedy(error: Blocked) -> str:
+    """What can be done here, with the flags that leave such rows out."""
+    kinds = [kind for kind in error.kinds if can_drop(kind)]
+    flags = f"Here --drop {','.join(kinds)} leaves such rows out, and --drop errors all rows with errors"
+    return f"{error.remedy}. {flags}" if kinds else error.remedy
 
 
 class _Told:

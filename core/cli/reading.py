@@ -30,6 +30,8 @@ from core.spec.data import SplitBy
 FORMATS: tuple[Format, ...] = get_args(Format)
 PARTS: tuple[Part, ...] = get_args(Part)
 SPLITS: tuple[SplitBy, ...] = get_args(SplitBy)
+ERRORS = "errors"
+"""Stands for all kinds of errors whose rows can be left out."""
 Value = TypeVar("Value")
 
 
@@ -77,7 +79,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", action="store_true", help="keep rows of one group (the column of the part `group`) together"
     )
-    parser.add_argument("--drop", default="", metavar="KIND,...", help="kinds of findings whose rows are left out")
+    parser.add_argument(
+        "--drop",
+        default="",
+        metavar="KIND,...",
+        help="kinds of findings whose rows are left out, as `data check` names them; errors: all rows with errors",
+    )
     parser.add_argument("--max-side", type=int, metavar="PIXELS", help="make larger pictures smaller")
     parser.add_argument("--limit", type=int, metavar="ROWS", help="read at most so many rows")
 
@@ -153,6 +160,9 @@ def _column(text: str) -> tuple[str, str]:
 
 def _kinds(text: str) -> list[str]:
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
+    if ERRORS in kinds:
+        errors = [kind for kind, known in findings.KINDS.items() if known.severity == "error"]
+        kinds = [*(kind for kind in kinds if kind != ERRORS), *filter(findings.can_drop, errors)]
     for kind in kinds:
         if kind not in findings.KINDS:
             known = ", ".join(findings.KINDS)

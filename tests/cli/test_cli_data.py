@@ -96,7 +96,7 @@ def test_a_column_that_is_named_for_the_split_says_which_rows_are_held_out(tmp_p
         _noise(number).save(tmp_path / f"{number}.png")
     rows = [f"{n}.png,What is it?,{ANSWERS[n % 4]},{'test' if n < 6 else 'train'}" for n in range(20)]
     (tmp_path / "rows.csv").write_text("\n".join(["picture,question,answer,fold", *rows]))
-    arguments = ("data", "check", str(tmp_path), "--column", "split=use")
+    arguments = ("data", "check", str(tmp_path), "--column", "split=fold")
     status, said = _json(capsys, *arguments)
     assert (status, said["train"], said["heldout"]) == (0, 14, 6)
     status, said = _json(capsys, *arguments, "--heldout", "0.1")
@@ -215,3 +215,13 @@ def test_flags_say_how_rows_are_held_out(flags: list[str], by: str, group: bool,
 def test_a_template_with_an_unknown_column_is_refused(folder: Path, capsys):
     assert cli.main(["data", "check", str(folder), "--template", "What of {nocolumn}?"]) != 0
     assert "{nocolumn}" in capsys.readouterr().err
+
+
+def test_all_rows_with_errors_are_left_out_by_one_word_that_the_refusal_names(folder: Path, capsys, home: Path):
+    assert cli.main(["data", "import", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "--drop missing_image,empty_answer" in said
+    assert "--drop errors" in said
+    status, made = _json(capsys, "data", "import", str(folder), "--drop", "errors")
+    assert status == 0
+    assert {(each["kind"], each["rows"]) for each in made["left_out"]} == {("missing_image", 1), ("empty_answer", 1)}

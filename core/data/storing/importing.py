@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from core.data.rows import Picture, Row
 from core.data.storing.set_files import PictureWriter, RowWriter, key_of, sync
 from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about, stored
 from core.errors import DataError, SourceNotFound
-from core.spec import Imported, Reading, Report, write
+from core.spec import Finding, Imported, Reading, Report, write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,6 +42,15 @@ QUALITY = 92
 """Of a JPEG that was made smaller."""
 AHEAD = 16
 """Pictures under way at once."""
+
+
+class Blocked(DataError):
+    """Errors stand against data that were to be stored; all are named."""
+
+    def __init__(self, title: str, errors: Sequence[Finding]) -> None:
+        self.kinds = tuple(error.kind for error in errors)
+        reasons = [error.title[0].lower() + error.title[1:] for error in errors]
+        super().__init__(f"“{title}” was to be stored", "; ".join(reasons), errors[0].remedy)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,8 @@ def store(
         looks: what the check has learned of the pictures; without it, every one is looked at again.
 
     Raises:
-        DataError: an error stands against it, the data are no longer those of the report, or the disk is too full.
+        Blocked: errors stand against it.
+        DataError: the data are no longer those of the report, or the disk is too full.
         Cancelled: it was asked to stop; nothing is left behind.
     """
     known = report.rows if report else None
@@ -107,8 +117,7 @@ def store(
     if report is not None and report != verdict.report:
         raise _changed()
     if verdict.report.blocked:
-        first = verdict.report.findings[0]
-        raise DataError(f"“{title}” was to be stored", first.title[0].lower() + first.title[1:], first.remedy)
+        raise Blocked(title, [each for each in verdict.report.findings if each.severity == "error"])
     with _staged(sets) as staged:
         job = Job(tree, reading, found, verdict, staged, progress, cancelled)
         _check_space(job)
