@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from core.data.files.entries import BytesEntry
+from core.data.tables import read_table
+from core.errors import DataError
 from tests.bad_inputs.ground import (
     blocked,
     brought,
@@ -171,6 +176,16 @@ def test_tables_09_lines_that_grow_in_memory(home: Path) -> None:
     places = [(place.file, place.row) for place in found(draft, "broken_row").places]
     assert places[:2] == [("data.jsonl", 7), ("data.jsonl", 8)]
     assert "more than 100,000 lists and objects" in detail(draft, "broken_row")
+
+
+def test_tables_09_parquet_that_grows_in_memory(home: Path) -> None:
+    column = pa.array([bytes(20 * 2**20)] * 4, pa.binary())
+    pq.write_table(pa.table({"image": column}), home / "made", compression="zstd", use_dictionary=False)
+    data = (home / "made").read_bytes()
+    assert len(data) < 100_000
+    refused(home, table("rows.parquet", data))
+    with pytest.raises(DataError, match="would unpack from"):
+        next(read_table(BytesEntry("rows.parquet", len(data), data)))
 
 
 def test_tables_10_missing_columns(home: Path) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core.data.files.entries import Entry, FileEntry, unreadable
+from core.data.files.packing import MAX_RATIO, SMALL, would_grow
 from core.data.tables.record import Record
 from core.spec.data import Place
 
 if TYPE_CHECKING:
     from pyarrow import Schema
+    from pyarrow.parquet import FileMetaData
 
 BATCH = 16
 """Rows that are held at once; each may have several pictures."""
@@ -33,6 +35,7 @@ def parquet(entry: Entry) -> Iterator[Record]:
     number = 0
     try:
         with _seekable(entry) as file, ParquetFile(file, buffer_size=_PAGE, pre_buffer=False) as table:
+            _refuse_a_bomb(entry, table.metadata)
             named = _names_of_classes(table.schema_arrow)
             for batch in table.iter_batches(BATCH, use_threads=False):
                 for values in batch.to_pylist():
@@ -41,6 +44,13 @@ def parquet(entry: Entry) -> Iterator[Record]:
     except (ArrowException, OSError, ValueError, OverflowError):
         reason = "it is no Parquet file, or it is damaged" + (f" behind row {number:,}" if number else "")
         raise unreadable(entry.name, reason, "Write it again, or give the rows as JSON Lines") from None
+
+
+def _refuse_a_bomb(entry: Entry, about: FileMetaData) -> None:
+    """Raises DataError: the rows are far larger than the file, as its own list of row groups says."""
+    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    if unpacked > max(SMALL, MAX_RATIO * entry.size):
+        raise would_grow(entry.name, entry.size, unpacked)
 
 
 def parquet_columns(entry: Entry) -> tuple[str, ...]:
