@@ -23,7 +23,7 @@ from core.data.formats.mapping import refuse_unknown
 from core.data.formats.recognition import recognise, reread
 from core.data.hub import fetch_hub
 from core.data.tables import is_table
-from core.errors import SourceNotFound, SpecError
+from core.errors import DataError, SourceNotFound, SpecError
 from core.spec import Format, Guess, Part, Reading, Split, from_dict, to_dict
 from core.spec.data import SplitBy
 
@@ -146,6 +146,9 @@ def _tree(path: Path, staging: Path) -> Tree:
     if is_archive(path.name):
         entries, refused = entries_of(path, path.name, staging)
         return Tree(dict(sorted(entries.items())), tuple(refused))
+    if not is_table(path.name):
+        reason = "it is no folder, no zip or tar, and no table in CSV, JSON, JSON Lines or Parquet"
+        raise DataError(f"The data “{path.name[:200]}” were asked for", reason, "Name one of these")
     tree = tree_of_folder(path.parent)
     others = {name: entry for name, entry in tree.entries.items() if name == path.name or not is_table(name)}
     return Tree(others, tree.refused)

@@ -225,3 +225,9 @@ def test_all_rows_with_errors_are_left_out_by_one_word_that_the_refusal_names(fo
     status, made = _json(capsys, "data", "import", str(folder), "--drop", "errors")
     assert status == 0
     assert {(each["kind"], each["rows"]) for each in made["left_out"]} == {("missing_image", 1), ("empty_answer", 1)}
+
+
+def test_a_file_that_is_no_data_is_refused_by_name_and_its_folder_is_not_read(folder: Path, capsys):
+    (folder / "protocol.docx").write_bytes(b"PK")
+    assert cli.main(["data", "check", str(folder / "protocol.docx")]) == 1
+    assert "“protocol.docx” were asked for: it is no folder" in capsys.readouterr().err

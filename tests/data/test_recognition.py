@@ -420,3 +420,20 @@ def test_a_column_called_question_counts_also_when_its_short_texts_repeat(asked,
     rows = "".join(f"{n}.png,{asked[n % len(asked)]},answer {n % 3}\n" for n in range(12))
     guess = recognise(tree_of({"q.csv": f"image,question,answer\n{rows}", **numbered("{}.png", 12, 0)}, tmp_path))
     assert (guess.reading.format, guess.reading.columns["question"]) == ("vqa", "question")
+
+
+def test_numbers_that_pictures_are_called_by_are_not_said_to_name_them(tmp_path):
+    rows = lines([{"image": f"{n}.png", "question": f"How many are in {n}?", "answer": n % 5} for n in range(8)])
+    guess = recognise(tree_of({"q.jsonl": rows, **numbered("{}.png", 8, 0)}, tmp_path))
+    assert guess.column_reasons["answer"] == "holds numbers"
+    assert guess.column_reasons["image"] == "names pictures that are there"
+
+
+def test_boxes_are_no_classes(tmp_path):
+    import json
+
+    boxes = [{"id": n, "image_id": n, "category_id": n % 2, "bbox": [1, 2, 30, 40]} for n in range(8)]
+    named = [{"id": n, "file_name": f"{n}.jpg"} for n in range(8)]
+    text = json.dumps({"images": named, "annotations": boxes, "categories": [{"id": 0, "name": "cat"}]})
+    with pytest.raises(DataError, match=r"“bbox”.*nothing says what is to be learned"):
+        recognise(tree_of({"instances.json": text, **numbered("{}.jpg", 8, 0)}, tmp_path))

@@ -77,15 +77,15 @@ class Column:
         """Whether few different values stand in many rows, as labels do."""
         return self.filled >= 4 and self.different * 2 <= self.filled
 
-    def said(self) -> str:
-        """What it holds, in words.
+    def said(self, as_pictures: bool = True) -> str:
+        """What it holds, in words; texts and numbers that files are called by as names of these where that is meant.
 
         >>> Column("a", "text", 9, 9, words=(5, 7, 60), different=9).said()
         'holds text of 5 to 60 words'
         """
         if self.kind in ("picture", "pictures"):
             return "holds pictures" if self.kind == "picture" else "names the pictures of a row"
-        if self.shows_pictures:
+        if self.shows_pictures and (as_pictures or self.kind == "name"):
             there = f"{self.found} of the first {self.looked_up} are there" if self.looked_up else "none was looked for"
             return "names pictures that are there" if 0 < self.looked_up == self.found else f"names pictures, {there}"
         if self.kind == "turns":

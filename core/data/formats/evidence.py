@@ -64,12 +64,12 @@ def candidate(format: Format, named: dict[Part, Column], columns: Columns, sure:
     mapping: dict[Part, str] = {**roles.beside(columns), **{part: column.name for part, column in named.items()}}
     by_name = {column.name: column for column in columns}
     pictures = roles.picture_columns(columns)
-    reasons: dict[Part, str] = {part: column.said() for part, column in named.items()}
+    reasons: dict[Part, str] = {part: column.said(as_pictures=False) for part, column in named.items()}
     if pictures:
         reasons["image"] = pictures[0].said()
     for part, name in mapping.items():
         if part not in reasons and name in by_name:
-            reasons[part] = f"is called so and {by_name[name].said()}"
+            reasons[part] = f"is called so and {by_name[name].said(as_pictures=False)}"
     seen = [(mapping["image"], reasons["image"])] if pictures else []
     seen += [(column.name, reasons[part]) for part, column in named.items()]
     seen = list(dict.fromkeys(seen))

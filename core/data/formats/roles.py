@@ -72,7 +72,10 @@ OWN: dict[Format, tuple[Part, ...]] = {"pairs": ("verdict",)}
 _MAY_BE_TOPICS = frozenset(("group", "subject"))
 """Names of columns of groups, if their values are numbered; `subject: biology` says what a row is about."""
 _NO_TEXT = frozenset(
-    _names("id index idx url width height source md5 sha256 hash licence license score similarity nsfw")
+    _names(
+        "id index idx url width height source md5 sha256 hash licence license score similarity nsfw bbox bboxes boxes "
+        "keypoints"
+    )
 )
 _NO_PICTURE = frozenset(
     _names("negative negatives mask masks segmentation annotation annotations depth thumbnail label labels seg")
