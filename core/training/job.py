@@ -25,7 +25,7 @@ from core.data.previewing.preview import light_encoder
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
 from core.data.wording import majority_share
-from core.errors import CountMismatch
+from core.errors import CountMismatch, DataError
 from core.evaluation.scores import Outcome, score
 from core.lora.budget import budget
 from core.lora.limits import refuse_on_device
@@ -109,15 +109,24 @@ def run_job(desk: Desk) -> None:
     except Stopped:
         desk.status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
         return
-    _train(desk, ready, looks, before)
+    try:
+        _train(desk, ready, looks, before)
+    except DataError:  # a row among very many that was not looked at before: what was learned until then is kept
+        if desk.status.value.step:
+            _save(desk, ready, "failed")
+        raise
     whole = desk.status.value.step >= desk.status.value.total_steps
     state: State = "finished" if whole else "stopped"
-    desk.status.enter("saving", eta_seconds=None)
-    save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component, ready.start)
+    _save(desk, ready, state)
     if not _look_after(desk, looks, before):
         state = "stopped"
     renew_card(desk.folder, desk.spec, desk.status.ended(state), ready.by_component)
     desk.status.enter(state, state=state)
+
+
+def _save(desk: Desk, ready: Prepared, state: State) -> None:
+    desk.status.enter("saving", eta_seconds=None)
+    save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component, ready.start)
 
 
 def wrap(model: Any, spec: Spec, rows: int) -> Any:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.errors import DataError
 from core.spec import Source, Status, write
 from core.training.metrics import Metrics
+from core.training.trainer import StudioTrainer
 from core.training.worker import main, run
 from tests.training.short_jobs import make_spec, of_kind, status_of
 
@@ -48,6 +50,31 @@ def test_a_broken_spec_is_said_in_words(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_spec_is_said_in_words(tmp_path: Path) -> None:
     assert "spec.json" in failed(tmp_path).error
+
+
+def test_a_row_that_cannot_be_used_ends_the_job_and_what_was_learned_is_kept(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many rows not all are looked at before; one of the others may be too long, or its picture gone."""
+    step, done = StudioTrainer.training_step, []
+
+    def broken(self: StudioTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        done.append(step)
+        if len(done) > 3:
+            raise DataError("The row at q.csv, row 7 was read", "it has 900 tokens and the limit is 512", "Shorten it")
+        return step(self, *args, **kwargs)
+
+    folder = new_job()
+    monkeypatch.setattr(StudioTrainer, "training_step", broken)
+    assert run(folder) == 1
+    status = status_of(folder)
+    assert status.state == "failed"
+    assert "q.csv, row 7" in (status.error or "")
+    assert status.step == 3
+    assert {"adapter_model.safetensors", "adapter_config.json", "README.md"} <= {
+        path.name for path in (folder / "adapter").iterdir()
+    }
+    assert f"at step {status.step} of" in (folder / "adapter" / "README.md").read_text()
 
 
 def test_a_full_disk_while_training(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +192,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     job = tmp_path / "job"
     job.mkdir()
     write(make_spec(Source("folder", str(data))), job / "spec.json")
-    assert ".png” was opened: it is damaged" in failed(job).error
+    assert ".png” was opened: it is text and no picture" in failed(job).error
 
 
 def test_data_that_are_not_there_are_named(tmp_path: Path) -> None:
