@@ -250,6 +250,7 @@ def test_too_few_rows_and_no_rows_are_said(tmp_path: Path) -> None:
     few = report(make(tmp_path / "few", rows(5)))
     assert kinds(few) == {findings.FEW_ROWS}
     assert not few.blocked
+    assert (few.findings[0].count, few.findings[0].title) == (1, "There are only 4 rows to learn from")
     none = report(make(tmp_path / "one", rows(1)))
     assert findings.ONE_GROUP in kinds(none)
     assert none.blocked

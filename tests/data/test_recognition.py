@@ -437,3 +437,18 @@ def test_boxes_are_no_classes(tmp_path):
     text = json.dumps({"images": named, "annotations": boxes, "categories": [{"id": 0, "name": "cat"}]})
     with pytest.raises(DataError, match=r"“bbox”.*nothing says what is to be learned"):
         recognise(tree_of({"instances.json": text, **numbered("{}.jpg", 8, 0)}, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"protocol.docx": b"PK"}, "no picture was seen, and “protocol.docx” is no table"),
+        ({"q.csv": "image,text\n", **numbered("{}.png", 2)}, "and “q.csv” has no row that can be read"),
+        (numbered("{}.png", 1), "1 picture was seen and no other file"),
+        ({**numbered("{}.png", 2), "notes.md": "x"}, "2 pictures and 1 other file were seen"),
+    ],
+)
+def test_what_was_brought_is_named_when_nothing_can_be_read(files, said, tmp_path):
+    with pytest.raises(DataError) as caught:
+        recognise(tree_of(files, tmp_path))
+    assert said in str(caught.value)

@@ -69,8 +69,10 @@ class Case:
         if self._drops(kind) or not _is_warning(kind):
             self.alive &= ~rows
 
-    def note(self, kind: str, file: str = "", detail: str = "") -> None:
+    def note(self, kind: str, file: str = "", detail: str = "", title: str = "") -> None:
         """A trouble that belongs to no row."""
+        if title:
+            self._titles[kind] = title
         self._places.setdefault(kind, Places()).add(Place(file, None, detail))
 
     def findings(self) -> tuple[Finding, ...]:

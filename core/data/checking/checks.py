@@ -222,7 +222,7 @@ def _find_too_few(case: Case, train: Numbers, heldout: Numbers) -> None:
     if not told:
         case.note(findings.NOTHING_TO_TRAIN)
     elif told < FEW:
-        case.find(findings.FEW_ROWS, train)
+        case.note(findings.FEW_ROWS, title=f"There are only {told} rows to learn from" if told > 1 else "")
     if told and not heldout.any():
         case.note(findings.ONE_GROUP if case.reading.split.by == "share" else findings.NOTHING_HELD_OUT)
 

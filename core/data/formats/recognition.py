@@ -16,6 +16,7 @@ from core.data.formats.finder import Finder
 from core.data.formats.first_look import LOOKED_AT, Table, survey
 from core.data.formats.sides import side_of_folder, side_of_table, side_of_value
 from core.data.formats.templates import DEFAULT_TEMPLATES
+from core.data.tables import is_table
 from core.errors import DataError
 from core.spec.data import Format, Guess, Part, Reading, Split, SplitBy
 
@@ -214,11 +215,21 @@ def _nothing(tree: Tree, finder: Finder, tables: Sequence[Table]) -> DataError:
     if not tree.entries:
         return DataError(asked, "there is no file in them", remedy)
     count = len(finder.pictures)
-    seen = f"{len(tree.entries):,} files were seen, {count:,} of them pictures" if count else "no picture was seen"
+    seen = "no picture was seen"
+    if count:
+        pictures = "1 picture" if count == 1 else f"{count:,} pictures"
+        others = len(tree.entries) - count
+        seen = f"{pictures} and {others:,} other {'file' if others == 1 else 'files'} were seen" if others else ""
+        seen = seen or f"{pictures} {'was' if count == 1 else 'were'} seen and no other file"
+    other = next((name for name in tree.entries if name.lower().endswith(_OTHER_FORMS)), None)
+    empty = next((name for name in tree.entries if is_table(name) and not name.lower().endswith(".txt")), None)
+    if not tables and empty:
+        seen += f", and “{empty[:100]}” has no row that can be read"
+    elif not (tables or count or other):
+        seen += f", and “{next(iter(tree.entries))[:100]}” is no table"
     if tables:
         columns = ", ".join(f"“{column.name}”" for column in tables[0].columns[:8])
         seen += f", and “{tables[0].name}” with the columns {columns}"
-    other = next((name for name in tree.entries if name.lower().endswith(_OTHER_FORMS)), None)
     if other:
         seen += f", and “{other}”, which is in a form that is not read here"
         remedy = "Save the rows as CSV, JSON Lines or Parquet"
