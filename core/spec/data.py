@@ -56,8 +56,8 @@ class Split:
 
     def __post_init__(self) -> None:
         if not 0.001 <= self.share <= 0.9:
-            asked = f"Holding out a share of {self.share:g} was asked for"
-            raise SpecError(asked, "it must be from 0.001 to 0.9", "0.1 is usual")
+            asked = f"Holding out {100 * self.share:g} percent of the rows was asked for"
+            raise SpecError(asked, "it must be from 0.1 to 90 percent", "10 percent, a share of 0.1, are usual")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -145,7 +145,7 @@ def test_preview_shows_which_tokens_are_learned(folder: Path, capsys):
         (("data", "check", "FOLDER", "--column", "picture=file"), "PART=COLUMN"),
         (("data", "check", "FOLDER", "--drop", "everything"), "no such finding"),
         (("data", "check", "FOLDER", "--drop", "few_rows"), "none would be left out"),
-        (("data", "check", "FOLDER", "--heldout", "2"), "0.001 to 0.9"),
+        (("data", "check", "FOLDER", "--heldout", "2"), "0.1 to 90 percent"),
         (("data", "check", "FOLDER", "--format", "coco"), "as COCO"),
         (("data", "check", "hub:../etc/passwd"), "hub"),
     ],
