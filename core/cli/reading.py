@@ -19,7 +19,7 @@ from typing import Any, TypeVar, get_args
 from core.data.checking import findings
 from core.data.files.archives import entries_of, is_archive
 from core.data.files.tree import Tree, tree_of_folder
-from core.data.formats.mapping import refuse_unknown
+from core.data.formats.mapping import refuse_unknown, refuse_unknown_fields
 from core.data.formats.recognition import recognise, reread
 from core.data.hub import fetch_hub
 from core.data.tables import is_table
@@ -122,6 +122,7 @@ def guess_of(tree: Tree, options: argparse.Namespace) -> Guess:
         guess = reread(tree, options.format, guess.reading)
     reading = reading_of(guess.reading, options)
     refuse_unknown(reading, guess.columns)
+    refuse_unknown_fields(reading, guess.columns)
     return replace(guess, reading=reading)
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from core.data.files.tree import tree_of_folder
-from core.data.formats.mapping import refuse_unknown
+from core.data.formats.mapping import refuse_unknown, refuse_unknown_fields
 from core.data.formats.recognition import recognise, reread
 from core.errors import SpecError, StudioError
 from core.spec.data import Format, Reading, Split
@@ -42,12 +42,12 @@ def test_a_part_that_the_form_does_not_have_is_refused_by_name():
 @pytest.mark.parametrize("field", ["template", "answer_template"])
 def test_a_template_that_names_no_column_is_refused_by_name(field):
     with pytest.raises(SpecError, match=r"\{nocolumn\}.*no column is called so.*\{writer\}"):
-        refuse_unknown(replace(reading(), **{field: "How is {nocolumn}?"}), COLUMNS)
+        refuse_unknown_fields(replace(reading(), **{field: "How is {nocolumn}?"}), COLUMNS)
 
 
 @pytest.mark.parametrize("text", ["{writer}: {question}", "{image_2}", 'As {"total": 5}', r"\frac{a}{b} of {answer}"])
 def test_columns_parts_json_and_formulas_may_stand_in_braces(text):
-    refuse_unknown(replace(reading(), template=text), COLUMNS)
+    refuse_unknown_fields(replace(reading(), template=text), COLUMNS)
 
 
 def test_a_split_by_no_column_is_refused():
@@ -60,6 +60,7 @@ def test_whatever_is_guessed_is_not_refused(layout, tmp_path):
     tree = tree_of_folder(write(layout, tmp_path))
     guess = recognise(tree)
     refuse_unknown(guess.reading, guess.columns)
+    refuse_unknown_fields(guess.reading, guess.columns)
     for format in get_args(Format):
         try:
             other = reread(tree, format, guess.reading)

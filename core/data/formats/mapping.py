@@ -26,16 +26,24 @@ def refuse_unknown(reading: Reading, columns: Sequence[str]) -> None:
         columns: all that the data have, `Guess.columns`.
 
     Raises:
-        SpecError: a column is not there, the form has no such part, or a template names what is neither.
+        SpecError: a column is not there, the form has no such part, or no column says the sides.
     """
     for part, column in reading.columns.items():
         _refuse_column(part, column, columns)
         _refuse_part(part, column, reading)
-    _refuse_field(reading.template, ("question",), reading, columns)
-    _refuse_field(reading.answer_template, ("answer", "text", "label"), reading, columns)
     if reading.split.by == "column" and "split" not in reading.columns:
         remedy = "Choose the column for “split”, or hold out a share"
         raise SpecError("A column is to say which rows are held out", "none is chosen", remedy)
+
+
+def refuse_unknown_fields(reading: Reading, columns: Sequence[str]) -> None:
+    """Refuses templates with `{name}` where nothing is called so; the page shows such a text and warns beside it.
+
+    Raises:
+        SpecError: a template names what is no column and no part.
+    """
+    _refuse_field(reading.template, ("question",), reading, columns)
+    _refuse_field(reading.answer_template, ("answer", "text", "label"), reading, columns)
 
 
 def _refuse_column(part: Part, column: str, columns: Sequence[str]) -> None:
