@@ -369,7 +369,17 @@ def with_group(name, values, root):
     return recognise(tree_of({"t.csv": f"image,text,{name}\n{rows}", **numbered("{}.png", 8, 0)}, root))
 
 
-@pytest.mark.parametrize(("name", "values"), [("writer_id", ("ann", "bob")), ("subject", ("s1", "s2", "s3"))])
+@pytest.mark.parametrize(("name", "values"), [("writer_id", ("ann", "bob")), ("subject", ("s1", "s2"))])
+def test_few_groups_are_not_kept_together_unasked(name, values, tmp_path):
+    """Two writers cannot be divided into nine tenths and one; the check names them where they are on both sides."""
+    guess = with_group(name, values, tmp_path)
+    assert guess.reading.columns["group"] == name
+    assert guess.reading.split == Split()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("writer_id", "abcde"), ("subject", ("s1", "s2", "s3", "s4", "s5", "s6"))]
+)
 def test_rows_of_one_writer_are_kept_together_and_the_reason_says_so(name, values, tmp_path):
     guess = with_group(name, values, tmp_path)
     assert guess.reading.columns["group"] == name

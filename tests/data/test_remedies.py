@@ -153,6 +153,11 @@ def writers(folder: Path) -> Reading:
     return replace(VQA, columns={**VQA.columns, "group": "writer"})
 
 
+def one_writer(folder: Path) -> Reading:
+    make(folder, [line(n, writer="w") for n in range(60)])
+    return replace(VQA, columns={**VQA.columns, "group": "writer"}, split=Split(group=True))
+
+
 def few(folder: Path) -> Reading:
     make(folder, rows(5))
     return VQA
@@ -177,6 +182,7 @@ MADE: dict[str, Callable[[Path], Reading]] = {
     findings.NOTHING_TO_TRAIN: no_row,
     findings.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
     findings.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
+    findings.GROUPS_JOINED: one_writer,
     findings.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
     findings.SHARED_GROUP: writers,
     findings.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),

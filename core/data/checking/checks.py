@@ -87,7 +87,7 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
     _find_odd_words(case)
     _find_odd_pictures(case)
     train, heldout = case.alive & ~heldout, case.alive & heldout
-    _find_too_few(case, train, heldout)
+    _find_too_few(case, same, train, heldout)
     return Verdict(_report(case, same, train, heldout), train, heldout)
 
 
@@ -216,7 +216,18 @@ def _find_odd_pictures(case: Case) -> None:
             case.find(kind, case.alive & case.with_picture(odd), partial(case.size_of, odd))
 
 
-def _find_too_few(case: Case, train: Numbers, heldout: Numbers) -> None:
+def _why_none_is_held_out(case: Case, same: Sameness) -> str:
+    """The kind of finding."""
+    split = case.reading.split
+    if split.by != "share":
+        return findings.NOTHING_HELD_OUT
+    if not split.group:
+        return findings.ONE_GROUP
+    apart = same.groups(np.flatnonzero(case.alive), None)  # as they would be without the column for groups
+    return findings.GROUPS_JOINED if len(np.unique(apart)) > 1 else findings.ONE_GROUP
+
+
+def _find_too_few(case: Case, same: Sameness, train: Numbers, heldout: Numbers) -> None:
     """Hardly any row, or none, on a side."""
     told = int(train.sum())
     if not told:
@@ -224,7 +235,7 @@ def _find_too_few(case: Case, train: Numbers, heldout: Numbers) -> None:
     elif told < FEW:
         case.note(findings.FEW_ROWS, title=f"There are only {told} rows to learn from" if told > 1 else "")
     if told and not heldout.any():
-        case.note(findings.ONE_GROUP if case.reading.split.by == "share" else findings.NOTHING_HELD_OUT)
+        case.note(_why_none_is_held_out(case, same))
 
 
 def _report(case: Case, same: Sameness, train: Numbers, heldout: Numbers) -> Report:

@@ -27,6 +27,7 @@ UNKNOWN_SPLIT = "unknown_split"
 NOTHING_TO_TRAIN = "nothing_to_train"
 NOTHING_HELD_OUT = "nothing_held_out"
 ONE_GROUP = "one_group"
+GROUPS_JOINED = "groups_joined"
 NO_GROUP = "no_group"
 SHARED_GROUP = "shared_group"
 LEAK = "leak"
@@ -185,6 +186,15 @@ KINDS: dict[str, Kind] = {
         "Bring rows about other pictures; at least two that do not look alike",
         action="",
         change={},
+    ),
+    GROUPS_JOINED: Kind(
+        "error",
+        "No row can be held out while groups are kept together",
+        "No row can be held out while groups are kept together",
+        "There is one group, or pictures that are alike join the groups, and a group is never on both sides",
+        "Do without groups, choose another column for them, or leave out the rows that are alike",
+        "Do without groups",
+        {"split": {"group": False}},
     ),
     NO_GROUP: Kind(
         "error",

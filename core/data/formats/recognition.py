@@ -41,6 +41,8 @@ FEW = 0.2
 """A table whose rows are fewer than this share of the pictures tells of a part of them only."""
 HARDLY = 30
 """A candidate less sure than this does not go before folders, even if its pictures are there."""
+GROUPS = 5
+"""From so many on, groups are kept together unless the person says otherwise."""
 Scored = tuple[int, Guess]
 """How sure a guess is, and the guess; 100 and more where its pictures are there."""
 
@@ -186,9 +188,9 @@ def _tells_sides(table: Table, name: str) -> bool:
 
 
 def _has_groups(table: Table, candidate: evidence.Candidate) -> bool:
-    """Whether a column says which rows belong together, and there are at least two groups to divide."""
+    """Whether a column says which rows belong together, and there are groups enough to hold some of them out."""
     name = candidate.columns.get("group")
-    return any(column.name == name and column.different > 1 for column in table.columns)
+    return any(column.name == name and column.different >= GROUPS for column in table.columns)
 
 
 def _train_first(name: str) -> tuple[bool, str]:
