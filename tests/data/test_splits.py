@@ -30,6 +30,32 @@ def test_the_share_is_kept_and_neither_side_is_empty(rows: int, share: float) ->
     assert held.sum() == min(rows - 1, max(1, round(share * rows)))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_every_answer_is_held_out_about_as_often_as_it_occurs(seed: int) -> None:
+    answers = np.array([0] * 300 + [1] * 100 + [2] * 20 + list(range(3, 203)))
+    keys = some(len(answers), 1)[1]
+    held = hold_out(np.arange(len(answers)), keys, 0.1, seed, answers)
+    assert held.sum() == round(0.1 * len(answers))
+    assert abs(held[answers == 0].sum() - 30) <= 3
+    assert abs(held[answers == 1].sum() - 10) <= 2
+    assert 1 <= held[answers == 2].sum() <= 3
+    assert 8 <= held[answers >= 3].sum() <= 32, "answers that occur once are held out like all others"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_classes_stay_about_equal(seed: int) -> None:
+    answers = np.repeat(np.arange(3), 14)
+    held = hold_out(np.arange(42), some(42, 1)[1], 0.25, seed, answers)
+    assert sorted(np.bincount(answers[held])) in ([2, 4, 4], [3, 3, 4])
+
+
+def test_groups_stay_together_where_answers_are_known() -> None:
+    labels, keys = some(1000, 60)
+    held = hold_out(labels, keys, 0.1, 3, labels % 4)
+    assert not set(labels[held]) & set(labels[~held])
+    assert 80 <= held.sum() <= 100
+
+
 def test_groups_stay_together() -> None:
     labels, keys = some(1000, 60)
     held = hold_out(labels, keys, 0.1, 3)

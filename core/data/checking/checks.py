@@ -120,7 +120,7 @@ def _split(case: Case, same: Sameness) -> Numbers:
     rows = np.flatnonzero(case.alive)
     labels = same.groups(rows, case.column("group")[rows] if split.group else None)
     heldout = np.zeros(len(case.alive), bool)
-    heldout[rows] = hold_out(labels, same.key(same.exact)[rows], split.share, split.seed)
+    heldout[rows] = hold_out(labels, same.key(same.exact)[rows], split.share, split.seed, case.column("answer")[rows])
     return heldout
 
 

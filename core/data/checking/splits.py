@@ -48,7 +48,7 @@ class Groups:
         return number
 
 
-def hold_out(labels: Numbers, keys: Numbers, share: float, seed: int) -> Numbers:
+def hold_out(labels: Numbers, keys: Numbers, share: float, seed: int, answers: Numbers | None = None) -> Numbers:
     """Which rows are held out, as booleans [N]: whole groups, about a share of the rows, never all of them.
 
     Args:
@@ -56,6 +56,7 @@ def hold_out(labels: Numbers, keys: Numbers, share: float, seed: int) -> Numbers
         keys: what the rows hold, as uint64 hashes [N].
         share: of the rows, 0 to 1.
         seed: another one holds out other groups.
+        answers: of the rows, as numbers [N]; where they are known, each is held out about as often as it occurs.
     """
     import numpy as np
 
@@ -64,7 +65,10 @@ def hold_out(labels: Numbers, keys: Numbers, share: float, seed: int) -> Numbers
         return np.zeros(len(labels), bool)
     lowest = np.full(len(groups), np.iinfo(np.uint64).max)
     np.minimum.at(lowest, member, keys)
-    order = np.lexsort((lowest, _scrambled(lowest, seed)))
+    places = _scrambled(lowest, seed)
+    if answers is not None:
+        places = _spread(places, _strata(labels, keys, groups, answers, share))
+    order = np.lexsort((lowest, places))
     wanted = min(len(labels) - 1, max(1, round(share * len(labels))))
     chosen = np.zeros(len(groups), bool)
     taken = 0
@@ -77,6 +81,32 @@ def hold_out(labels: Numbers, keys: Numbers, share: float, seed: int) -> Numbers
     if not taken:  # every group is larger than the share
         chosen[min(order.tolist(), key=lambda group: sizes[group])] = True
     return chosen[member]
+
+
+def _strata(labels: Numbers, keys: Numbers, groups: Numbers, answers: Numbers, share: float) -> Numbers:
+    """The answer of each group as a number from 0 on; answers too rare for a share of their own are one."""
+    import numpy as np
+
+    first = np.lexsort((keys, labels))  # rows by group; the lowest of each stands for it
+    own = answers[first[np.searchsorted(labels[first], groups)]]
+    _, kind, size = np.unique(own, return_inverse=True, return_counts=True)
+    return np.where(size[kind] * share < 1, len(size), kind)
+
+
+def _spread(chance: Numbers, kind: Numbers) -> Numbers:
+    """Places in the queue that spread each kind evenly over it: stratified sampling.
+
+    The n groups of one kind draw their places one from each n-th of the queue, so that any share of the queue holds
+    about that share of every kind.
+    """
+    import numpy as np
+
+    order = np.lexsort((chance, kind))
+    _, start, size = np.unique(kind[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(start, size)
+    places = np.empty(len(order))
+    places[order] = (rank + chance[order] / 2.0**64) / np.repeat(size, size)
+    return places
 
 
 def _scrambled(keys: Numbers, seed: int) -> Numbers:
