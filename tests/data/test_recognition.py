@@ -364,6 +364,16 @@ def test_a_column_of_yes_and_no_is_no_verdict_about_classes_or_answers(tmp_path)
     assert recognise(tree).reading.format == "vqa"
 
 
+def test_a_table_that_is_not_read_is_named(tmp_path):
+    pictures = numbered("{}.png", 16, 0)
+    asked = "".join(f"{n}.png,What is {n}?,a box {n}\n" for n in range(16))
+    told = "".join(f"{n}.png,A long sentence about picture number {n} and its colours\n" for n in range(8))
+    files = {"asked.csv": "image,question,answer\n" + asked, "told.csv": "image,caption\n" + told}
+    guess = recognise(tree_of({**files, **pictures}, tmp_path))
+    unread = ({"asked.csv", "told.csv"} - set(guess.reading.tables)).pop()
+    assert f"“{unread}” is not read" in guess.reason
+
+
 def with_group(name, values, root):
     rows = "".join(f"{n}.png,word {n},{values[n % len(values)]}\n" for n in range(8))
     return recognise(tree_of({"t.csv": f"image,text,{name}\n{rows}", **numbered("{}.png", 8, 0)}, root))

@@ -110,6 +110,7 @@ def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = 
     grouped = by == "share" and _has_groups(table, candidate)
     reading = _reading(candidate, names, Split(by=by, group=grouped))
     kept = f"rows with the same “{candidate.columns['group']}” are kept on one side" if grouped else ""
+    left_out = left_out or _not_read(tables, names)
     where = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} tables such as “{names[0]}”"
     reason = "; ".join(text for text in (f"{where}: {candidate.reason}", why, kept, left_out) if text)
     others = tuple((other.format, other.reason) for other in table.candidates if other.format != candidate.format)
@@ -159,6 +160,16 @@ def _together(tables: Sequence[Table], best: Table, candidate: evidence.Candidat
             odd.append(table.name)
     left_out = f"“{odd[0]}” was left out, for it has nothing under “{learned}”" if odd else ""
     return chosen or [best], left_out
+
+
+def _not_read(tables: Sequence[Table], names: Sequence[str]) -> str:
+    """A sentence about tables that hold rows and are not among these."""
+    rest = [table.name for table in tables if table.candidates and not set(table.alike) & set(names)]
+    if not rest:
+        return ""
+    return (
+        f"“{rest[0]}” is not read" if len(rest) == 1 else f"{len(rest)} other tables such as “{rest[0]}” are not read"
+    )
 
 
 def _says_the_same(one: Table, other: Table, names: set[str]) -> bool:
