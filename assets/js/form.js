@@ -6,6 +6,7 @@ import { chosenSet } from "./sets.js";
 // In the order of the widgets of ui/panels/train.py, which says the names.
 export function readForm(names, values) {
   const form = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  form.max_tokens ||= null; // an empty number field of Gradio's says 0 here
   if (JSON.stringify(form) !== JSON.stringify(state.form)) update({ form });
 }
 

@@ -88,7 +88,7 @@ class Tab:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(str(error.stack or error)))
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.open()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,12 @@ def gate():
     opened = threading.Event()
     yield opened
     opened.set()
+
+
+def run_apart(function, *arguments):
+    """In a thread of its own: browser tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(anyio.run, function, *arguments).result()
 
 
 def test_an_owner_s_work_is_done_in_its_order():
@@ -108,15 +114,15 @@ def test_a_page_that_has_gone_on_ends_what_listens_for_it():
     cancelled, running = threading.Event(), Future()
     running.set_running_or_notify_cancel()
     with pytest.raises(Gone):
-        anyio.run(awaited, page_that(has_gone=True), running, cancelled)
+        run_apart(awaited, page_that(has_gone=True), running, cancelled)
     assert cancelled.is_set()
     waiting: Future[int] = Future()
     with pytest.raises(Gone):
-        anyio.run(awaited, page_that(has_gone=True), waiting)
+        run_apart(awaited, page_that(has_gone=True), waiting)
     assert waiting.cancelled()
 
 
 def test_a_page_that_waits_gets_the_answer():
     future: Future[int] = Future()
     threading.Timer(0.15, future.set_result, [7]).start()
-    assert anyio.run(awaited, page_that(has_gone=False), future) == 7
+    assert run_apart(awaited, page_that(has_gone=False), future) == 7

@@ -71,6 +71,8 @@ def settings_of(form: dict[str, Any]) -> Settings:
     if empty:
         raise SpecError("Training was asked for", f"the field for {', '.join(empty)} is empty", "Fill it in")
     values["learning_rate"] = _number(form["learning_rate"])
+    if "max_tokens" in values:  # Gradio's number field says 0 once it has been emptied
+        values["max_tokens"] = values["max_tokens"] or None
     length = form["length"]
     if not math.isfinite(length):
         raise SpecError("Training was asked for", "it would never end", "Give a number of steps or epochs")
