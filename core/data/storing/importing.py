@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -299,7 +299,7 @@ def _staged(sets: Path) -> Iterator[Path]:
 
 
 def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
-    """The staged folder under its hash; one that is there already is the same and stays."""
+    """The staged folder under its hash; one that is there already is the same and stays, by the title given last."""
     sync(staged)
     for _ in range(3):
         try:
@@ -310,12 +310,21 @@ def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
             pass
         try:
             _check_whole(sets, made)
-            return read_about(sets, made.name)
+            return _renamed(sets, read_about(sets, made.name), made.title)
         except SourceNotFound:  # removed in between
             continue
         except DataError:  # damaged: this one is whole
             shutil.rmtree(sets / made.name, ignore_errors=True)
     raise DataError("The data were stored", "the folder cannot be given its name", "Store them again")
+
+
+def _renamed(sets: Path, there: Imported, title: str) -> Imported:
+    """A stored set under another title; jobs that hold it keep the one that they began with."""
+    if there.title == title:
+        return there
+    named = replace(there, title=title)
+    write(named, sets / there.name / ABOUT)
+    return named
 
 
 def _check_whole(sets: Path, made: Imported) -> None:
