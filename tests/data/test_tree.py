@@ -181,16 +181,19 @@ def test_archives_in_a_folder_and_of_other_kinds_are_named(tmp_path: Path):
     ]
 
 
-def test_ten_thousand_pictures_are_listed_and_found_in_half_a_second(tmp_path: Path):
-    put(tmp_path, {"a.zip": zipped({f"images/{number}.png": b"x" * 100 for number in range(10_000)})})
-    start = time.process_time()
-    found = tree_of_upload(tmp_path)
-    listed = time.process_time() - start
-    assert all(found.find(f"{number}.png", "rows.csv").size == 100 for number in range(10_000))
-    together = time.process_time() - start
-    assert len(found.entries) == 10_000
-    assert listed < 0.5
-    assert together < 1
+def test_ten_times_the_pictures_are_listed_and_found_in_about_ten_times_the_time(tmp_path: Path):
+    """A look at every other name for each name would take a hundred times as long."""
+
+    def seconds(count: int) -> float:
+        folder = tmp_path / str(count)
+        put(folder, {"a.zip": zipped({f"images/{number}.png": b"x" * 100 for number in range(count)})})
+        start = time.process_time()
+        found = tree_of_upload(folder)
+        assert all(found.find(f"{number}.png", "rows.csv").size == 100 for number in range(count))
+        return time.process_time() - start
+
+    few = min(seconds(1_000), seconds(1_001))
+    assert seconds(10_000) < 40 * few
 
 
 def test_a_file_name_that_is_no_unicode_is_left_out(tmp_path: Path):
