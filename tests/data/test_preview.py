@@ -83,11 +83,11 @@ def test_qwens_patches_are_the_resized_picture() -> None:
 
 
 def test_another_layout_comes_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_for("qwen2_vl").processor.image_processor, "merge_size", None, raising=False)
     row = FORMS["single"][0]
     from core.data.previewing.pictures_seen import seen
 
     made = encoder_for("qwen2_vl")._encode(row, keep=True).prompt
+    monkeypatch.setattr(encoder_for("qwen2_vl").processor.image_processor, "merge_size", None, raising=False)
     (found,) = seen(encoder_for("qwen2_vl").processor, row, made)
     assert found.image is None
     assert "layout of its own" in found.note
