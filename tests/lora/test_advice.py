@@ -355,7 +355,7 @@ def test_five_thousand_modules_take_five_milliseconds():
         found = advise(*case, preset="medical", data="digits", trainable=counted, feature_layer=-2)
         took.append(time.process_time() - begin)
     assert len(found) == MOST
-    assert min(took) < 0.05
+    assert min(took) < 0.005
 
 
 def test_thousands_of_guesses_take_no_longer():
@@ -367,7 +367,7 @@ def test_thousands_of_guesses_take_no_longer():
         plan = make_plan(made, selection, recipe)
         begin = time.process_time()
         (advice,) = advise(made, selection, recipe, plan, CALM, 5000)
-        assert time.process_time() - begin < 1
+        assert time.process_time() - begin < 0.1
     assert advice.change == {
         "selection": {"relabels": {each: each for each in ("vision", "language")} | {"joint": "projector"}}
     }
