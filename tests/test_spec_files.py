@@ -107,7 +107,7 @@ def test_a_spec_of_the_first_release_is_read_with_todays_defaults():
     spec = from_json(Spec, text)
     assert spec.plan == Plan(("a.b",), 8, 16.0)
     assert spec.selection == Selection(("vision.attention",))
-    assert (spec.settings.quantization, spec.settings.checkpointing) == ("none", False)
+    assert (spec.settings.quantization, spec.settings.checkpointing) == ("none", None)
 
 
 @pytest.mark.parametrize(

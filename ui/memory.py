@@ -96,7 +96,7 @@ def _workload(studio: Studio, asked: dict[str, Any], settings: Settings, card: C
         supervised_tokens=max(1, min(settings.max_new_tokens, tokens)),
         precision="bf16" if card.bf16 else "fp32",
         quantization=settings.quantization,
-        checkpointing=settings.checkpointing,
+        checkpointing=bool(settings.checkpointing),
         device=card.device,
         accumulation=settings.accumulation,
     )

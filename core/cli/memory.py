@@ -99,7 +99,7 @@ def _workload(choice: Chosen, options: argparse.Namespace, card: Card) -> Worklo
         supervised_tokens=max(1, min(ANSWER, options.tokens)),
         precision="bf16" if card.bf16 and card.device == "cuda" else "fp32",
         quantization=settings.quantization,
-        checkpointing=settings.checkpointing,
+        checkpointing=bool(settings.checkpointing),
         device=card.device,
         accumulation=settings.accumulation,
     )

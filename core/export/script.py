@@ -194,7 +194,7 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         warmup=min(settings.warmup_share, 0.999),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        checkpointing=settings.checkpointing,
+        checkpointing=bool(settings.checkpointing),
         checkpointing_how=" " * 12 + 'gradient_checkpointing_kwargs={"use_reentrant": False},\n'
         if settings.checkpointing
         else "",

@@ -17,7 +17,7 @@ from core.spec.data import (
     Severity,
     Split,
 )
-from core.spec.job import ENDED, SCHEMA_VERSION, Augmentation, Quantization, Score, Settings, Spec, State, Status
+from core.spec.job import ENDED, SCHEMA_VERSION, Score, Spec, State, Status
 from core.spec.model import COMPONENTS, ROLES, Component, Confidence, Inspection, Module, Parameter, Role, Source
 from core.spec.plan import (
     CELL_ROLES,
@@ -33,16 +33,30 @@ from core.spec.plan import (
     Selection,
     Start,
 )
+from core.spec.settings import (
+    LEVERS,
+    Attention,
+    Augmentation,
+    Lever,
+    Metric,
+    Optimizer,
+    Precision,
+    Quantization,
+    Reporter,
+    Settings,
+)
 from core.spec.text import from_dict, from_json, read, to_dict, to_json, write
 
 __all__ = [
     "CELL_ROLES",
     "COMPONENTS",
     "ENDED",
+    "LEVERS",
     "MAX_ALPHA",
     "MAX_RANK",
     "ROLES",
     "SCHEMA_VERSION",
+    "Attention",
     "Augmentation",
     "Budget",
     "Component",
@@ -55,17 +69,22 @@ __all__ = [
     "Inspection",
     "Knobs",
     "LayerRange",
+    "Lever",
     "Method",
+    "Metric",
     "Module",
+    "Optimizer",
     "Override",
     "Parameter",
     "Part",
     "Place",
     "Plan",
+    "Precision",
     "Quantization",
     "Reading",
     "Recipe",
     "Report",
+    "Reporter",
     "Role",
     "Score",
     "Selection",

@@ -181,7 +181,7 @@ def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFT
         data_seed=settings.seed,
         use_cpu=device == "cpu",
         bf16=bf16,
-        gradient_checkpointing=settings.checkpointing,
+        gradient_checkpointing=bool(settings.checkpointing),
         gradient_checkpointing_kwargs={"use_reentrant": False} if settings.checkpointing else None,
         max_length=None,
         completion_only_loss=True,

@@ -275,11 +275,11 @@ def test_the_open_fold_and_an_open_row_have_no_serious_accessibility_finding(aim
 def test_choices_stand_side_by_side_and_a_row_is_taken(aim: Tab) -> None:
     page = aim.page
     page.click("#compare-fold summary")
+    expect(page.locator("#compare tbody tr")).to_have_count(5)  # counted by the server
     shown = {
         row.locator("button").inner_text(): int(row.locator("td").first.inner_text().replace(",", ""))
         for row in page.locator("#compare tbody tr").all()
     }
-    assert len(shown) == 5
     for title in ("Vision only", "Language only"):
         page.click(f"#compare [data-take] >> text={title}")
         assert aim.trainable == shown[title]

@@ -90,6 +90,8 @@ def form_of(settings: dict[str, Any]) -> dict[str, Any]:
     {'learning_rate': '0.001', 'unit': 'steps', 'length': 100}
     """
     form = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
+    if "checkpointing" in form:
+        form["checkpointing"] = bool(form["checkpointing"])
     if "learning_rate" in form:
         form["learning_rate"] = f"{form['learning_rate']:g}"
     for name, unit in (("steps", words.UNIT_STEPS), ("epochs", words.UNIT_EPOCHS)):
@@ -252,7 +254,7 @@ def _form() -> SettingsForm:
                     min_width=200,
                 )
                 boxes["checkpointing"] = gr.Checkbox(
-                    usual.checkpointing, label=words.CHECKPOINTING, info=words.CHECKPOINTING_INFO, min_width=200
+                    bool(usual.checkpointing), label=words.CHECKPOINTING, info=words.CHECKPOINTING_INFO, min_width=200
                 )
             for row in NUMBERS:
                 with gr.Row(equal_height=False):
