@@ -102,7 +102,8 @@ def form_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 def first_form() -> dict[str, Any]:
     """What the widgets hold to begin with."""
-    return {"name": "", **form_of(to_dict(Settings()))}
+    form = {"name": "", **form_of(to_dict(Settings()))}
+    return {field.name: form[field.name] for field in fields(SettingsForm)}
 
 
 def _number(text: Any) -> float:
