@@ -88,6 +88,8 @@ class Settings:
     """Processes that prepare rows beside the training; None: by the machine."""
     quantized_part: Literal["all", "language"] = "all"
     """Which of the frozen weights are packed."""
+    order: Literal["rows", "pictures"] = "rows"
+    """What is shuffled: single rows, or pictures, whose rows stay together; see the lever `shared_pictures`."""
     without: tuple[Lever, ...] = ()
     """Levers that are left off."""
     metric: Metric = "auto"

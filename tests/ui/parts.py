@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
 from core.spec import Recipe, Score, Selection, Settings, Source, Spec, Status, write
-from ui.panels.train import SettingsForm
+from ui.panels.train import first_form
 from ui.studio import OWNER_COOKIE, OWNER_LENGTH, Studio, key_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,8 +84,7 @@ def good_choice(studio: Studio) -> dict[str, Any]:
 
 def good_form() -> dict[str, Any]:
     """What the widgets hold to begin with, in their order."""
-    values = {"unit": "steps", "length": 5, "name": "", **vars(Settings()), "learning_rate": "3e-3"}
-    return {field.name: values[field.name] for field in fields(SettingsForm)}
+    return {**first_form(), "length": 5, "learning_rate": "3e-3"}
 
 
 def files_under(folder: Path) -> set[str]:
