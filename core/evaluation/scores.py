@@ -88,11 +88,12 @@ def _losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[flo
     return list(zip(losses.sum(dim=1).tolist(), counts.tolist(), strict=True))
 
 
-def token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def token_losses(model: Any, batch: Batch, smoothing: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross entropy of each token to be learned, and those tokens; both [B, K], 0 and `IGNORED` elsewhere.
 
     K are the positions at which at least one row of the batch has such a token. Only they go through the head where
-    the model allows it: the result is the same, and most positions are picture and question.
+    the model allows it: the result is the same, and most positions are picture and question. `smoothing` is the share of
+    the probability that each target gives to all tokens alike (arXiv:1512.00567, section 7).
     """
     targets = batch["labels"][:, 1:]  # [B, T - 1]: position t predicts token t + 1
     columns = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)  # [K]
@@ -103,7 +104,7 @@ def token_losses(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits = model(**inputs, use_cache=False).logits[:, columns]
     targets = targets[:, columns].to(logits.device)
     losses = torch.nn.functional.cross_entropy(
-        logits.float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
+        logits.float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
     )
     return losses, targets
 
