@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from math import prod
 from typing import get_args
 
@@ -94,6 +95,8 @@ def problems(plan: Plan, inspection: Inspection, settings: Settings | None = Non
             "it first changes the model's own weights a little, and weights packed to few bits are too coarse for that",
             "Train without quantization, or take the default start",
         )
+    if settings is not None and settings.lora_plus != 1:
+        yield from _without_faster_b(plan)
     yield from _in_full(plan, modules)
     yield from _by_their_ends(plan, modules)
 
@@ -106,6 +109,27 @@ def refuse_on_device(plan: Plan, settings: Settings, device: str) -> None:
             "on a CPU, PEFT spoils such weights at the first step",
             "Pack the weights to 4 bits, or take LoRA or rsLoRA",
         )
+    if settings.optimizer == "adamw":
+        return
+    if device == "cpu" and settings.optimizer.startswith("paged"):
+        raise _never(
+            "A paged optimizer",
+            "it moves its state from the memory of a GPU to the machine's, and here is no GPU",
+            "Take AdamW, or 8-bit AdamW",
+        )
+    if find_spec("bitsandbytes") is None:
+        raise _never(
+            "An optimizer of bitsandbytes", "bitsandbytes is not installed here", "Install it, or take plain AdamW"
+        )
+
+
+def _without_faster_b(plan: Plan) -> Iterator[PlanError]:
+    """Where LoRA+ has no B that begins at zero beside an A that does not (arXiv:2402.12354)."""
+    if not plan.target_modules and not plan.target_parameters:
+        yield _never("LoRA+", "nothing learns with LoRA here, so there is no B", "Set its ratio to 1")
+    elif plan.method == "adalora":
+        why = "AdaLoRA's two matrices begin alike, at random, and none of them should learn faster"
+        yield _never("LoRA+ with AdaLoRA", why, "Set its ratio to 1, or take another method")
 
 
 def _missing(plan: Plan, modules: Mapping[str, Module]) -> Iterator[str]:

@@ -45,6 +45,7 @@ from core.training.callbacks import Progress
 from core.training.looks import Looks, choose_rows
 from core.training.methods import RankAllocation, start_from_data
 from core.training.metrics import Metrics
+from core.training.noise import check_noise
 from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
@@ -181,6 +182,7 @@ def _prepare(desk: Desk) -> Prepared:
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
     counted = budget(inspection, spec.plan).by_component
     wrapped = wrap(model, spec, len(data.train))
+    check_noise(wrapped, spec.settings.neftune)
     encoder = Encoder(processor, stop_ids(model, processor), limit)
     desk.stop.check()
     if spec.plan.start == "eva":

@@ -23,6 +23,7 @@ from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
 from core.training.methods import orthogonality
+from core.training.optimizers import NAMES, Rates, make_optimizer
 
 CHUNK = 4096
 """Row numbers that are plain integers at a time."""
@@ -33,8 +34,12 @@ class StudioTrainer(SFTTrainer):
     """SFTTrainer whose loss is the mean over the answer tokens of the whole optimizer step."""
 
     optimizer: torch.optim.Optimizer | None
-    rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]] | None = None
+    rates: Rates | None = None
     """Parameters and their learning rates where the plan has several; None gives all the settings' one."""
+    lora_plus: float = 1.0
+    """How many times faster LoRA's B learns than its A."""
+    smoothing: float = 0.0
+    """Of the labels; see `token_losses`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,20 +50,17 @@ class StudioTrainer(SFTTrainer):
         return ShuffledRows(len(self.train_dataset), self.args.data_seed)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW; with groups of their own where the plan gives parts of the model another learning rate."""
-        if self.optimizer is None and self.rates is not None:
+        """The settings' AdamW, with a learning rate for each group of parameters; see `make_optimizer`."""
+        if self.optimizer is None:
             decayed = set(self.get_decay_parameter_names(self.model))
-            names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            options.pop("lr", None)
-            self.optimizer = kind(list(_groups(self.rates, names, decayed, self.args.weight_decay)), **options)
+            self.optimizer = make_optimizer(self.model, self.args, decayed, self.rates, self.lora_plus)
         return super().create_optimizer(model)
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Summed cross entropy (nats) divided by the number of answer tokens in the optimizer step."""
-        losses, targets = token_losses(model, inputs)
+        losses, targets = token_losses(model, inputs, smoothing=self.smoothing)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -107,20 +109,6 @@ class Collator:
         return self._encoder.training(changed, keep=not self._kinds)
 
 
-def _groups(
-    rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]],
-    names: dict[int, str],
-    decayed: set[str],
-    weight_decay: float,
-) -> Iterator[dict[str, Any]]:
-    """AdamW's parameter groups: one for each learning rate, with and without weight decay."""
-    for parameters, rate in rates:
-        for decays in (True, False):
-            inside = [parameter for parameter in parameters if (names[id(parameter)] in decayed) is decays]
-            if inside:
-                yield {"params": inside, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
-
-
 def make_trainer(
     model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, folder: Path, device: str, bf16: bool
 ) -> StudioTrainer:
@@ -144,6 +132,7 @@ def make_trainer(
             processing_class=encoder.processor,
         )
     trainer.train_dataset = rows
+    trainer.lora_plus, trainer.smoothing = settings.lora_plus, settings.label_smoothing
     for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -173,10 +162,13 @@ def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFT
         gradient_accumulation_steps=settings.accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=SCHEDULES[settings.schedule],
-        warmup_steps=min(settings.warmup_share, 0.999),  # from 1 on it would be a number of steps
+        warmup_steps=settings.warmup_steps  # below 1 it is a share of all steps
+        if settings.warmup_steps is not None
+        else min(settings.warmup_share, 0.999),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
+        optim=NAMES[settings.optimizer],
+        neftune_noise_alpha=settings.neftune or None,
         seed=settings.seed,
         data_seed=settings.seed,
         use_cpu=device == "cpu",
