@@ -10,6 +10,7 @@ anything.
 /studio/jobs/ID                  one job: its spec, without the machine's folders
 /studio/jobs/ID/series?since=N   status and points after a byte offset
 /studio/jobs/ID/log?since=N      the worker's words after a byte offset
+/studio/jobs/ID/proof            what the training changed and what it left alone; null when there is none yet
 /studio/jobs/ID/pictures/NAME    a held-out picture that the job follows
 /studio/jobs/ID/adapter.zip      the adapter to take home
 
@@ -80,6 +81,7 @@ def studio_routes(studio: Studio) -> list[BaseRoute]:
         route("jobs/{job}", _job),
         route("jobs/{job}/series", _series),
         route("jobs/{job}/log", _log),
+        route("jobs/{job}/proof", _proof),
         route("jobs/{job}/pictures/{picture:path}", _job_picture),
         route("jobs/{job}/adapter.zip", _adapter),
         *question_routes(studio),
@@ -208,6 +210,11 @@ def _series(studio: Studio, request: Request) -> Response:
 def _log(studio: Studio, request: Request) -> Response:
     text, following = studio.backend.log(request.path_params["job"], _owner(studio, request), _since(request))
     return _json({"text": text, "next": following})
+
+
+def _proof(studio: Studio, request: Request) -> Response:
+    folder = studio.backend.folder(request.path_params["job"], _owner(studio, request))
+    return _json({"proof": views.proof(folder)})
 
 
 def _adapter(studio: Studio, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -13,7 +14,7 @@ from core.adapters.published import published_source, published_spec
 from core.data.rows import Dataset
 from core.data.source import demo_datasets
 from core.errors import PlanError
-from core.job_files import ADAPTER, WEIGHTS
+from core.job_files import ADAPTER, PROOF, WEIGHTS
 from core.jobs.backend import JobRow
 from core.lora.budget import budget
 from core.lora.presets import PRESETS, TASKS, USUAL, preset_cells, preset_of_data, usual_cells
@@ -147,6 +148,15 @@ def job(spec: Spec, status: Status, folder: Path, made: Inspection | None) -> di
         "adapter_bytes": adapter.stat().st_size if adapter.exists() else None,
         "by_component": _by_component(spec, made),
     }
+
+
+def proof(folder: Path) -> dict[str, Any] | None:
+    """What the worker measured of the weights before and after; None where there is nothing to read."""
+    try:
+        found = json.loads((folder / PROOF).read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except (OSError, ValueError):  # not yet there, of an older release, or cut off by a full disk
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _by_component(spec: Spec, made: Inspection | None) -> dict[str, int] | None:
