@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from core.errors import SpecError
@@ -55,6 +56,12 @@ class Score:
     rows: int
     loss: float | None = None
     """Mean cross entropy (nats per answer token)."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """By the measures that suit the data; all but the error rates `cer` and `wer` from 0 to 1, more is better."""
+    metric: str = "exact_match"
+    """The main one of them."""
+    interval: tuple[float, float] | None = None
+    """95% interval of the main one over the rows."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -76,6 +83,8 @@ class Status:
     """Share of the most common held-out answer: what guessing would score."""
     trainable: int | None = None
     """Counted by PEFT."""
+    kept_step: int | None = None
+    """The step whose weights became the adapter, where that is not `step`: the best look's, or the last good one."""
     device: str = ""
     """Device and precision with the reason, in words."""
     error: str | None = None

@@ -37,10 +37,11 @@ from core.models.classes import read_config
 from core.models.device import choose_device
 from core.models.inspection import inspect_source
 from core.models.loading import load_model, load_processor
+from core.models.packing import left_whole
 from core.models.relabel import relabelled
 from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
-from core.spec import Spec, State
+from core.spec import Inspection, Spec, State
 from core.training.callbacks import Progress
 from core.training.looks import Looks, choose_rows
 from core.training.methods import RankAllocation, start_from_data
@@ -81,6 +82,8 @@ class Prepared:
     """Trainable parameters of each component."""
     device: str
     dtype: torch.dtype
+    inspection: Inspection
+    """Of the model, with the person's labels: which component a module belongs to."""
     start: dict[str, Any] | None
     """What a start that changes the weights began with; see `core.lora.starts`."""
 
@@ -175,7 +178,8 @@ def _prepare(desk: Desk) -> Prepared:
     limit = _tried(desk, processor, data)  # before the weights, which may take minutes to fetch
     desk.stop.check()
     inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
-    packing, whole = spec.settings.quantization, spec.plan.full_modules
+    packing = spec.settings.quantization
+    whole = (*spec.plan.full_modules, *left_whole(inspection, spec.settings.quantized_part))
     model = load_model(spec.model, device, dtype, quantization=packing, whole=whole)
     desk.stop.check()
     if device == "cpu":
@@ -189,7 +193,7 @@ def _prepare(desk: Desk) -> Prepared:
         status.enter("looking at the data for a start")
         start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
     status.enter("asking the base model", trainable=spec.trainable)
-    return Prepared(data, wrapped, encoder, counted, device, dtype, remember_start(wrapped, spec.plan))
+    return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, remember_start(wrapped, spec.plan))
 
 
 def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:

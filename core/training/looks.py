@@ -61,8 +61,12 @@ class Looks:
     def whole(self, step: int, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at all rows, the quick ones first, so that their point is written as soon as it is known."""
         quick = self.quick(step, between)
-        rest = self.held_out.rows[len(quick) :]
-        return quick + self._look(rest, between and (lambda done: between(len(quick) + done)))
+        return quick + self.rest(between)
+
+    def rest(self, between: Callable[[int], None] | None = None) -> list[Outcome]:
+        """Looks at the rows that are not among the quick ones; no point is written."""
+        done = self.held_out.quick
+        return self._look(self.held_out.rows[done:], between and (lambda more: between(done + more)))
 
     def _look(self, rows: Sequence[Row], between: Callable[[int], None] | None) -> list[Outcome]:
         return look_at(self._model, self._encoder, rows, self._length, self._batch, between)

@@ -8,7 +8,7 @@ What it does not do: look at held-out rows (see `looks`), or save.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ class StudioTrainer(SFTTrainer):
     """How many times faster LoRA's B learns than its A."""
     smoothing: float = 0.0
     """Of the labels; see `token_losses`."""
+    before_batch: Callable[[Batch], None] | None = None
+    """Is given each batch before it goes through the model."""
+    before_clipping: Callable[[], None] | None = None
+    """Is called once an optimizer step, when all gradients are there and none is clipped."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +59,18 @@ class StudioTrainer(SFTTrainer):
             decayed = set(self.get_decay_parameter_names(self.model))
             self.optimizer = make_optimizer(self.model, self.args, decayed, self.rates, self.lora_plus)
         return super().create_optimizer(model)
+
+    def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward of one batch."""
+        if self.before_batch is not None:
+            self.before_batch(inputs)
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clips the gradients; after that one that is no number has spread to all of them."""
+        if self.before_clipping is not None:
+            self.before_clipping()
+        return super()._clip_grad_norm(model)
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
