@@ -1,0 +1,165 @@
+"""The families of the matrix: real classes and processors of transformers, two or three layers deep, made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from tests.data import tiny_families as tiny
+from tests.data.templates import QWEN_TEMPLATE
+from tests.data.tiny_families import Family, bytes_tokenizer
+
+SIDE, PATCH = 32, 8
+TEXT = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 4096, "initializer_range": 0.2,
+}  # fmt: skip
+TOWER = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "image_size": SIDE, "patch_size": PATCH,
+}  # fmt: skip
+TURNS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+"""How Qwen's template shows a picture; the others' turns are alike."""
+
+
+def llava_onevision() -> Family:
+    """LLaVA-OneVision in small: a picture becomes tiles by its shape, and a row of them ends with a learned vector."""
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessor,
+        LlavaOnevisionProcessor,
+        LlavaOnevisionVideoProcessor,
+    )
+
+    pinpoints = [[SIDE, 2 * SIDE], [2 * SIDE, SIDE], [SIDE, SIDE]]
+    tokenizer = bytes_tokenizer([*TURNS, "<image>", "<video>"], eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    size = {"height": SIDE, "width": SIDE}
+    processor = LlavaOnevisionProcessor(
+        image_processor=LlavaOnevisionImageProcessor(size=size, image_grid_pinpoints=pinpoints),
+        tokenizer=tokenizer,
+        video_processor=LlavaOnevisionVideoProcessor(size=size),
+        num_image_tokens=(SIDE // PATCH) ** 2,
+        vision_feature_select_strategy="full",
+        chat_template=QWEN_TEMPLATE.replace(PICTURE, "<image>\n"),
+    )
+    config = LlavaOnevisionConfig(
+        vision_config={**TOWER, "model_type": "siglip_vision_model", "vision_use_head": False},
+        text_config={**_text(tokenizer), "model_type": "qwen2"},
+        image_token_index=3, video_token_index=4, image_grid_pinpoints=pinpoints,
+        vision_feature_select_strategy="full", vision_feature_layer=-1,
+    )  # fmt: skip
+    return Family(processor, _seeded(LlavaOnevisionForConditionalGeneration, config))
+
+
+def smolvlm() -> Family:
+    """SmolVLM in small: four neighbouring patches become one token by a shuffle, tiles have names."""
+    from transformers import (
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+
+    tokenizer = bytes_tokenizer(
+        [*TURNS, "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<video>"],
+        eos_token="<end_of_utterance>", pad_token="<|endoftext|>", bos_token="<|im_start|>",
+    )  # fmt: skip
+    edge = {"longest_edge": SIDE}
+    processor = SmolVLMProcessor(
+        SmolVLMImageProcessor(size=edge, max_image_size=edge, do_image_splitting=False),
+        tokenizer,
+        SmolVLMVideoProcessor(size=edge, max_image_size=edge),
+        image_seq_len=(SIDE // PATCH // 2) ** 2,
+        chat_template=QWEN_TEMPLATE.replace(PICTURE, "<image>").replace("<|im_end|>", "<end_of_utterance>"),
+    )
+    config = SmolVLMConfig(
+        vision_config=TOWER, text_config={**_text(tokenizer), "model_type": "llama"}, image_token_id=3, scale_factor=2
+    )
+    return Family(processor, _seeded(SmolVLMForConditionalGeneration, config))
+
+
+def glm4v() -> Family:
+    """GLM-4V in small: gate and up are one matrix, and the tower ends in a convolution and a merger with an MLP."""
+    from transformers import (
+        Glm4vConfig,
+        Glm4vForConditionalGeneration,
+        Glm4vImageProcessor,
+        Glm4vProcessor,
+        Glm4vVideoProcessor,
+    )
+
+    marks = [
+        "<|begin_of_image|>",
+        "<|image|>",
+        "<|end_of_image|>",
+        "<|begin_of_video|>",
+        "<|video|>",
+        "<|end_of_video|>",
+    ]
+    tokenizer = bytes_tokenizer([*TURNS, *marks], eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    unit = (PATCH * 2) ** 2
+    sizes = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2}
+    # The limits count a picture twice, as the two moments that it stands for.
+    edges = {"shortest_edge": 2 * unit, "longest_edge": 16 * unit}
+    processor = Glm4vProcessor(
+        Glm4vImageProcessor(size=edges, **sizes),
+        tokenizer,
+        Glm4vVideoProcessor(size=edges, **sizes),
+        chat_template=QWEN_TEMPLATE.replace(PICTURE, "<|begin_of_image|><|image|><|end_of_image|>"),
+    )
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 0], "partial_rotary_factor": 0.5}
+    config = Glm4vConfig(
+        vision_config={
+            "depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": PATCH, "image_size": SIDE,
+            "out_hidden_size": 32, "intermediate_size": 48, "spatial_merge_size": 2, "temporal_patch_size": 2,
+        },
+        text_config={**_text(tokenizer), "rope_parameters": rope},
+        image_start_token_id=3, image_token_id=4, image_end_token_id=5,
+        video_start_token_id=6, video_token_id=7, video_end_token_id=8,
+    )  # fmt: skip
+    return Family(processor, _seeded(Glm4vForConditionalGeneration, config))
+
+
+def gemma3() -> Family:
+    """Gemma 3 as published: its tower has no head, and the projector's bare matrix is not zero."""
+    from transformers import Gemma3ForConditionalGeneration
+
+    family = tiny.gemma3()
+    config = family.model.config
+    config.vision_config.vision_use_head = False
+    model = _seeded(Gemma3ForConditionalGeneration, config)
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.3)
+    model.generation_config.eos_token_id = family.model.generation_config.eos_token_id
+    return Family(family.processor, model)
+
+
+def _text(tokenizer: Any) -> dict[str, Any]:
+    return {
+        **TEXT, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id,
+    }  # fmt: skip
+
+
+def _seeded(model_class: Any, config: Any) -> Any:
+    torch.manual_seed(0)
+    return model_class(config).eval()
+
+
+FAMILIES: dict[str, Callable[[], Family]] = {
+    "llava": tiny.llava,
+    "llava_onevision": llava_onevision,
+    "qwen2_vl": tiny.qwen2_vl,
+    "qwen2_5_vl": tiny.qwen2_5_vl,
+    "qwen3_vl": tiny.qwen3_vl,
+    "smolvlm": smolvlm,
+    "paligemma": tiny.paligemma,
+    "gemma3": gemma3,
+    "internvl": tiny.internvl,
+    "mllama": tiny.mllama,
+    "glm4v": glm4v,
+}
