@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from core.data.wording import majority_share
+from core.spec import Format
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -144,6 +145,8 @@ class Dataset:
     heldout: Sequence[Row]
     pictures: Mapping[str, Picture]
     """All pictures, by their names."""
+    format: Format | None = field(default=None, kw_only=True)
+    """What the rows were read as; None where that says nothing of their answers."""
 
     @cached_property
     def majority(self) -> float:

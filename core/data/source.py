@@ -27,7 +27,7 @@ from core.data.formats.records import Item, records
 from core.data.rows import Dataset, Row, ask
 from core.data.storing.stored import StoredPicture, stored
 from core.errors import DataError, SourceNotFound, SourceRefused
-from core.spec import Reading, Source, Split
+from core.spec import Format, Reading, Source, Split
 
 DEMO_DATA = Path(__file__).resolve().parents[2] / "assets" / "demo" / "data"
 ROWS_FILE = "metadata.jsonl"
@@ -107,7 +107,9 @@ def _shipped(folder: Path, side: str) -> Iterator[Row]:
         yield ask(picture, question, answer, origin=f"{side}/{ROWS_FILE}, line {number}")
 
 
-def _made(name: str, about: dict[str, Any], train: tuple[Row, ...], heldout: tuple[Row, ...]) -> Dataset:
+def _made(
+    name: str, about: dict[str, Any], train: tuple[Row, ...], heldout: tuple[Row, ...], form: Format | None = None
+) -> Dataset:
     return Dataset(
         name=name,
         title=str(about.get("title") or name),
@@ -117,6 +119,7 @@ def _made(name: str, about: dict[str, Any], train: tuple[Row, ...], heldout: tup
         train=train,
         heldout=heldout,
         pictures={picture.name: picture for row in (*heldout, *train) for picture in row.pictures},
+        format=form,
     )
 
 
@@ -134,7 +137,7 @@ def _folder(name: str, asked: str) -> Dataset:
         if not side:
             reason, remedy = f"it has no rows to {what}", "Give at least two rows, about two pictures"
             raise DataError(f"The data “{folder.name}” was read", reason, remedy)
-    return _made(folder.name, about, train, heldout)
+    return _made(folder.name, about, train, heldout, None if is_plain else reading.format)
 
 
 def _about(tree: Tree) -> dict[str, Any]:

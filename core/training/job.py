@@ -26,7 +26,7 @@ from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch, DataError
-from core.evaluation.scores import Outcome, score
+from core.evaluation.scores import Outcome
 from core.lora.budget import budget
 from core.lora.limits import refuse_on_device
 from core.lora.starts import remember_start
@@ -235,7 +235,7 @@ def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
     with untouched:  # what has not learned yet changes nothing
         outcomes = looks.whole(0, between)
     majority = majority_share(row.answer for row in looks.held_out.rows)
-    desk.status.show(before=score(outcomes), majority=majority)
+    desk.status.show(before=looks.score(outcomes), majority=majority)
     return Before(outcomes, time.monotonic() - started)
 
 
@@ -277,9 +277,9 @@ def _look_after(desk: Desk, looks: Looks, before: Before) -> bool:
     try:
         if asked and before.seconds > QUICK_ENOUGH:
             outcomes = looks.quick(step, between)
-            status.show(before=score(before.outcomes[: len(outcomes)]), after=score(outcomes))
+            status.show(before=looks.score(before.outcomes[: len(outcomes)]), after=looks.score(outcomes))
         else:
-            status.show(after=score(looks.whole(step, between)))
+            status.show(after=looks.score(looks.whole(step, between)))
     except Stopped:
         desk.metrics.note("The last look was broken off by the stop; the adapter had been saved before it.")
         return False

@@ -12,8 +12,9 @@ from typing import Any
 
 from core.data.batches.collate import Encoder
 from core.data.rows import Dataset, Row
+from core.evaluation.measures import accepted_answers, measures_for
 from core.evaluation.scores import Outcome, look_at, score
-from core.spec import Settings
+from core.spec import Score, Settings
 from core.training.metrics import Metrics
 
 ORDER_SEED = 0
@@ -46,14 +47,17 @@ class Looks:
 
     def __init__(self, model: Any, encoder: Encoder, data: Dataset, settings: Settings, metrics: Metrics) -> None:
         self.held_out = choose_rows(data.heldout, settings)
+        self.measures = measures_for(data, settings.metric)
+        self._accepted = accepted_answers(self.held_out.rows)
         self._model, self._encoder, self._metrics = model, encoder, metrics
         self._length = settings.max_new_tokens
         self._batch = min(MAX_BATCH, 4 * settings.batch_size)
 
     def quick(self, step: int, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at the quick rows and writes the point of this step."""
-        outcomes = self._look(self.held_out.rows[: self.held_out.quick], between)
+        outcomes = self._look(0, self.held_out.quick, between)
         if step == 0:
+            self._write_measure()
             self._write_samples(outcomes)
         self._write_point(step, outcomes)
         return outcomes
@@ -66,10 +70,21 @@ class Looks:
     def rest(self, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at the rows that are not among the quick ones; no point is written."""
         done = self.held_out.quick
-        return self._look(self.held_out.rows[done:], between and (lambda more: between(done + more)))
+        return self._look(done, len(self.held_out.rows), between and (lambda more: between(done + more)))
 
-    def _look(self, rows: Sequence[Row], between: Callable[[int], None] | None) -> list[Outcome]:
-        return look_at(self._model, self._encoder, rows, self._length, self._batch, between)
+    def score(self, outcomes: Sequence[Outcome]) -> Score:
+        """The outcomes in one line, by the measures of these data."""
+        return score(outcomes, self.measures)
+
+    def _look(self, start: int, stop: int, between: Callable[[int], None] | None) -> list[Outcome]:
+        rows, accepted = self.held_out.rows[start:stop], self._accepted[start:stop]
+        return look_at(self._model, self._encoder, rows, self._length, self._batch, between, accepted)
+
+    def _write_measure(self) -> None:
+        """What answers are judged by, and why; once."""
+        chosen = self.measures
+        by = "you" if chosen.asked else "studio"
+        self._metrics.add("choice", name="metric", value=chosen.main, reason=chosen.reason, by=by)
 
     def _write_samples(self, base: Sequence[Outcome]) -> None:
         """The shown rows with the base model's answers; once."""
@@ -81,8 +96,9 @@ class Looks:
         self._metrics.add("samples", samples=samples)
 
     def _write_point(self, step: int, outcomes: Sequence[Outcome]) -> None:
-        result = score(outcomes)
-        self._metrics.add("eval", step=step, loss=result.loss, exact_match=result.exact_match, rows=result.rows)
+        result = self.score(outcomes)
+        numbers = {"loss": result.loss, "exact_match": result.exact_match, "rows": result.rows}
+        self._metrics.add("eval", step=step, **numbers, metrics=result.metrics, metric=result.metric)
         answers = [{"index": index, "answer": outcomes[index].answer} for index in self.held_out.shown]
         self._metrics.add("answers", step=step, answers=answers)
 

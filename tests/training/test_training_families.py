@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.evaluation.measures import measures_for
 from core.evaluation.scores import look_at, score
 from core.lora.budget import budget
 from core.lora.plan import make_plan
@@ -58,7 +59,7 @@ def test_a_folder_becomes_an_adapter_that_plain_peft_repeats(name: str, colours:
     encoder = Encoder(processor, stop_ids(model, processor))
     rows = choose_rows(load_dataset(colours).heldout, settings).rows
     outcomes = [outcome for part in (rows[:4], rows[4:]) for outcome in look_at(model, encoder, part, 4)]
-    assert score(outcomes) == status_of(job).after
+    assert score(outcomes, measures_for(load_dataset(colours))) == status_of(job).after
 
 
 def test_head_and_token_table_learn_where_they_are_not_one(colours: Source, tmp_path: Path) -> None:

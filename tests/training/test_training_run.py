@@ -63,7 +63,7 @@ def test_every_point_has_its_keys(finished: Path) -> None:
     for point in of_kind(finished, "train"):
         assert set(point) == {"kind", "time", "step", "epoch", "loss", "learning_rate", "grad_norm"}
     for point in of_kind(finished, "eval"):
-        assert set(point) == {"kind", "time", "step", "loss", "exact_match", "rows"}
+        assert set(point) == {"kind", "time", "step", "loss", "exact_match", "rows", "metrics", "metric"}
         assert point["rows"] == 4
     assert all(point["text"] for point in of_kind(finished, "note"))
 
@@ -96,6 +96,7 @@ def test_plain_peft_reproduces_the_result(finished: Path) -> None:
 
     from core.data.batches.collate import Encoder
     from core.data.batches.conversations import stop_ids
+    from core.evaluation.measures import measures_for
     from core.evaluation.scores import look_at, score
     from core.models.source import ASSETS
 
@@ -107,7 +108,7 @@ def test_plain_peft_reproduces_the_result(finished: Path) -> None:
     encoder = Encoder(processor, stop_ids(model, processor))
     batches = rows[:4], rows[4:]  # as the job looked: the quick rows first
     outcomes = [outcome for part in batches for outcome in look_at(model, encoder, part, 4)]
-    assert score(outcomes) == status.after
+    assert score(outcomes, measures_for(load_dataset(spec.data))) == status.after
     shown = [answer["answer"] for answer in of_kind(finished, "answers")[-1]["answers"]]
     assert generate_answers(model, processor, shown_rows(finished), 4) == shown
 

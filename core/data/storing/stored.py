@@ -232,6 +232,7 @@ def stored(sets: Path, name: str) -> StoredDataset:
         heldout=Rows(ArrowFile(folder / HELDOUT), pictures),
         pictures=pictures,
         imported=about,
+        format=about.reading.format,
     )
 
 
