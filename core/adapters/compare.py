@@ -22,6 +22,8 @@ from core.data.rows import PictureInMemory, Row, ask
 from core.errors import AdapterError
 from core.job_files import SPEC, WEIGHTS
 from core.models.out_of_memory import is_out_of_memory
+from core.models.packing import left_whole
+from core.models.relabel import relabelled
 from core.models.threads import threads_for
 from core.spec import Spec, read
 
@@ -57,9 +59,9 @@ class Comparison:
         folder = adapter_folder(job_dir)
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
             self._processor = load_processor(self.spec.model, token)
+            settings = self.spec.settings
             device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
-            packing, whole = self.spec.settings.quantization, self.spec.plan.full_modules
-            base = load_model(self.spec.model, device, dtype, token, packing, whole)
+            base = load_model(self.spec.model, device, dtype, token, settings.quantization, self._left_whole(token))
             try:
                 self._model = PeftModel.from_pretrained(base, str(folder)).eval()
             except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
@@ -67,6 +69,16 @@ class Comparison:
                     raise
                 raise _does_not_fit(str(error).splitlines()[0]) from error
         _check_whole(self._model, folder)
+
+    def _left_whole(self, token: bool) -> tuple[str, ...]:
+        """Names of the modules that were not packed in training."""
+        from core.models.inspection import inspect_source
+
+        plan, part = self.spec.plan, self.spec.settings.quantized_part
+        if self.spec.settings.quantization == "none" or part == "all":
+            return plan.full_modules
+        inspection = relabelled(inspect_source(self.spec.model, token=token), self.spec.selection.relabels)
+        return (*plan.full_modules, *left_whole(inspection, part))
 
     def answer(self, picture: Image, question: str) -> Answers:
         """Both answers, greedy, as the evaluation of the job takes them.

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
-from core.models.build import build_on_meta
 from core.models.classes import check_writes, named_class, read_config
 from core.models.out_of_memory import is_out_of_memory
+from core.models.packing import keep_packing, packing_options
 from core.models.source import Resolved, resolve
 from core.spec import Quantization, Source
 
@@ -31,6 +31,7 @@ def load_model(
     token: bool = True,
     quantization: Quantization = "none",
     whole: Sequence[str] = (),
+    attention: str | None = None,
 ) -> Any:
     """The model with its weights, in evaluation mode.
 
@@ -41,6 +42,7 @@ def load_model(
         token: whether the Hub may be asked with this machine's token.
         quantization: of the linear layers, by bitsandbytes; the output embedding is left whole.
         whole: names of modules that are left whole as well.
+        attention: how attention is computed, in transformers' words; None: as transformers chooses for each part.
 
     Raises:
         SourceNotFound, SourceRefused, SourceError, InspectionError: in words.
@@ -53,12 +55,13 @@ def load_model(
             use_safetensors=True,
             output_loading_info=True,
             **_options(resolved, token),
-            **_quantized(resolved, quantization, device, dtype, whole),
+            **packing_options(resolved, quantization, device, dtype, whole),
+            **({} if attention is None else {"attn_implementation": attention}),
         )
         _refuse_gaps(source, report)
         if quantization == "none":
             model.to(device)
-        _keep_packing(model)
+        keep_packing(model)
         return model.eval()
 
 
@@ -98,42 +101,6 @@ def _refuse_gaps(source: Source, report: dict[str, Any]) -> None:
             f"its weights lack {len(gaps)} of its parameters, such as {gaps[0]}",
             "Take the files as their makers published them",
         )
-
-
-def _keep_packing(model: Any) -> None:
-    """On a CPU with AVX512-BF16, bitsandbytes packs 4-bit weights anew at the first answer; then none can train."""
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-
-
-def _quantized(
-    resolved: Resolved, quantization: Quantization, device: str, dtype: torch.dtype, whole: Sequence[str]
-) -> dict[str, Any]:
-    """What `from_pretrained` is told to pack the linear layers: 4-bit as QLoRA does it (arXiv:2305.14314), or 8-bit."""
-    if quantization == "none":
-        return {}
-    from transformers import BitsAndBytesConfig
-
-    left = [*_heads(resolved), *whole]
-    if quantization == "8bit":
-        config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=left)
-    else:
-        config = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-            llm_int8_skip_modules=left,
-        )
-    return {"quantization_config": config, "device_map": {"": device}}
-
-
-def _heads(resolved: Resolved) -> list[str]:
-    """The output embedding and what shares its weight; transformers finds them only where it is told no names."""
-    from transformers.quantizers.base import get_keys_to_not_convert
-
-    return ["lm_head", *sorted(get_keys_to_not_convert(build_on_meta(resolved)))]
 
 
 def _place(resolved: Resolved) -> str:

@@ -14,6 +14,7 @@ from core.errors import SpecError
 from core.spec.text import STRICT, plain_number
 
 Quantization = Literal["none", "8bit", "4bit"]
+QuantizedPart = Literal["all", "language"]
 Augmentation = Literal["colour", "rotation", "crop", "blur", "jpeg"]
 """A small change of a picture that leaves every answer true, also one about text, colours or sides."""
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"]
@@ -86,7 +87,7 @@ class Settings:
     What is learned is the same."""
     workers: int | None = None
     """Processes that prepare rows beside the training; None: by the machine."""
-    quantized_part: Literal["all", "language"] = "all"
+    quantized_part: QuantizedPart = "all"
     """Which of the frozen weights are packed."""
     order: Literal["rows", "pictures"] = "rows"
     """What is shuffled: single rows, or pictures, whose rows stay together; see the lever `shared_pictures`."""
