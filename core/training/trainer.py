@@ -9,7 +9,7 @@ What it does not do: look at held-out rows (see `looks`), or save.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from core.data.batches.collate import IGNORED, Batch, Encoder
 from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
+from core.training.levers.frozen import no_input_hooks, take_off_input_hooks
 from core.training.methods import orthogonality
 from core.training.optimizers import NAMES, Rates, make_optimizer
 
@@ -40,6 +41,10 @@ class StudioTrainer(SFTTrainer):
     """How many times faster LoRA's B learns than its A."""
     smoothing: float = 0.0
     """Of the labels; see `token_losses`."""
+    everywhere: bool = False
+    """Whether every position goes through the head; see `token_losses`."""
+    frozen_first: bool = True
+    """Whether what nothing before it trains stays out of the backward pass."""
     before_batch: Callable[[Batch], None] | None = None
     """Is given each batch before it goes through the model."""
     before_clipping: Callable[[], None] | None = None
@@ -60,6 +65,14 @@ class StudioTrainer(SFTTrainer):
             self.optimizer = make_optimizer(self.model, self.args, decayed, self.rates, self.lora_plus)
         return super().create_optimizer(model)
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains; no hook that asks for gradients of the inputs is left on the model."""
+        with no_input_hooks(self.model) if self.frozen_first else nullcontext():
+            try:
+                return super().train(*args, **kwargs)
+            finally:
+                take_off_input_hooks(self.model)
+
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of one batch."""
         if self.before_batch is not None:
@@ -76,7 +89,7 @@ class StudioTrainer(SFTTrainer):
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Summed cross entropy (nats) divided by the number of answer tokens in the optimizer step."""
-        losses, targets = token_losses(model, inputs, smoothing=self.smoothing)
+        losses, targets = token_losses(model, inputs, self.smoothing, self.everywhere)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -139,7 +152,8 @@ def make_trainer(
         device: `cpu` or `cuda`.
         bf16: whether the adapter computes in bfloat16.
     """
-    with _any_head(model):
+    frozen_first = "frozen_first" not in settings.without
+    with _any_head(model), no_input_hooks(model) if frozen_first else nullcontext():
         trainer = StudioTrainer(
             model=model,
             args=_arguments(settings, folder, device, bf16),
@@ -148,6 +162,7 @@ def make_trainer(
             processing_class=encoder.processor,
         )
     trainer.train_dataset = rows
+    trainer.everywhere, trainer.frozen_first = "answers_only" in settings.without, frozen_first
     trainer.lora_plus, trainer.smoothing = settings.lora_plus, settings.label_smoothing
     for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
         if parameter.requires_grad:
