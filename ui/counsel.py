@@ -17,7 +17,7 @@ from core.lora.unused import feature_layer
 from core.spec import Knobs, Settings, to_dict
 from ui.choice import Chosen, read_choice
 from ui.datasets import dataset_of
-from ui.panels.train import form_of, settings_of
+from ui.panels.settings import form_of, settings_of
 from ui.studio import Studio
 
 MOST_REFUSALS = 3

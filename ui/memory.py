@@ -20,7 +20,7 @@ from core.spec import Knobs, Plan, Recipe, Settings, to_dict
 from ui.choice import Chosen, read_choice
 from ui.counsel import settings_so_far
 from ui.datasets import dataset_of
-from ui.panels.train import form_of
+from ui.panels.settings import form_of
 from ui.studio import Studio
 
 if TYPE_CHECKING:

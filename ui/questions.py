@@ -33,7 +33,7 @@ from ui.exports import exported
 from ui.lanes import Gone, awaited, give_way
 from ui.memory import memory
 from ui.pace import pace_of
-from ui.panels.train import form_of
+from ui.panels.settings import form_of
 from ui.studio import Studio
 
 ASKED = "Something was asked about a choice"

@@ -47,7 +47,7 @@ from ui import views
 from ui.asking import HEADERS, code_of, refused
 from ui.datasets import data_of_job, dataset_routes, own_cards
 from ui.drafts import draft_routes
-from ui.panels.train import first_form
+from ui.panels.settings import first_form
 from ui.previews import preview_routes
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner

@@ -3,10 +3,12 @@
 import { state, update } from "./store.js";
 import { chosenSet } from "./sets.js";
 
+const MAY_BE_EMPTY = ["max_tokens", "warmup_steps", "at_once", "patience"];
+
 // In the order of the widgets of ui/panels/train.py, which says the names.
 export function readForm(names, values) {
   const form = Object.fromEntries(names.map((name, i) => [name, values[i]]));
-  form.max_tokens ||= null; // an empty number field of Gradio's says 0 here
+  for (const name of MAY_BE_EMPTY) form[name] ||= null; // an empty number field of Gradio's says 0 here
   if (JSON.stringify(form) !== JSON.stringify(state.form)) update({ form });
 }
 

@@ -102,7 +102,7 @@ function inputs(found) {
     <label class="field">Quantization<select id="memory-quantization" data-key="memory-quantization">${Object.entries(QUANTIZATION).map(([name, title]) => html`<option value="${name}" ${name === quantization ? html`selected` : ""}>${title}</option>`)}</select></label>
     <label class="field">Picture, pixels<input id="memory-side" data-key="memory-side" type="number" min="1" placeholder="${found?.side ?? ""}" value="${side ?? ""}"></label>
     <label class="field">Text, tokens<input id="memory-tokens" data-key="memory-tokens" type="number" min="1" placeholder="128" value="${tokens ?? ""}"></label>
-    <label class="field check"><span><input id="memory-checkpointing" data-key="memory-checkpointing" type="checkbox" ${checkpointing ? html`checked` : ""}> Checkpointing</span></label></div>`;
+    <label class="field check"><span><input id="memory-checkpointing" data-key="memory-checkpointing" type="checkbox" ${checkpointing === "on" ? html`checked` : ""}> Checkpointing</span></label></div>`;
 }
 
 const colour = (name) => TERMS[name] ?? "other";
@@ -137,7 +137,7 @@ function pace({ pace: run }) {
 function onChange({ target }) {
   if (target.id === "memory-card") return update({ memory: { ...state.memory, card: target.value } });
   if (target.id === "memory-quantization") return setForm({ quantization: target.value });
-  if (target.id === "memory-checkpointing") return setForm({ checkpointing: target.checked });
+  if (target.id === "memory-checkpointing") return setForm({ checkpointing: target.checked ? "on" : "auto" });
   const [name, low, high] = NUMBERS[target.id] ?? [];
   if (!name) return undefined;
   const value = target.value === "" && name !== "batch_size" ? null : Number(target.value);

@@ -327,7 +327,7 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     aim.wait("document.querySelector('#memory .fit.fits')", 120)
     aim.step("train")
     batch = int(page.locator("#settings").get_by_label("Batch", exact=True).input_value())
-    assert (batch, aim.ask("studio.state.form.checkpointing")) != (2048, False)
+    assert (batch, aim.ask("studio.state.form.checkpointing")) != (2048, "auto")
     assert aim.ask("studio.state.form.batch_size") == batch
     page.locator("#settings").get_by_label("Batch", exact=True).fill("7")
     aim.wait("studio.state.form.batch_size === 7")

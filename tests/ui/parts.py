@@ -22,7 +22,7 @@ from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
 from core.spec import Recipe, Score, Selection, Settings, Source, Spec, Status, write
-from ui.panels.train import first_form
+from ui.panels.settings import first_form
 from ui.studio import OWNER_COOKIE, OWNER_LENGTH, Studio, key_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from core.jobs.home import LOCAL_OWNER
 from core.spec import Status, write
 from tests.ui.parts import PLAN, SPEC, good_choice, good_form, make_job, make_studio
-from ui.panels.train import settings_of
+from ui.panels.settings import settings_of
 from ui.questions import question_routes
 from ui.studio import OWNER_COOKIE, OWNER_LENGTH, Studio
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from core.errors import SpecError
 from core.jobs.home import LOCAL_OWNER
 from core.models.source import DEMO_MODEL
-from core.spec import ENDED, Settings, Source
+from core.spec import ENDED, LEVERS, Settings, Source, to_dict
 from tests.ui.conftest import end_workers
 from tests.ui.parts import (
     ANNA,
@@ -28,7 +28,9 @@ from tests.ui.parts import (
     request_of,
     wait_for,
 )
-from ui.panels.train import OTHER_MODELS, make_spec, settings_of, start, stop, usual_settings
+from ui.panels.fields import OFFERED, SEVERAL
+from ui.panels.settings import SettingsForm, first_form, form_of, settings_of
+from ui.panels.train import OTHER_MODELS, make_spec, start, stop, usual_settings
 from ui.studio import Studio, key_of
 
 NAN, INF = math.nan, math.inf
@@ -69,7 +71,7 @@ def test_what_is_clicked_is_what_is_trained(studio: Studio):
     form = {
         **good_form(),
         "name": "  My job  ",
-        "checkpointing": True,
+        "checkpointing": "on",
         "learning_rate": " 1e-3 ",
         "length": 7,
         "seed": 3,
@@ -124,7 +126,7 @@ FORMS: dict[str, tuple[Any, ...]] = {
     ),
     "seed": (None, -1, 2**40, NAN),
     "quantization": (None, "", "2bit", 4, []),
-    "checkpointing": (None, "perhaps", 3),
+    "checkpointing": (None, "perhaps", 3, []),
     "accumulation": (None, 0, -1, 10**9),
     "schedule": (None, "", "cubic", 3),
     "warmup_share": (None, -0.1, 1.1, NAN),
@@ -135,8 +137,30 @@ FORMS: dict[str, tuple[Any, ...]] = {
     "final_rows": (None, 0, -1, 10**12),
     "sample_count": (None, -1, 65, NAN),
     "max_new_tokens": (None, 0, -1, 10**6),
+    "max_tokens": (3, 1.5, NAN, 10**12),
+    "augment": (None, ["mirror"], ["blur", "blur"], "blur", 3),
+    "optimizer": (None, "", "sgd", 8),
+    "lora_plus": (None, 0, 0.5, 1001, NAN, INF),
+    "warmup_steps": (-1, 1.5, NAN, 10**12),
+    "neftune": (None, -1, 1001, NAN, INF),
+    "label_smoothing": (None, -0.1, 0.95, NAN),
+    "precision": (None, "", "fp16", 32),
+    "attention": (None, "", "flash", 2),
+    "at_once": (-1, 1.5, NAN, 10**9),
+    "workers": (None, "", "many", "-1", "1.5", "10000", [], "9" * 5000),
+    "quantized_part": (None, "", "vision", 3),
+    "order": (None, "", "answers", 3),
+    "levers": (None, ["magic"], "packing", 3, [[]]),
+    "metric": (None, "", "bleu", 3),
+    "patience": (-1, 1.5, NAN, 10**9),
+    "keep": (None, "", "first", 3),
+    "report_to": (None, "", "elsewhere", 3),
     "name": ("\ud800", 7),
 }
+
+
+def test_every_field_of_the_form_is_tried():
+    assert {*FORMS, "unit"} == {field.name for field in fields(SettingsForm)}
 
 
 @pytest.mark.parametrize("field", FORMS)
@@ -295,6 +319,73 @@ def test_the_usual_settings_fit_the_model(studio: Studio, tmp_path: Path):
     demo = usual_settings(studio, key_of(studio.open(DEMO_MODEL)))
     assert demo == (f"{Settings().learning_rate:g}", Settings().batch_size)
     assert usual_settings(studio, key_of(other)) == (f"{OTHER_MODELS.learning_rate:g}", OTHER_MODELS.batch_size)
+
+
+ASKED: dict[str, tuple[Any, Any]] = {
+    "optimizer": ("adamw_8bit", "adamw_8bit"),
+    "lora_plus": (16, 16.0),
+    "warmup_steps": (25, 25),
+    "neftune": (5, 5.0),
+    "label_smoothing": (0.1, 0.1),
+    "precision": ("fp32", "fp32"),
+    "attention": ("eager", "eager"),
+    "at_once": (2, 2),
+    "workers": ("3", 3),
+    "quantized_part": ("language", "language"),
+    "order": ("pictures", "pictures"),
+    "metric": ("cer", "cer"),
+    "patience": (3, 3),
+    "keep": ("last", "last"),
+    "report_to": ("tensorboard", "tensorboard"),
+    "checkpointing": ("off", False),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_field_holds_is_what_is_trained_with(name):
+    shown, meant = ASKED[name]
+    settings = settings_of({**good_form(), name: shown})
+    assert getattr(settings, name) == meant
+    assert replace(settings, **{name: getattr(Settings(), name)}) == settings_of(good_form()), "and nothing else"
+    assert settings_of({**good_form(), **form_of({name: meant})}) == settings, "and back"
+
+
+def test_a_field_for_a_number_that_is_emptied_leaves_it_to_the_studio():
+    """Gradio says 0 then, or nothing."""
+    for nothing in (0, None):
+        empty = dict.fromkeys(("max_tokens", "warmup_steps", "at_once", "patience"), nothing)
+        assert settings_of({**good_form(), **empty}) == settings_of(good_form())
+    assert settings_of({**good_form(), "workers": "0"}).workers == 0, "none is a number of processes"
+    assert settings_of(good_form()).workers is None
+
+
+def test_a_lever_that_is_not_ticked_is_left_off():
+    assert settings_of(good_form()).without == ()
+    ticked = [lever for lever in LEVERS if lever not in ("packing", "kernels")]
+    assert settings_of({**good_form(), "levers": ticked}).without == ("packing", "kernels")
+    assert settings_of({**good_form(), "levers": []}).without == LEVERS
+    assert form_of({"without": ("packing", "kernels")}) == {"levers": ticked}
+
+
+def test_settings_and_form_say_the_same_both_ways():
+    usual = {**first_form(), "name": None}
+    assert settings_of(usual) == Settings()
+    other = Settings(
+        epochs=2.0, steps=None, workers=0, checkpointing=True, without=("kernels",), at_once=1, augment=("blur",)
+    )
+    assert settings_of({**first_form(), **form_of(to_dict(other))}) == other
+
+
+def test_what_a_list_offers_can_be_trained_with():
+    offered = [name for name in OFFERED if name not in SEVERAL]
+    for name in offered:
+        for _, value in OFFERED[name]:
+            settings_of({**good_form(), name: value})
+    for name in SEVERAL:
+        settings_of({**good_form(), name: [value for _, value in OFFERED[name]]})
+    assert [value for _, value in OFFERED["levers"]] == list(LEVERS)
+    for name in ("optimizer", "precision", "attention", "metric", "report_to", "keep", "order", "schedule"):
+        assert {value for _, value in OFFERED[name]} == set(get_args(get_type_hints(Settings)[name])), name
 
 
 def test_the_longest_row_may_be_left_empty_and_pictures_are_changed_only_when_asked():

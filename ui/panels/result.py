@@ -83,6 +83,7 @@ def build_result(studio: Studio) -> None:
     with gr.Column(elem_id="step-result", elem_classes=["step"]):
         heading(words.RESULT_HEAD, words.RESULT_LEAD)
         island("hero")
+        island("proof")
         with gr.Column(elem_id="compare-box", elem_classes=["sheet", "off-stage"]):
             gr.HTML(f"<h3>{words.COMPARE_HEAD}</h3>", elem_classes=["island"], apply_default_css=False)
             island("tries")
