@@ -150,12 +150,10 @@ class Prepared:
                 self.base.activation_checkpointing_enable({"use_reentrant": False})
             except ValueError as error:
                 raise not_run(self._resolved, str(error)) from error
-            self.model.enable_input_require_grads()  # as TRL does
+            self.base.disable_input_require_grads()  # see `core.training.levers.frozen`
         try:
             yield self.model
         finally:
-            if work.checkpointing:
-                self.model.disable_input_require_grads()
             self.model.zero_grad(set_to_none=True)
             for state in before:
                 state.restore()

@@ -37,7 +37,7 @@ def measured_peak(model: Any, plan: Plan, work: Workload, steps: int = 2) -> int
     wrapped = wrap(model, plan).train()
     if work.checkpointing:
         wrapped.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
-        wrapped.enable_input_require_grads()
+        wrapped.get_base_model().disable_input_require_grads()  # as the worker keeps such hooks out
     if work.attention == "eager":
         model.set_attn_implementation("eager")
     batch = _real_batch(wrapped, work)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from core.errors import InspectionError
 from core.memory.estimate import CPU_PROCESS, estimate
 from core.memory.ledger import Ledger
 from core.memory.workload import Workload
@@ -17,7 +16,7 @@ from core.models.source import DEMO_MODEL, resolve
 from core.spec import Settings, Source
 from tests.memory.measuring import measured_peak, plan_of
 from tests.memory.small_models import SIDE, small_model, small_source
-from tests.memory.table import CASES, CHECKPOINTS_FAIL
+from tests.memory.table import CASES
 from tests.memory.table import SMALL as WORK
 
 WITHIN = 0.03
@@ -37,16 +36,6 @@ def held_together(family: str, part: str, work: Workload, folder: Path) -> tuple
 def test_the_estimate_is_what_real_steps_take(family: str, part: str, checkpointing: bool, tmp_path: Path) -> None:
     estimated, measured = held_together(family, part, WORK.but(checkpointing=checkpointing), tmp_path)
     assert estimated == pytest.approx(measured, rel=WITHIN)
-
-
-@pytest.mark.parametrize("family", sorted(CHECKPOINTS_FAIL))
-def test_where_checkpointing_cannot_be_trained_with_there_is_no_estimate(family: str, tmp_path: Path) -> None:
-    resolved, work = small_source(family, tmp_path), WORK.but(checkpointing=True)
-    plan = plan_of(resolved, "all")
-    with pytest.raises(InspectionError, match="could not be run without data"):
-        estimate(resolved, plan, work)
-    with pytest.raises(RuntimeError):
-        measured_peak(small_model(family), plan, work)
 
 
 @pytest.mark.parametrize(
