@@ -8,9 +8,12 @@ const MAY_BE_EMPTY = ["max_tokens", "warmup_steps", "at_once", "patience"];
 // In the order of the widgets of ui/panels/train.py, which says the names.
 export function readForm(names, values) {
   const form = Object.fromEntries(names.map((name, i) => [name, values[i]]));
-  for (const name of MAY_BE_EMPTY) form[name] ||= null; // an empty number field of Gradio's says 0 here
+  for (const name of MAY_BE_EMPTY) form[name] = number(form[name]);
   if (JSON.stringify(form) !== JSON.stringify(state.form)) update({ form });
 }
+
+// What a field for a number that may be left empty holds: null, the number, or what is no number as it stands there.
+const number = (text) => (Number.isNaN(Number(text ?? "")) ? text : Number(text ?? "") || null);
 
 // Puts values into the widgets, by the names that they have there; Gradio's hidden button carries them over.
 export function setForm(values) {

@@ -137,22 +137,22 @@ FORMS: dict[str, tuple[Any, ...]] = {
     "final_rows": (None, 0, -1, 10**12),
     "sample_count": (None, -1, 65, NAN),
     "max_new_tokens": (None, 0, -1, 10**6),
-    "max_tokens": (3, 1.5, NAN, 10**12),
+    "max_tokens": (3, 1.5, NAN, 10**12, "3", "1.5", "many", "9" * 5000),
     "augment": (None, ["mirror"], ["blur", "blur"], "blur", 3),
     "optimizer": (None, "", "sgd", 8),
     "lora_plus": (None, 0, 0.5, 1001, NAN, INF),
-    "warmup_steps": (-1, 1.5, NAN, 10**12),
+    "warmup_steps": (-1, 1.5, NAN, 10**12, "-1", "1.5", "a few"),
     "neftune": (None, -1, 1001, NAN, INF),
     "label_smoothing": (None, -0.1, 0.95, NAN),
     "precision": (None, "", "fp16", 32),
     "attention": (None, "", "flash", 2),
-    "at_once": (-1, 1.5, NAN, 10**9),
+    "at_once": (-1, 1.5, NAN, 10**9, "-1", "all"),
     "workers": (None, "", "many", "-1", "1.5", "10000", [], "9" * 5000),
     "quantized_part": (None, "", "vision", 3),
     "order": (None, "", "answers", 3),
     "levers": (None, ["magic"], "packing", 3, [[]]),
     "metric": (None, "", "bleu", 3),
-    "patience": (-1, 1.5, NAN, 10**9),
+    "patience": (-1, 1.5, NAN, 10**9, "-1", "some"),
     "keep": (None, "", "first", 3),
     "report_to": (None, "", "elsewhere", 3),
     "name": ("\ud800", 7),
@@ -324,7 +324,7 @@ def test_the_usual_settings_fit_the_model(studio: Studio, tmp_path: Path):
 ASKED: dict[str, tuple[Any, Any]] = {
     "optimizer": ("adamw_8bit", "adamw_8bit"),
     "lora_plus": (16, 16.0),
-    "warmup_steps": (25, 25),
+    "warmup_steps": (" 25 ", 25),
     "neftune": (5, 5.0),
     "label_smoothing": (0.1, 0.1),
     "precision": ("fp32", "fp32"),
@@ -334,7 +334,7 @@ ASKED: dict[str, tuple[Any, Any]] = {
     "quantized_part": ("language", "language"),
     "order": ("pictures", "pictures"),
     "metric": ("cer", "cer"),
-    "patience": (3, 3),
+    "patience": ("3", 3),
     "keep": ("last", "last"),
     "report_to": ("tensorboard", "tensorboard"),
     "checkpointing": ("off", False),
@@ -351,8 +351,7 @@ def test_what_a_field_holds_is_what_is_trained_with(name):
 
 
 def test_a_field_for_a_number_that_is_emptied_leaves_it_to_the_studio():
-    """Gradio says 0 then, or nothing."""
-    for nothing in (0, None):
+    for nothing in (0, None, "", " ", "0"):
         empty = dict.fromkeys(("max_tokens", "warmup_steps", "at_once", "patience"), nothing)
         assert settings_of({**good_form(), **empty}) == settings_of(good_form())
     assert settings_of({**good_form(), "workers": "0"}).workers == 0, "none is a number of processes"

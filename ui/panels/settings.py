@@ -34,7 +34,7 @@ class SettingsForm:
     optimizer: gr.Dropdown
     schedule: gr.Dropdown
     warmup_share: gr.Number
-    warmup_steps: gr.Number
+    warmup_steps: gr.Textbox
     accumulation: gr.Number
     weight_decay: gr.Number
     max_grad_norm: gr.Number
@@ -42,14 +42,14 @@ class SettingsForm:
     neftune: gr.Number
     label_smoothing: gr.Number
     order: gr.Dropdown
-    max_tokens: gr.Number
+    max_tokens: gr.Textbox
     augment: gr.CheckboxGroup
     precision: gr.Dropdown
     attention: gr.Dropdown
     quantization: gr.Dropdown
     quantized_part: gr.Dropdown
     checkpointing: gr.Dropdown
-    at_once: gr.Number
+    at_once: gr.Textbox
     workers: gr.Dropdown
     levers: gr.CheckboxGroup
     eval_every: gr.Number
@@ -58,7 +58,7 @@ class SettingsForm:
     sample_count: gr.Number
     max_new_tokens: gr.Number
     metric: gr.Dropdown
-    patience: gr.Number
+    patience: gr.Textbox
     keep: gr.Dropdown
     report_to: gr.Dropdown
 
@@ -83,8 +83,8 @@ def settings_of(form: dict[str, Any]) -> Settings:
     if empty:
         raise SpecError("Training was asked for", f"the field for {', '.join(empty)} is empty", "Fill it in")
     values["learning_rate"] = _number(form["learning_rate"])
-    for name in MAY_BE_EMPTY.keys() & values.keys():  # Gradio's number field says 0 once it has been emptied
-        values[name] = values[name] or None
+    for name in MAY_BE_EMPTY.keys() & values.keys():
+        values[name] = _whole_or_nothing(values[name])
     if isinstance(values.get("checkpointing"), str):
         values["checkpointing"] = SWITCH.get(values["checkpointing"], values["checkpointing"])
     if "workers" in values:
@@ -138,13 +138,23 @@ def _number(text: Any) -> float:
 
 
 def _workers(text: Any) -> int | None:
+    """Of the list, or a number that was typed there."""
     if text == AUTO:
         return None
+    return _whole(text)
+
+
+def _whole_or_nothing(value: Any) -> Any:
+    """What may be left empty; 0 is as good as empty."""
+    return (_whole(value.strip() or 0) if isinstance(value, str) else value) or None
+
+
+def _whole(text: Any) -> int:
     try:
         return int(str(text).strip())
     except ValueError:
         raise SpecError(
-            f"“{words.WORKERS}” is “{clip(str(text))}”", "it is no whole number", "Take one of the list"
+            f"A number of “{clip(str(text))}” was given", "it is no whole number", "Write 8, or leave it empty"
         ) from None
 
 
@@ -171,7 +181,12 @@ def build_form() -> SettingsForm:
             boxes["seed"] = _number_box("seed", words.SEED, words.SEED_INFO, 120)
         with gr.Accordion(words.ADVANCED, open=False):
             for title, lead, rows in GROUPS:
-                gr.HTML(f"<h3>{title}</h3><p class='lead'>{lead}</p>", apply_default_css=False, elem_classes=["group"])
+                gr.HTML(
+                    f"<h3>{title}</h3><p class='lead'>{lead}</p>",
+                    apply_default_css=False,
+                    padding=False,
+                    elem_classes=["group"],
+                )
                 for row in rows:
                     with gr.Row(equal_height=False):
                         boxes.update((name, _box(name, label, info)) for name, label, info in row)
@@ -183,6 +198,8 @@ def _box(name: str, label: str, info: str | None) -> Any:
     usual = first_form()[name]
     if name == "name":
         return gr.Textbox(label=label, info=info, max_length=80, min_width=200)
+    if name in MAY_BE_EMPTY:  # Gradio's field for numbers says 0 where there is none
+        return gr.Textbox(label=label, info=info, placeholder=MAY_BE_EMPTY[name], max_length=12, min_width=200)
     if name not in OFFERED:
         return _number_box(name, label, info, 200)
     choices = [(_there(shown, value) if name == "report_to" else shown, value) for shown, value in OFFERED[name]]
@@ -193,17 +210,10 @@ def _box(name: str, label: str, info: str | None) -> Any:
 
 
 def _number_box(name: str, label: str, info: str | None, min_width: int) -> gr.Number:
-    """A number that begins with the default of core.spec.Settings; empty where that is None."""
+    """A number that begins with the default of core.spec.Settings."""
     usual = getattr(Settings(), name)
-    whole = usual is None or isinstance(usual, int)
-    return gr.Number(
-        usual,
-        label=label,
-        info=info,
-        placeholder=MAY_BE_EMPTY.get(name),
-        precision=0 if whole else None,
-        min_width=min_width,
-    )
+    whole = 0 if isinstance(usual, int) else None
+    return gr.Number(usual, label=label, info=info, precision=whole, min_width=min_width)
 
 
 def _there(shown: str, package: str) -> str:

@@ -20,6 +20,7 @@ from ui.choice import read_choice, refuse_unconfirmed
 from ui.datasets import dataset_of, source_of
 from ui.handlers import with_request
 from ui.islands import heading, island
+from ui.panels.fields import MAY_BE_EMPTY
 from ui.panels.settings import SettingsForm, build_form, settings_of
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -92,7 +93,10 @@ def stop(studio: Studio, request: gr.Request, asked: str) -> str:
 
 NAMES = json.dumps([field.name for field in fields(SettingsForm)])
 READ_FORM = f"(...form) => window.studio.readForm({NAMES}, form)"
-WRITE_FORM = f"(...form) => {NAMES}.map((name, i) => window.studio.form()[name] ?? form[i])"
+EMPTY = json.dumps(list(MAY_BE_EMPTY))
+WRITE_FORM = (
+    f"(...form) => {NAMES}.map((name, i) => window.studio.form()[name] ?? ({EMPTY}.includes(name) ? '' : form[i]))"
+)
 """What the page's script reads of the form, and what it writes there; unknown values stay."""
 
 
@@ -101,7 +105,7 @@ def build_train(studio: Studio) -> SettingsForm:
     with gr.Column(elem_id="step-train", elem_classes=["step"]):
         heading(words.TRAIN_HEAD, words.TRAIN_LEAD)
         form = build_form()
-        for place in ("progress", "plots", "answers", "log"):
+        for place in ("progress", "plots", "watching", "answers", "how", "log"):
             island(place)
         asked, started, refused = (gr.Textbox(visible="hidden") for _ in range(3))
         start_event = gr.Button(visible="hidden", elem_id="start-event")
