@@ -13,7 +13,7 @@ from ui.panels.targets import build_targets
 from ui.panels.train import build_train
 from ui.studio import Studio
 
-STYLES = ("base", "switchboard", "recipe", "tree", "costs", "budget", "run", "data", "widgets")
+STYLES = ("base", "switchboard", "recipe", "tree", "costs", "budget", "run", "watching", "data", "widgets")
 HEAD = "".join(f'<link rel="stylesheet" href="studio/static/css/{name}.css">' for name in STYLES)
 
 

@@ -38,7 +38,8 @@ export function duration(seconds) {
 
 export function figure(value) {
   if (value === null || value === undefined) return "–";
-  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(2);
+  if (value === 0) return "0";
+  if (Math.abs(value) < 1e-3) return value.toExponential(2);
   return value.toPrecision(3);
 }
 

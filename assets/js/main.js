@@ -22,6 +22,9 @@ import { mountChosenSet } from "./data_chosen.js";
 import { findUpload } from "./upload.js";
 import { mountAnswers, mountLog, mountProgress } from "./progress.js";
 import { mountPlots } from "./plots.js";
+import { mountWatching } from "./watching.js";
+import { mountHow } from "./how.js";
+import { mountProof } from "./proof.js";
 import { mountHero, mountJobs, mountTries } from "./result.js";
 import { watch } from "./run.js";
 import { NO_ANSWER } from "./words.js";
@@ -42,7 +45,7 @@ function mountTop(element) {
 
 const PLACES = {
   top: mountTop, nav: mountSteps, "model-picture": mountModelPicture, switchboard: mountSwitchboard, tree: mountTree, memory: mountMemory, compare: mountCompare, export: mountExport, aside: mountBudget,
-  bring: mountBring, draft: mountDraft, sets: mountData, "set-in-tokens": mountChosenSet, progress: mountProgress, plots: mountPlots, answers: mountAnswers, log: mountLog, hero: mountHero, tries: mountTries, jobs: mountJobs,
+  bring: mountBring, draft: mountDraft, sets: mountData, "set-in-tokens": mountChosenSet, progress: mountProgress, plots: mountPlots, watching: mountWatching, how: mountHow, answers: mountAnswers, log: mountLog, hero: mountHero, proof: mountProof, tries: mountTries, jobs: mountJobs,
 };
 
 // Called by each island of ui/islands.py once it is on the page.

@@ -1,88 +1,64 @@
-// The live plots. A chart is made once and then only gets its data exchanged, so that zoom and legend choices survive.
+// The live plots. A chart is made once and then only gets its data exchanged, so that zoom survives; one that has nothing
+// new is left alone, and each is drawn in a frame of its own, so that the page answers in between.
 
 import { state, subscribe, update } from "./store.js";
 import { plotly } from "./api.js";
 import { draw, html } from "./html.js";
-import { figure, percent } from "./format.js";
+import { CONFIG, dashLegend, layout } from "./plot_parts.js";
+import { CHARTS, componentsOf, metricsOf, options, shownMetric } from "./plot_charts.js";
+import { figure } from "./format.js";
+import { METRIC_NAME, NORM_NAME } from "./words.js";
 
-const options = { smoothing: 0.6, log: false };
-const CONFIG = { displaylogo: false, responsive: true, displayModeBar: matchMedia("(hover: none)").matches ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const LEGENDS = {
+  loss: (run) => html`<span style="--k:var(--accent)"><i></i>training</span><span style="--k:var(--warn)"><i class="dash"></i>held-out</span>${run.best && html`<span><b class="star" aria-hidden="true">★</b>best look, step ${run.best.step}</span>`}`,
+  answers: () => html`<span style="--k:var(--ok)"><i></i>now</span><span style="--k:var(--soft)"><i class="dash"></i>base model</span>${["exact_match", "accuracy"].includes(shownMetric(state.run)) && html`<span style="--k:var(--edge)"><i class="dots"></i>guessing the most common answer</span>`}`,
+  norm: (run) => run.norms.length > 0 && dashLegend(componentsOf(run), (name) => figure(run.norms.at(-1)[options.norm]?.[name])),
+  memory: (run) => html`${run.train.some((point) => point.device_memory) && html`<span style="--k:var(--accent)"><i></i>device, at its peak</span>`}<span style="--k:var(--soft)"><i class="dash"></i>host, this job’s process</span>`,
+};
 
-const color = (name) => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
+const CONTROLS = {
+  answers: (run) => metricsOf(run).length > 1 && html`<select id="metric" data-key="metric" aria-label="What is measured">${metricsOf(run).map((name) => html`<option value="${name}" ${name === shownMetric(run) ? html`selected` : ""}>${METRIC_NAME[name] ?? name}</option>`)}</select>`,
+  norm: (run) => run.norms.length > 0 && html`<div class="switch" role="group" aria-label="Norm of">${Object.entries(NORM_NAME).map(([name, [title, help]]) => html`<button data-norm="${name}" data-key="norm-${name}" aria-pressed="${String(options.norm === name)}" title="${help}">${title.toLowerCase()}</button>`)}</div>`,
+};
 
-// Exponential moving average with the start corrected (Kingma & Ba, arXiv:1412.6980, section 3).
-function smooth(values, weight) {
-  let mean = 0;
-  return values.map((value, i) => {
-    mean = weight * mean + (1 - weight) * value;
-    return mean / (1 - weight ** (i + 1));
-  });
-}
-
-// Long runs are drawn thinned out: a screen has no more than so many columns.
-const MOST = 1500;
-
-function thin(values) {
-  const stride = Math.ceil(values.length / MOST);
-  return stride <= 1 ? values : values.filter((_, i) => i % stride === 0 || i === values.length - 1);
-}
-
-const line = (x, y, name, stroke, more = {}) => ({ x: thin(x), y: thin(y), name, mode: "lines", type: "scatter", line: { color: stroke, width: 2.4, ...more.line }, opacity: more.opacity ?? 1, hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>", ...more.trace });
-
-function lossTraces(run) {
-  const steps = run.train.map((point) => point.step);
-  const raw = run.train.map((point) => point.loss);
-  const held = run.evals.filter((point) => point.loss !== null && point.loss !== undefined);
-  return [
-    line(steps, raw, "each step", color("accent"), { opacity: options.smoothing > 0 ? 0.28 : 1, line: { width: 1.4 } }),
-    line(steps, smooth(raw, options.smoothing), "smoothed", color("accent")),
-    line(held.map((p) => p.step), held.map((p) => p.loss), "held-out", color("warn"), { line: { dash: "dash" }, trace: { mode: "lines+markers" } }),
-  ];
-}
-
-function answerTraces(run) {
-  const x = run.evals.map((point) => point.step);
-  const end = Math.max(run.status.total_steps || 0, ...x, 1);
-  const flat = (value) => [[0, end], [value, value]];
-  const base = run.evals.find((point) => point.step === 0)?.exact_match; // of the same rows as the points
-  const traces = [line(x, run.evals.map((p) => p.exact_match), "now", color("ok"), { trace: { mode: "lines+markers", hovertemplate: "%{y:.1%}<extra>%{fullData.name}</extra>" } })];
-  if (base !== undefined && base !== null) traces.push(line(...flat(base), "base model", color("soft"), { line: { dash: "dash", width: 1.6 } }));
-  if (run.status.majority) traces.push(line(...flat(run.status.majority), "guessing", color("edge"), { line: { dash: "dot", width: 1.6 } }));
-  return traces;
-}
-
-const single = (key, name, stroke) => (run) => [line(run.train.map((p) => p.step), run.train.map((p) => p[key]), name, color(stroke), { line: { width: 1.8 } })];
-
-const CHARTS = [
-  { id: "loss", title: "Loss", traces: lossTraces, last: (run) => figure(run.train.at(-1)?.loss), logs: true },
-  { id: "answers", title: "Right answers on the way", traces: answerTraces, last: (run) => percent(run.evals.at(-1)?.exact_match), y: { range: [-0.03, 1.03], tickformat: ".0%" } },
-  { id: "rate", title: "Learning rate", traces: single("learning_rate", "learning rate", "language"), last: (run) => figure(run.train.at(-1)?.learning_rate), small: true, y: { rangemode: "tozero", tickformat: "~e" } },
-  { id: "norm", title: "Gradient norm", traces: single("grad_norm", "gradient norm", "vision"), last: (run) => figure(run.train.at(-1)?.grad_norm), small: true, y: { rangemode: "tozero" } },
-];
-
-function layout(chart, run) {
-  const axis = { gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("line"), tickfont: { color: color("soft"), size: 11 } };
-  const kind = chart.logs && options.log ? "log" : "linear";
-  return {
-    margin: { l: 46, r: 8, t: 8, b: 30 }, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "IBM Plex Sans, system-ui, sans-serif", color: color("soft") }, hovermode: "x unified",
-    hoverlabel: { bgcolor: color("card"), bordercolor: color("edge"), font: { color: color("ink") } },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: color("edge"), activecolor: color("accent") },
-    uirevision: `${run.id}-${kind}`, // a zoom is kept until the job or the scale changes
-    xaxis: { ...axis, title: { text: "step", font: { size: 11 }, standoff: 4 }, rangemode: "tozero" },
-    yaxis: { ...axis, ...(chart.y ?? (kind === "linear" ? { rangemode: "tozero" } : {})), type: kind },
-  };
-}
-
-const LEGEND = html`<p class="legend"><span style="--k:var(--accent)"><i></i>training loss</span><span style="--k:var(--warn)"><i class="dash"></i>held-out loss</span>
-  <span style="--k:var(--ok)"><i></i>right answers now</span><span style="--k:var(--soft)"><i class="dash"></i>base model</span><span style="--k:var(--edge)"><i class="dots"></i>guessing the most common answer</span></p>`;
-
+// `shape`: what of a chart stands in the page; the plot itself is never drawn anew by this.
 function frame(element) {
-  element.innerHTML = "";
   draw(element, html`<div class="card"><div class="cap"><strong>How it learns</strong><span class="plot-tools">
     <label>smoothing <input id="smoothing" type="range" min="0" max="0.95" step="0.05" value="${options.smoothing}"></label>
     <label><input id="log-scale" type="checkbox" ${options.log ? html`checked` : ""}> log scale</label><button id="whole" class="small">show all</button></span></div>
-    <div class="charts">${CHARTS.map((chart) => html`<div class="chart ${chart.small && "small-chart"}"><h3>${chart.title}<span class="num" data-last="${chart.id}"></span></h3><div class="plot" id="plot-${chart.id}" role="figure" aria-label="${chart.title} over steps"></div></div>`)}</div>${LEGEND}</div>`);
+    <div class="charts">${CHARTS.map(({ id, small }) => html`<div class="chart ${small && "small-chart"}" data-chart="${id}"><div class="chart-head"></div><div class="plot" id="plot-${id}" role="figure"></div><p class="legend"></p></div>`)}</div></div>`);
+}
+
+function head(chart, run) {
+  return html`<h3>${chart.title(run)}${!chart.inLegend?.(run) && html`<span class="num" data-last="${chart.id}">${chart.last(run)}</span>`}</h3>${CONTROLS[chart.id]?.(run) ?? ""}`;
+}
+
+const drawn = new Map(); // chart -> what it was drawn from
+let epoch = 0; // of the look of all charts: the theme, the width
+
+function refreshChart(element, chart, run) {
+  const box = element.querySelector(`[data-chart="${chart.id}"]`);
+  const shown = chart.shown?.(run) ?? true;
+  box.hidden = !shown;
+  if (!shown) return;
+  const mark = JSON.stringify([run.id, epoch, chart.from(run)]);
+  if (drawn.get(chart.id) === mark) return;
+  drawn.set(chart.id, mark);
+  draw(box.querySelector(".chart-head"), head(chart, run));
+  draw(box.querySelector(".legend"), LEGENDS[chart.id]?.(run) ?? "");
+  const plot = box.querySelector(".plot");
+  plot.setAttribute("aria-label", `${chart.title(run)} over steps, now ${chart.last(run)}`);
+  window.Plotly.react(plot, chart.traces(run), layout(`${run.id}-${chart.scaled?.(run) ?? ""}`, chart.y(run)), CONFIG);
+}
+
+const waiting = new Set();
+
+// One chart a frame; those that have waited longest come first.
+function next(element) {
+  const [chart] = waiting;
+  waiting.delete(chart);
+  if (waiting.size) requestAnimationFrame(() => next(element));
+  if (state.step === "train" && state.run) refreshChart(element, chart, state.run);
 }
 
 function refresh(element) {
@@ -91,12 +67,9 @@ function refresh(element) {
   element.classList.toggle("off-stage", !shown);
   if (!shown || !window.Plotly) return shown && plotly().then(() => refresh(element), (error) => update({ startError: error.message }));
   if (!element.querySelector(".plot")) frame(element);
-  for (const chart of CHARTS) {
-    element.querySelector(`[data-last="${chart.id}"]`).textContent = chart.last(run);
-    const label = element.querySelector(`#plot-${chart.id}`);
-    label.setAttribute("aria-label", `${chart.title} over steps, now ${chart.last(run)}`);
-    window.Plotly.react(label, chart.traces(run), layout(chart, run), CONFIG);
-  }
+  const idle = !waiting.size;
+  for (const chart of CHARTS) waiting.add(chart);
+  if (idle) requestAnimationFrame(() => next(element)); // only then is the step laid out: a chart drawn unseen gets a width of its own
   return true;
 }
 
@@ -108,23 +81,40 @@ function loadWhenIdle() {
   return true;
 }
 
+function onInput(element, { target }) {
+  if (target.id === "smoothing") options.smoothing = Number(target.value);
+  else if (target.id === "log-scale") options.log = target.checked;
+  else if (target.id === "metric") options.metric = target.value;
+  else return;
+  refresh(element);
+}
+
+function onClick(element, { target }) {
+  const { norm } = target.closest("[data-norm]")?.dataset ?? {};
+  if (norm) {
+    options.norm = norm;
+    refresh(element);
+  }
+  if (target.id !== "whole") return;
+  for (const chart of CHARTS) {
+    const { range } = chart.y(state.run);
+    const plot = document.getElementById(`plot-${chart.id}`);
+    if (plot.data) window.Plotly.relayout(plot, { "xaxis.autorange": true, ...(range ? { "yaxis.range": range } : { "yaxis.autorange": true }) });
+  }
+}
+
 export function mountPlots(element) {
-  element.addEventListener("input", (event) => {
-    if (event.target.id === "smoothing") options.smoothing = Number(event.target.value);
-    if (event.target.id === "log-scale") options.log = event.target.checked;
+  element.addEventListener("input", (event) => onInput(element, event));
+  element.addEventListener("click", (event) => onClick(element, event));
+  document.addEventListener("studio-theme", () => {
+    epoch += 1;
     refresh(element);
   });
-  element.addEventListener("click", (event) => {
-    if (event.target.id !== "whole") return;
-    for (const chart of CHARTS) window.Plotly.relayout(`plot-${chart.id}`, { "xaxis.autorange": true, ...(chart.y?.range ? { "yaxis.range": chart.y.range } : { "yaxis.autorange": true }) });
-  });
-  document.addEventListener("studio-theme", () => refresh(element));
-  let [drawn, early] = [null, false];
+  let [seen, early] = [null, false];
   subscribe((now) => {
     if (now.model && !early) early = loadWhenIdle();
     const mark = [now.step, now.run?.id, now.run?.next, now.run?.status.state].join();
-    // With the next frame: only then is the step laid out, and a chart that is drawn unseen gets a width of its own.
-    if (mark !== drawn) requestAnimationFrame(() => refresh(element));
-    drawn = mark;
+    if (mark !== seen) refresh(element);
+    seen = mark;
   }, "run", "step", "model");
 }

@@ -6,6 +6,7 @@ import { getJson, pictureUrl } from "./api.js";
 import { count, duration, figure, percent } from "./format.js";
 import { STATE_NAME } from "./words.js";
 import { isRunning } from "./run.js";
+import { diagnoses } from "./diagnosis.js";
 
 const PATIENCE = 15000; // milliseconds before a stop may be hurried
 
@@ -13,13 +14,15 @@ function facts({ status, train }) {
   const last = train.at(-1);
   const items = [
     status.total_steps > 0 && ["step", `${count(status.step)} of ${count(status.total_steps)}`],
-    status.steps_per_second && ["speed", `${figure(status.steps_per_second)} steps/s`],
+    status.steps_per_second && ["speed", speed(status, last)],
     isRunning() && status.eta_seconds !== null && ["left", `about ${duration(status.eta_seconds)}`],
     last && ["loss", figure(last.loss)],
     status.trainable && ["training", `${count(status.trainable)} parameters`],
   ].filter(Boolean);
   return html`<div class="facts-row">${items.map(([name, value]) => html`<span>${name} <b>${value}</b></span>`)}</div>`;
 }
+
+const speed = (status, last) => [`${figure(status.steps_per_second)} steps/s`, last?.rows_per_second && `${figure(last.rows_per_second)} rows/s`].filter(Boolean).join(", ");
 
 // A stop lets the step end and saves; one that takes long can be hurried.
 function stopButton(run) {
@@ -41,6 +44,7 @@ function head(run) {
     ${facts(run)}
     ${run.stopError && html`<div class="note bad" role="alert" style="margin-top:12px"><b>Not stopped</b>${run.stopError}</div>`}
     ${status.error && html`<div class="note bad" role="alert" style="margin-top:12px"><b>${STATE_NAME[status.state]}</b>${status.error}</div>`}
+    ${diagnoses(run)}
     ${status.device && html`<p class="small soft" style="margin-top:10px">Runs on ${status.device}</p>`}</div>`;
 }
 

@@ -7,6 +7,7 @@ import { ago, bytes, count, percent, when } from "./format.js";
 import { COMPONENT_SHORT, METHODS, STARTS, STATE_NAME } from "./words.js";
 import { isRunning, watch } from "./run.js";
 import { answersTable } from "./progress.js";
+import { scoresTable } from "./scores.js";
 
 const TOLD = 0.9; // a loss below this share of the one before is no chance
 
@@ -32,7 +33,7 @@ function hero(run) {
   return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${info.model} · ${info.data}</span></div>
     <div class="hero"><div class="figure">${percent(status.before.exact_match)}<small>right before</small></div><div class="to" aria-hidden="true">→</div>
       <div class="figure ${status.after.exact_match > Math.max(status.before.exact_match, status.majority ?? 0) ? "after" : "poor"}">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
-    ${download(run)}${made(info, status)}</div>`;
+    ${scoresTable(run)}${download(run)}${made(info, status)}</div>`;
 }
 
 function download({ id, info }) {

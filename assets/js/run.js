@@ -8,18 +8,30 @@ const INTERVAL = { seen: 500, hidden: 3000 };
 
 export const isRunning = () => Boolean(state.run && !ENDED.has(state.run.status.state));
 
-const empty = (id, info) => ({ id, info, status: info.status, next: 0, train: [], evals: [], samples: [], answers: [], notes: [] });
+const empty = (id, info) => ({
+  id, info, status: info.status, next: 0, proof: null, best: null, layers: [], modules: [], samples: [],
+  train: [], evals: [], answers: [], notes: [], choices: [], levers: [], norms: [], flows: [], ranks: [], diagnoses: [],
+});
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, document.hidden ? INTERVAL.hidden : INTERVAL.seen));
 
+// Kinds of points that are gathered -> where; of the others the last one counts.
+const GATHERED = { train: "train", eval: "evals", answers: "answers", note: "notes", norms: "norms", flow: "flows", ranks: "ranks", diagnosis: "diagnoses" };
+const LAST = { samples: (run, line) => (run.samples = line.samples), layers: (run, line) => (run.layers = line.layers), rank_modules: (run, line) => (run.modules = line.modules), best: (run, line) => (run.best = line) };
+const NAMED = { choice: "choices", lever: "levers" }; // a later one of the same name takes the place of the first
+
 function take(run, lines) {
   for (const line of lines) {
-    if (line.kind === "train") run.train.push(line);
-    else if (line.kind === "eval") run.evals.push(line);
-    else if (line.kind === "samples") run.samples = line.samples;
-    else if (line.kind === "answers") run.answers.push(line);
-    else if (line.kind === "note") run.notes.push(line);
+    if (line.kind in GATHERED) run[GATHERED[line.kind]].push(line);
+    else if (line.kind in LAST) LAST[line.kind](run, line);
+    else if (line.kind in NAMED) put(run[NAMED[line.kind]], line);
   }
+}
+
+function put(list, line) {
+  const at = list.findIndex(({ name }) => name === line.name);
+  if (at >= 0) list[at] = line;
+  else list.push(line);
 }
 
 // Asks until the server answers: one that restarts is simply asked again. A refusal in words is passed on.
@@ -72,11 +84,12 @@ async function follow(run, current) {
   await settle(run, current);
 }
 
-// What is known only at the end: the adapter's size, and the job's line in the list.
+// What is known only at the end: the adapter's size, the proof of what changed, and the job's line in the list.
 async function settle(run, current) {
   const info = await patiently(`jobs/${run.id}`, current);
+  const { proof } = await patiently(`jobs/${run.id}/proof`, current);
   await listJobs(current);
-  if (current()) update({ run: Object.assign(run, { info }) });
+  if (current()) update({ run: Object.assign(run, { info, proof }) });
 }
 
 async function listJobs(current) {

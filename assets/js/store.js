@@ -33,6 +33,8 @@ export const state = {
   removing: null, // key of the set whose removal was asked for, until the person has said whether
   job: null, // id of the job in view
   run: null, // see run.js
+  howFolded: false, // whether the card "How it runs" is shut
+  howPreview: null, // {choices, levers} that the next start would settle, see how.js
   starting: false,
   startError: null,
   runError: null, // why the job in view cannot be shown

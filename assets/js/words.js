@@ -161,3 +161,46 @@ export const NO_ANSWER = "The server did not answer. Look at the list of jobs be
 export const NEXT_RUN = "A run is going on and keeps its settings. What you change now counts for the next one.";
 
 export const NOT_COPIED = "The browser lets only pages under https or on this machine copy. The text is selected: press Ctrl+C, or ⌘C on a Mac.";
+
+export const METRIC_NAME = {
+  exact_match: "Right answers", accuracy: "Accuracy", token_f1: "Token F1", anls: "ANLS", cer: "Character errors (CER)", wer: "Word errors (WER)", majority: "Most common answer",
+};
+
+export const METRIC_HELP = {
+  exact_match: "share of answers that are the same word by word", accuracy: "share of rows with the right class", token_f1: "how many words answer and expected answer share",
+  anls: "how alike the letters are, half alike or less counts as wrong", cer: "letters to change for each that is expected; less is better", wer: "words to change for each that is expected; less is better",
+};
+
+// Error rates may go beyond 100%, and less of them is better.
+const ERRORS = ["cer", "wer"];
+export const isError = (name) => ERRORS.includes(name);
+export const isShare = (name) => !isError(name);
+
+// What the norms are of -> title, and what it tells.
+export const NORM_NAME = {
+  update: ["Update", "How far this step moved what is trained"],
+  grad: ["Gradient", "How strongly the loss pulls at what is trained"],
+  weight: ["Weight", "How large what is trained has become"],
+};
+
+// What is chosen when a job starts -> its name, and how it can be set: as the lists of ui/panels/fields.py have it, or as a
+// number up to `most`, empty for the studio's choice.
+export const CHOICES = {
+  device: { title: "Device" },
+  precision: { title: "Precision", options: [["auto", "by the device"], ["bf16", "bf16"], ["fp32", "fp32"]] },
+  attention: { title: "Attention", options: [["auto", "by what is there"], ["sdpa", "sdpa"], ["eager", "eager"], ["flash_attention_2", "flash attention 2"]] },
+  checkpointing: { title: "Checkpointing", options: [["auto", "by the memory"], ["on", "on"], ["off", "off"]] },
+  at_once: { title: "Rows at a time", most: 4096 },
+  accumulation: { title: "Accumulation" },
+  workers: { title: "Loader processes", options: [["auto", "by the machine"], ...["0", "1", "2", "4", "8", "16"].map((n) => [n, n])] },
+  metric: { title: "Judged by", options: [["auto", "by the data"], ["exact_match", "right answers"], ["token_f1", "token F1"], ["anls", "ANLS"], ["cer", "CER"], ["wer", "WER"]] },
+};
+
+export const LEVERS = {
+  answers_only: "Head and loss on answers alone",
+  frozen_first: "Backward pass ends where learning ends",
+  vision_cache: "Frozen vision sees each picture once",
+  shared_pictures: "Questions of a picture share it",
+  packing: "Short rows packed without padding",
+  kernels: "Liger kernels",
+};

@@ -80,7 +80,7 @@ def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, STEPS + 1))
     losses = tab.ask("studio.state.run.train.map((point) => point.loss)")
     assert sum(losses[-5:]) < sum(losses[:5])  # type: ignore[index]
-    assert page.locator("#plot-loss .scatterlayer .trace").count() == 3
+    assert page.locator("#plot-loss .scatterlayer .trace").count() >= 3
 
     page.click("[data-go=result]")
     status = tab.ask("studio.state.run.status")
