@@ -27,9 +27,11 @@ from core.data.batches.conversations import (
     completion_ids,
     encode_prompts,
 )
+from core.data.batches.single import begun, beside, of_one_length, opened
 from core.data.batches.spans import Span, earlier_answers
 from core.data.rows import PictureInMemory, Row, Turn, ask
 from core.errors import DataError
+from core.models.manner import manner_of
 
 IGNORED = -100
 """Label of a token that the loss does not see."""
@@ -69,7 +71,8 @@ class Encoder:
         check_processor(processor)
         self.processor, self.stop_ids, self.limit = processor, stop_ids, limit
         self.pad_id = processor.tokenizer.pad_token_id
-        self._answer_type = 1 if answers_once(processor) else None
+        self.manner = manner_of(processor)
+        self._answer_type = 1 if answers_once(processor) and not self.manner.single else None
         self._looks_across = "cross_attention_mask" in processor.model_input_names
         self._prompts: dict[Row, Encoded] = {}
         self._answers: dict[tuple[Any, str], list[int]] = {}
@@ -82,7 +85,8 @@ class Encoder:
         encoded = [self._encode(row, keep=True).prompt for row in rows]
         for row, prompt in zip(rows, encoded, strict=True):
             self.check_length(row, prompt["input_ids"].shape[1])
-        return self._join(rows, encoded, left=True)
+        # What an encoder reads has its places counted from the left.
+        return self._join(rows, [opened(prompt, self.manner) for prompt in encoded], left=not self.manner.opening)
 
     def training(self, rows: Sequence[Row], keep: bool = True) -> Batch:
         """Prompts and answers padded on the right, `input_ids` and `labels` [B, T].
@@ -90,7 +94,7 @@ class Encoder:
         `labels` are the tokens themselves on the answers and the ends of their turns, and `IGNORED` everywhere else.
         `keep` says whether the processed rows may be kept for another time.
         """
-        return self._join(rows, [self._whole(row, keep) for row in rows], left=False)
+        return self.joined(rows, [self.whole(row, keep) for row in rows])
 
     def apart(self, rows: Sequence[Row]) -> list[list[int]]:
         """The rows by their places, in groups that the model can read together: one, but for Mllama.
@@ -104,14 +108,22 @@ class Encoder:
         groups = [[place for place in everything if bool(rows[place].pictures) is sees] for sees in (True, False)]
         return [group for group in groups if group]
 
+    def asked_together(self, rows: Sequence[Row]) -> list[list[int]]:
+        """The same for `prompts`: where padding on the left moves the text (BLIP's), rows of one length alone."""
+        if self.manner.first is None:
+            return self.apart(rows)
+        return of_one_length([self._encode(row, keep=True).prompt["input_ids"].shape[1] for row in rows])
+
     def parts(self, row: Row, keep: bool = False) -> tuple[Encoded, Sequence[int]]:
         """The row's prompt and the tokens of its last answer, however long they are."""
         return self._encode(row, keep), self.answer(row)
 
-    def _whole(self, row: Row, keep: bool) -> Batch:
-        """One row with its answers and their labels."""
+    def whole(self, row: Row, keep: bool) -> Batch:
+        """One row with its answers and their labels, `input_ids` and `labels` [1, T]."""
         encoded, answer = self.parts(row, keep)
         self.check_length(row, encoded.prompt["input_ids"].shape[1] + len(answer))
+        if self.manner.opening:
+            return beside(encoded.prompt, answer, self.manner, IGNORED)
         return _extended(encoded, answer, self._answer_type)
 
     def _encode(self, row: Row, keep: bool) -> Encoded:
@@ -120,7 +132,7 @@ class Encoder:
         if found is not None:
             return found
         check_row(self.processor, row, self.stop_ids)
-        prompt = encode_prompts(self.processor, [row])
+        prompt = begun(encode_prompts(self.processor, [row]), self.manner)
         ids = prompt["input_ids"][0].tolist()
         encoded = Encoded(prompt, tuple(earlier_answers(self.processor, row, ids, self.stop_ids)))
         size = sum(value.nbytes for value in prompt.values() if isinstance(value, torch.Tensor))
@@ -147,17 +159,31 @@ class Encoder:
                 "Raise the limit where the model allows it, make its pictures smaller, or take it out",
             )
 
+    def joined(self, rows: Sequence[Row], encoded: Sequence[Batch], seeing: Sequence[int] | None = None) -> Batch:
+        """Rows as `whole` made them, as one batch padded on the right.
+
+        Only the rows at the places `seeing` give it their pictures, in this order; None: all of them.
+        """
+        if seeing is None:
+            return self._join(rows, encoded, left=False)
+        batch = self._tokens(encoded, left=False)
+        return batch | self._pictures([rows[at] for at in seeing], [encoded[at] for at in seeing], batch.keys())
+
     def _join(self, rows: Sequence[Row], encoded: Sequence[Batch], left: bool) -> Batch:
         """One batch of rows."""
-        fills = {"input_ids": self.pad_id, "labels": IGNORED, **TOKEN_FILL}
-        longest = max(row["input_ids"].shape[1] for row in encoded)
+        batch = self._tokens(encoded, left)
+        return batch | self._pictures(rows, encoded, batch.keys())
+
+    def _tokens(self, encoded: Sequence[Batch], left: bool) -> Batch:
+        """The inputs that go by token, [B, T, ...]."""
+        fills = {"input_ids": self.pad_id, "decoder_input_ids": self.pad_id, "labels": IGNORED, **TOKEN_FILL}
         names = {name: row[name] for row in encoded for name in row}
         batch: Batch = {}
         for key, like in names.items():
             if key in fills:
                 given = [row[key] if key in row else _missing(like, row["input_ids"], fills[key]) for row in encoded]
-                batch[key] = _stacked(given, longest, fills[key], left)
-        return batch | self._pictures(rows, encoded, batch.keys())
+                batch[key] = _stacked(given, max(value.shape[1] for value in given), fills[key], left)
+        return batch
 
     def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
         """The inputs that do not go by token: joined if the rows' shapes allow it, else made for the batch anew.
