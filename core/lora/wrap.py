@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from core.errors import CountMismatch, PlanError
@@ -45,8 +46,8 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     planned = list(planned_tensors(live_modules(model, plan), plan))
     saved = portable_config(plan, model_type, total_steps)
     config = peft_config(plan, total_steps)
-    if not hasattr(model, "prepare_inputs_for_generation"):
-        saved.task_type = config.task_type = None  # a model that writes no text, such as CLIP
+    if not _called_as_text(model):
+        saved.task_type = config.task_type = None
     model.requires_grad_(False)  # PEFT leaves it to its adapters, of which a plan in full has none
     with _on_device_of(model), names_as_they_are(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", UNMATCHED)
@@ -63,8 +64,17 @@ def wrap(model: Any, plan: Plan, total_steps: int | None = None) -> Any:
     _freeze_rank_numbers(wrapped)
     _set_dropout(wrapped, plan)
     _settle_copies(wrapped)
+    _keep_attention(wrapped)
     _check(wrapped, planned)
     return wrapped
+
+
+def _called_as_text(model: Any) -> bool:
+    """Whether PEFT may call it as a model of text: not one that writes none (CLIP), and none without `inputs_embeds`.
+
+    Those PEFT hands over to every such model; BLIP hands on what it does not know to its tower.
+    """
+    return hasattr(model, "prepare_inputs_for_generation") and "inputs_embeds" in signature(model.forward).parameters
 
 
 def parameter_groups(model: Any, plan: Plan, learning_rate: float) -> list[tuple[list[Any], float]]:
@@ -243,6 +253,32 @@ def _settle_copies(model: Any) -> None:
         copy.to(torch.float32)
         copy.register_forward_pre_hook(_casting(torch.float32), with_kwargs=True)
         copy.register_forward_hook(lambda _module, _args, output, dtype=before: _cast(output, dtype))
+
+
+def _keep_attention(model: Any) -> None:
+    """PEFT adds the adapter to the weights of PyTorch's attention for each forward pass and subtracts it again, which
+    moves them by a rounding each time: here they are put back as they were, to the last bit."""
+    from peft.tuners.lora.layer import MultiheadAttention
+
+    for layer in model.modules():
+        if isinstance(layer, MultiheadAttention):
+            kept: list[Any] = []
+            layer.register_forward_pre_hook(lambda module, _args, kept=kept: kept.extend(_attention_weights(module)))
+            layer.register_forward_hook(
+                lambda module, _args, _output, kept=kept: _put_back(module, kept), always_call=True
+            )
+
+
+def _attention_weights(layer: Any) -> list[Any]:
+    attention = layer.get_base_layer()
+    return [attention.in_proj_weight.data, attention.out_proj.get_base_layer().weight.data]
+
+
+def _put_back(layer: Any, kept: list[Any]) -> None:
+    attention = layer.get_base_layer()
+    if kept and not layer.merged:
+        attention.in_proj_weight.data, attention.out_proj.get_base_layer().weight.data = kept
+    kept.clear()
 
 
 def _casting(dtype: Any) -> Any:
