@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from core.data.batches.collate import Encoder, to_device
+from core.data.batches.collate import Batch, Encoder, to_device
 from core.data.batches.conversations import stop_ids
 from core.data.rows import Row
 
@@ -39,13 +39,16 @@ def generate_answers(
 
 def answers_of_batch(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
     """The answers to one batch; see `generate_answers`."""
-    return in_parts(encoder, rows, lambda part: _answers(model, encoder, part, max_new_tokens))
+    groups = encoder.asked_together(rows)
+    return in_parts(groups, rows, lambda part: _answers(model, encoder, part, max_new_tokens))
 
 
-def in_parts(encoder: Encoder, rows: Sequence[Row], compute: Callable[[Sequence[Row]], Sequence[Item]]) -> list[Item]:
-    """What is computed of rows, in their order, where the model cannot read all of them in one batch."""
+def in_parts(
+    groups: Sequence[Sequence[int]], rows: Sequence[Row], compute: Callable[[Sequence[Row]], Sequence[Item]]
+) -> list[Item]:
+    """What is computed of rows, in their order, where the model can only read these groups of them in one batch."""
     found: dict[int, Item] = {}
-    for places in encoder.apart(rows):
+    for places in groups:
         found.update(zip(places, compute([rows[place] for place in places]), strict=True))
     return [found[place] for place in range(len(rows))]
 
@@ -53,22 +56,33 @@ def in_parts(encoder: Encoder, rows: Sequence[Row], compute: Callable[[Sequence[
 @torch.inference_mode()
 def _answers(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
     prompts = to_device(encoder.prompts(rows), model.device, model.dtype)
+    begins = prompts["decoder_input_ids" if "decoder_input_ids" in prompts else "input_ids"]
+    stops: dict[str, Any] = {"eos_token_id": sorted(encoder.stop_ids), "pad_token_id": encoder.pad_id}
+    if encoder.manner.first is not None:  # BLIP's `generate` has its own stops, and takes the last token for one
+        prompts, stops = {**prompts, **_ended(prompts, encoder.pad_id)}, {}
     with evaluating(model):
         tokens = model.generate(  # [B, T + new]
             **prompts,
+            **stops,
             max_new_tokens=max_new_tokens,
             do_sample=False,
             num_beams=1,
             repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
             temperature=None,
             top_p=None,
             top_k=None,
-            eos_token_id=sorted(encoder.stop_ids),
-            pad_token_id=encoder.pad_id,
         )
-    new = tokens[:, prompts["input_ids"].shape[1] :]
+    new = tokens[:, begins.shape[1] :]
     texts: list[str] = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
     return [text.strip() for text in texts]
+
+
+def _ended(prompts: Batch, token: int) -> Batch:
+    """Ids and mask [B, T] with one token more."""
+    ids, mask = prompts["input_ids"], prompts["attention_mask"]
+    more = torch.full_like(ids[:, :1], token)
+    return {"input_ids": torch.cat((ids, more), 1), "attention_mask": torch.cat((mask, torch.ones_like(more)), 1)}
 
 
 @contextmanager

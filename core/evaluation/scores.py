@@ -93,7 +93,7 @@ def row_losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[
 
     The model computes as in `generate`, in its own precision, also where a trainer has put autocast around its forward.
     """
-    return in_parts(encoder, rows, lambda part: _losses(model, encoder, part))
+    return in_parts(encoder.apart(rows), rows, lambda part: _losses(model, encoder, part))
 
 
 @torch.inference_mode()

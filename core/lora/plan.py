@@ -113,8 +113,10 @@ def peft_config(plan: Plan, total_steps: int | None = None) -> Any:
 def _adalora_config(plan: Plan, total_steps: int | None, common: dict[str, Any]) -> Any:
     """AdaLoRA's three phases: the ranks stay as they begin, fall to those that were asked for, and stay again.
 
-    The first phase is a tenth of the steps and the last a fifth, as in the example of PEFT's `AdaLoraConfig`. Between
-    them ranks are allotted at each step, or a thousand times in all where there are more steps than that.
+    The first phase is a tenth of the steps and the last a fifth, as in the example of PEFT's `AdaLoraConfig`; the first
+    takes two steps at least where there are three, since the very first step has a learning rate of zero and nothing
+    is more important than another then. Between them ranks are allotted at each step, or a thousand times in all where
+    there are more steps than that.
     """
     from peft import AdaLoraConfig
 
@@ -124,12 +126,13 @@ def _adalora_config(plan: Plan, total_steps: int | None, common: dict[str, Any])
             "it spreads the falling of its ranks over the whole training, whose number of steps is not known",
             "Set the number of steps, or take LoRA",
         )
+    last = total_steps // 5
     return AdaLoraConfig(
         **common,
         init_r=initial_rank("adalora", plan.rank),
         target_r=plan.rank,
-        tinit=total_steps // 10,
-        tfinal=total_steps // 5,
+        tinit=min(max(2, total_steps // 10), total_steps - last - 1),
+        tfinal=last,
         deltaT=max(1, total_steps // 1000),
         total_step=total_steps,
     )

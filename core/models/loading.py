@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SourceError, SourceNotFound, SourceRefused, StudioError
 from core.models.classes import check_writes, named_class, read_config
+from core.models.manner import settle_manner
 from core.models.out_of_memory import is_out_of_memory
 from core.models.packing import keep_packing, packing_options
 from core.models.source import Resolved, resolve
@@ -77,6 +78,7 @@ def load_processor(source: Source, token: bool = True) -> Any:
     resolved = resolve(source, token=token)
     with _in_words(asked, source):
         processor = AutoProcessor.from_pretrained(_place(resolved), **_options(resolved, token))
+        settle_manner(processor, read_config(resolved))
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
         raise SourceRefused(asked, "it has no tokenizer beside its picture settings", "Take a vision-language model")

@@ -138,6 +138,57 @@ def gemma3() -> Family:
     return Family(family.processor, model)
 
 
+def florence2() -> Family:
+    """Florence-2 in small: the tower attends over windows and channels, BART's encoder reads, its decoder writes."""
+    from transformers import CLIPImageProcessor, Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
+
+    tokenizer = bytes_tokenizer(
+        ["<s>", "<pad>", "</s>", "<unk>", "<image>"],
+        bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>", image_token="<image>",
+    )  # fmt: skip
+    pictures = CLIPImageProcessor(size={"height": SIDE, "width": SIDE}, do_center_crop=False)
+    pictures.image_seq_length = 4 * 4 + 1
+    config = Florence2Config(
+        vision_config={
+            "depths": [1, 1], "embed_dim": [16, 32], "num_heads": [2, 4], "num_groups": [2, 4], "projection_dim": 32,
+            "window_size": 2, "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1],
+            "patch_prenorm": [False, True], "drop_path_rate": 0.0,
+        },
+        text_config={
+            "model_type": "bart", "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "vocab_size": len(tokenizer),
+            "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48,
+            "max_position_embeddings": 256, "init_std": 0.2, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+        },
+        image_token_id=4,
+    )  # fmt: skip
+    return Family(Florence2Processor(pictures, tokenizer), _seeded(Florence2ForConditionalGeneration, config))
+
+
+def blip() -> Family:
+    """BLIP in small: BERT as a decoder that looks across at the picture, with a first token that is no word."""
+    from tokenizers import processors
+    from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
+
+    tokenizer = bytes_tokenizer(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
+        pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+    )  # fmt: skip
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    text = {key: TEXT[key] for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")}
+    config = BlipConfig(
+        vision_config={**TOWER, "initializer_range": 0.2},  # of 1e-10 by default, for weights that come trained
+        text_config={
+            **text, "vocab_size": len(tokenizer) + 2, "encoder_hidden_size": TOWER["hidden_size"],
+            "max_position_embeddings": 256, "initializer_range": 0.2, "bos_token_id": len(tokenizer),
+            "pad_token_id": 0, "eos_token_id": 3, "sep_token_id": 3,
+        },
+    )  # fmt: skip
+    pictures = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    return Family(BlipProcessor(pictures, tokenizer), _seeded(BlipForConditionalGeneration, config))
+
+
 def _text(tokenizer: Any) -> dict[str, Any]:
     return {
         **TEXT, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id,
@@ -162,4 +213,6 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "internvl": tiny.internvl,
     "mllama": tiny.mllama,
     "glm4v": glm4v,
+    "florence2": florence2,
+    "blip": blip,
 }

@@ -25,6 +25,7 @@ from core.lora.limits import refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.unused import feature_layer, unused_layers
 from core.models.inspection import inspect_source
+from core.models.loading import load_processor
 from core.spec import Inspection, Plan, Recipe, Selection, Settings, Source, Spec, write
 from core.training.looks import choose_rows
 from core.training.worker import run
@@ -32,7 +33,15 @@ from tests.matrix.families import FAMILIES
 from tests.training.short_jobs import of_kind, status_of
 
 SETTINGS = Settings(
-    steps=3, batch_size=2, learning_rate=2e-2, eval_every=3, eval_rows=4, final_rows=4, sample_count=1, max_new_tokens=2
+    steps=3,
+    batch_size=2,
+    learning_rate=2e-2,
+    eval_every=3,
+    eval_rows=4,
+    final_rows=4,
+    sample_count=1,
+    max_new_tokens=2,
+    keep="last",
 )
 LANGUAGE = ("language", "cross_attention")
 PARTS: dict[str, tuple[str, ...]] = {
@@ -41,7 +50,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "projector": ("projector",),
     "all": ("vision", *LANGUAGE, "projector"),
 }
-NO_PROJECTOR: tuple[str, ...] = ()
+NO_PROJECTOR = ("blip",)
 """Families without any."""
 
 
@@ -114,7 +123,6 @@ def test_a_part_is_trained_reloaded_and_merged(
     name: str, part: str, base_of: Callable[[str], Base], colours: Source, tmp_path: Path
 ) -> None:
     from peft import PeftModel
-    from transformers import AutoProcessor
 
     base = base_of(name)
     selection = selection_of(base.inspection, PARTS[part])
@@ -132,7 +140,7 @@ def test_a_part_is_trained_reloaded_and_merged(
     assert all(math.isfinite(point["loss"]) for point in of_kind(tmp_path, "train"))
 
     again = PeftModel.from_pretrained(loaded(base.source), tmp_path / "adapter").eval()
-    processor = AutoProcessor.from_pretrained(base.source.name)
+    processor = load_processor(base.source)
     encoder = Encoder(processor, stop_ids(again, processor))
     rows = choose_rows(load_dataset(colours).heldout, SETTINGS).rows
     last = score(look_at(again, encoder, rows, SETTINGS.max_new_tokens))

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.data.rows import Picture, Row, Turn
 from core.errors import DataError, StudioError
+from core.models.manner import manner_of
 
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 """What processors raise at a conversation that they were not made for."""
@@ -128,9 +129,10 @@ def _stops(generation: Any, processor: Any) -> frozenset[int]:
 def answers_once(processor: Any) -> bool:
     """Whether the model is made for one question and one answer, and for nothing without a picture.
 
-    A processor that takes a `suffix` (PaliGemma's) is: its prompt sees itself both ways, only the answer does not.
+    A processor that takes a `suffix` (PaliGemma's) is: its prompt sees itself both ways, only the answer does not. So
+    are those that hold no conversation.
     """
-    return "suffix" in inspect.signature(type(processor).__call__).parameters
+    return manner_of(processor).single or "suffix" in inspect.signature(type(processor).__call__).parameters
 
 
 def called(row: Row) -> str:
@@ -166,6 +168,8 @@ def check_row(processor: Any, row: Row, stop_ids: frozenset[int] = frozenset()) 
             raise DataError(asked, f"its text holds “{sign}”, which ends a turn in this model", "Take it out")
     if answers_once(processor):
         _check_single(row, asked)
+    if manner_of(processor).single and len(row.pictures) > 1:
+        raise DataError(asked, "it has several pictures, and this model reads one at a time", "Take a chat model")
 
 
 @contextmanager
