@@ -1,6 +1,6 @@
 """Devices that people train on and the bytes that they really offer, and the one of this machine.
 
-What it does not do: import torch, or look at how much is free at the moment.
+What it does not do: import torch, or look at how much of a card is free at the moment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ from core.memory.workload import Device
 GIB = 2**30
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how much a container may use."""
+_MEMORY = Path("/proc/meminfo")
+_USED = (
+    (_CGROUPS[0], "memory.current", "inactive_file"),
+    (_CGROUPS[1], "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Beside each limit: what is used, and the field of `memory.stat` that says which part of it is cached files."""
 _ASK = ("nvidia-smi", "--query-gpu=name,memory.total,memory.reserved", "--format=csv,noheader,nounits")
 _ASK_SECONDS = 5.0
 
@@ -99,3 +105,17 @@ def parsed(answer: str) -> Card | None:
         return None
     mib = int(total) - (int(reserved) if reserved.isdigit() else 0)
     return Card(name, mib * 2**20, "cuda", bf16=not any(old in name for old in ("T4", "V100", "P100", "GTX", "RTX 20")))
+
+
+def free_bytes() -> int:
+    """Memory of this machine, or of the container, that is free now or can be freed at once, such as cached files."""
+    free = machine_bytes()
+    with suppress(OSError, StopIteration):
+        lines = (line.split() for line in _MEMORY.read_text().splitlines())
+        free = min(free, 1024 * next(int(line[1]) for line in lines if line[0] == "MemAvailable:"))
+    for limit, used, cached in _USED:
+        with suppress(OSError, ValueError, StopIteration):
+            lines = (line.split() for line in limit.with_name("memory.stat").read_text().splitlines())
+            file = next(int(line[1]) for line in lines if line[0] == cached)
+            free = min(free, int(limit.read_text()) - int(limit.with_name(used).read_text()) + file)
+    return max(0, free)

@@ -90,7 +90,7 @@ def combined(step: Simulation, work: Workload) -> Memory:
         Term("optimizer", moment["optimizer"], _OPTIMIZER_WHY[work.optimizer]),
         Term("vision activations", moment["vision"], _vision_why(step, work)),
         Term("language activations", moment["language"], _language_why(step, work)),
-        Term("logits", moment["logits"], f"for {work.supervised_tokens:,} supervised positions a row"),
+        Term("logits", moment["logits"], _logits_why(work)),
         Term("workspace", moment["workspace"], "what one operation needs for a moment"),
     ]
     if cuda:
@@ -193,9 +193,14 @@ def _weights_why(work: Workload) -> str:
 _OPTIMIZER_WHY = {
     "adamw": "two numbers for each trained one",
     "adamw_8bit": "two numbers of 8 bits for each trained one, with scales",
-    "paged_adamw_8bit": "moved to the machine's memory when the card is full",
+    "paged_adamw": "moved to the machine's memory when the card is full",
+    "paged_adamw_8bit": "8 bits each, moved to the machine's memory when the card is full",
     "sgd": "keeps nothing",
 }
+
+
+def _logits_why(work: Workload) -> str:
+    return f"for {work.supervised_tokens:,} supervised positions a row" if work.answers_only else "for every position"
 
 
 def _vision_why(step: Simulation, work: Workload) -> str:

@@ -38,7 +38,7 @@ def state_bytes(trained: Iterable[Trained], optimizer: Optimizer) -> int:
     AdamW keeps two numbers for each trained one, in its precision. In 8 bits these take a byte each and a scale for
     every 256, and small parameters stay as they are. Paged states can be moved to the machine's memory, so none counts.
     """
-    if optimizer in ("sgd", "paged_adamw_8bit"):
+    if optimizer == "sgd" or optimizer.startswith("paged"):
         return 0
     if optimizer == "adamw":
         return 2 * sum(part.nbytes for part in trained)

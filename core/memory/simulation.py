@@ -176,7 +176,7 @@ class _Run:
     def _ran(self, model: Any, batch: Batch, observer: Observer) -> Any:
         """Raises NotRepeatable and InspectionError."""
         try:
-            return run_step(model, batch.inputs, observer, self._mixed)
+            return run_step(model, batch.inputs, observer, self._mixed, everywhere=not self._work.answers_only)
         except (NotRepeatable, OutOfTime):
             raise
         except Exception as error:  # a model that cannot be run without data

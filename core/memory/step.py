@@ -138,7 +138,7 @@ class Observer:
         self.ledger.place, self.ledger.when = Place(call, "workspace"), When(True, call)
 
 
-def run_step(model: Any, batch: Mapping[str, Any], observer: Observer, bf16: bool) -> Trace:
+def run_step(model: Any, batch: Mapping[str, Any], observer: Observer, bf16: bool, everywhere: bool = False) -> Trace:
     """Forward, loss and backward; the gradients stay on the model.
 
     Args:
@@ -146,34 +146,37 @@ def run_step(model: Any, batch: Mapping[str, Any], observer: Observer, bf16: boo
         batch: inputs and `labels` [B, T].
         observer: on the model's layers.
         bf16: whether autocast computes in bfloat16.
+        everywhere: whether all positions go through the head.
 
     Raises:
         NotRepeatable: a stack has to be run whole.
     """
     ledger = observer.ledger
     with ledger, gradients_told(model, ledger):
-        loss = answer_loss(model, batch, bf16)
+        loss = answer_loss(model, batch, bf16, everywhere)
         observer.turn()
         loss.backward()
         del loss
     return Trace(tuple(ledger.moments()), tuple(observer.calls))
 
 
-def answer_loss(model: Any, batch: Mapping[str, Any], bf16: bool) -> torch.Tensor:
-    """Summed cross entropy of the answers, computed in the same operations as the worker's loss.
+def answer_loss(model: Any, batch: Mapping[str, Any], bf16: bool, everywhere: bool = False) -> torch.Tensor:
+    """Summed cross entropy of the answers, in operations that take what those of the worker's loss take.
 
-    Only positions with something to learn go through the head where the model allows it.
+    Only positions with something to learn go through the head where the model allows it. The worker names them row by
+    row (`core.evaluation.scores.token_losses`); here all rows are alike, and columns are as many.
     """
     targets = batch["labels"][:, 1:]  # [B, T - 1]: position t predicts token t + 1
     columns = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)  # [K]
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     model = model.get_base_model()  # the adapter's layers are in it
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+    if not everywhere and "logits_to_keep" in inspect.signature(model.forward).parameters:
         logits = _forward(model, bf16, **inputs, use_cache=False, logits_to_keep=columns).logits  # [B, K, V]
     else:
         logits = _forward(model, bf16, **inputs, use_cache=False).logits[:, columns]
+    targets = targets[:, columns].flatten()  # [B * K]
     losses = torch.nn.functional.cross_entropy(
-        logits.float().transpose(1, 2), targets[:, columns], ignore_index=IGNORED, reduction="none"
+        logits.flatten(0, 1).float(), targets, ignore_index=IGNORED, reduction="none"
     )
     return losses.sum() / (targets != IGNORED).sum()
 

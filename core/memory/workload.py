@@ -12,7 +12,7 @@ from core.errors import SpecError
 from core.spec import Quantization
 
 Precision = Literal["fp32", "bf16"]
-Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "sgd"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "sgd"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Device = Literal["cpu", "cuda"]
 
@@ -44,6 +44,8 @@ class Workload:
     device: Device = "cpu"
     accumulation: int = 1
     """Batches of one optimizer step; from 2 on the gradients stay between them."""
+    answers_only: bool = True
+    """Whether only positions with something to learn go through the head, where the model allows it."""
 
     def __post_init__(self) -> None:
         counts = (
