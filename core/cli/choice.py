@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from core.cli.settings_flags import add_settings_flags, with_settings
 from core.data.rows import Dataset
 from core.data.source import DEMO_DATA, load_dataset
 from core.data.storing.stored import SETS
@@ -36,7 +37,6 @@ from core.models.repository import clip
 from core.models.source import parse_source
 from core.spec import (
     COMPONENTS,
-    Augmentation,
     Component,
     Inspection,
     Knobs,
@@ -57,7 +57,6 @@ NOTHING_LEARNS = "What learns was not said: add --targets all, or one of --prese
 STORED = "stored:"
 """Before the hash of a data set that `data import` has stored."""
 SOURCE_HELP = "demo, a folder, or a Hub id (owner/name@revision)"
-KINDS: tuple[Augmentation, ...] = get_args(Augmentation)
 
 Number = TypeVar("Number", int, float)
 
@@ -100,23 +99,11 @@ def add_choice_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=get_args(Method), help="lora unless told")
     parser.add_argument("--start", metavar="NAME", help="default, gaussian, pissa, olora or eva")
     parser.add_argument("--lora-bias", action=argparse.BooleanOptionalAction, help="train a bias of LoRA's B as well")
+    parser.add_argument("--learning-rate", metavar="N or C=N,...", help="peak of the schedule")
+    parser.add_argument("--full-learning-rate", type=float, metavar="N", help="of what is trained in full; as the rest")
     add_settings_flags(parser)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep inspections here")
     parser.set_defaults(parser=parser)
-
-
-def add_settings_flags(parser: argparse.ArgumentParser) -> None:
-    """How it would be trained."""
-    parser.add_argument("--batch", type=int, metavar="ROWS", help="rows of a step, 16 unless told")
-    parser.add_argument("--accumulation", type=int, metavar="N", help="batches of one optimizer step, 1 unless told")
-    parser.add_argument("--steps", type=int, help="optimizer steps, 120 unless told")
-    parser.add_argument("--epochs", type=float, help="passes over the rows, instead of steps")
-    parser.add_argument("--learning-rate", metavar="N or C=N,...", help="peak of the schedule")
-    parser.add_argument("--full-learning-rate", type=float, metavar="N", help="of what is trained in full; as the rest")
-    parser.add_argument("--quantization", choices=("none", "8bit", "4bit"), help="of the frozen weights")
-    parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, help="compute activations again")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="of the longest row that is taken; the model's own")
-    parser.add_argument("--augment", type=_kinds, metavar="KIND,...", help=f"change pictures: {', '.join(KINDS)}")
 
 
 def chosen(options: argparse.Namespace) -> Chosen:
@@ -234,30 +221,10 @@ def _recipe(options: argparse.Namespace, base: Recipe) -> Recipe:
     return replace(base, components=components, **given)
 
 
-def _kinds(text: str) -> tuple[str, ...]:
-    """Kinds of changes of pictures, parted by commas."""
-    kinds = tuple(filter(None, text.split(",")))
-    unknown = ", ".join(kind for kind in kinds if kind not in KINDS)
-    if unknown:
-        raise argparse.ArgumentTypeError(f"there is no {unknown}; there are {', '.join(KINDS)}")
-    return kinds
-
-
 def _settings(options: argparse.Namespace, base: Settings) -> Settings:
     rate, _ = per_component(options.learning_rate, float, "--learning-rate")
-    given: dict[str, Any] = {
-        "batch_size": options.batch,
-        "accumulation": options.accumulation,
-        "learning_rate": rate,
-        "quantization": options.quantization,
-        "checkpointing": options.checkpointing,
-        "max_tokens": options.max_tokens,
-        "augment": options.augment,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    if options.steps is not None or options.epochs is not None:
-        given |= {"steps": options.steps, "epochs": options.epochs}
-    return replace(base, **given)
+    settings = with_settings(options, base)
+    return settings if rate is None else replace(settings, learning_rate=rate)
 
 
 def per_component(

@@ -17,6 +17,7 @@ from typing import Any
 
 from core.adapters.bundle import adapter_folder, copy_adapter
 from core.cli.choice import data_source, guess_note, load_named, say
+from core.cli.settings_flags import add_settings_flags, with_settings
 from core.errors import AdapterError, SpecError
 from core.export.choice_file import read_choice
 from core.jobs.home import LOCAL_OWNER
@@ -48,9 +49,10 @@ def add_commands(commands: Any) -> None:
     what = train.add_mutually_exclusive_group(required=True)
     what.add_argument("spec", nargs="?", type=Path, metavar="SPEC.json")
     what.add_argument("--demo", metavar="NAME", help="the spec of this demo data set instead of a file")
-    train.add_argument("--steps", type=int, help="optimizer steps, instead of what the spec says")
+    train.add_argument("--learning-rate", type=float, metavar="N", help="peak of the schedule")
     train.add_argument("--out", type=Path, metavar="DIR", help="copy the adapter there as well")
     train.add_argument("--json", action="store_true", help="the result as one JSON object in the last line")
+    add_settings_flags(train)
     train.set_defaults(run=run_train)
     jobs = commands.add_parser("jobs", help="the jobs of this data folder, newest first")
     jobs.add_argument("--json", action="store_true", help="one JSON array")
@@ -70,8 +72,10 @@ def run_spec(options: argparse.Namespace) -> int:
 def run_train(options: argparse.Namespace) -> int:
     """`train`: 0 when the job finished or was stopped, 1 when it failed or was lost."""
     spec = demo_spec(options.demo) if options.demo else read(Spec, options.spec)
-    if options.steps is not None:
-        spec = replace(spec, settings=replace(spec.settings, steps=options.steps, epochs=None))
+    settings = with_settings(options, spec.settings)
+    if options.learning_rate is not None:
+        settings = replace(settings, learning_rate=options.learning_rate)
+    spec = replace(spec, settings=settings)
     if options.out:
         _refuse_unwritable(options.out.absolute())
     _look_over(spec)
