@@ -1,0 +1,122 @@
+"""One training run in a process of its own: `python -m tests.benchmarks.engine_run PROGRAM FOLDER` prints its figures.
+
+PROGRAM is `trl` (SFTTrainer as it comes), `trl-kept` (the same with checkpointing off), `worker` (ours), or `trainer`
+(ours without points, status and looks). FOLDER holds `spec.json`. All compute with one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.spec import Spec, read
+
+
+def main(program: str, folder: Path) -> int:
+    """Prints seconds (of the wall, of the processor), the peak memory in bytes, and the losses."""
+    import torch
+
+    torch.set_num_threads(1)
+    spec = read(Spec, folder / "spec.json")
+    found = {"trl": _trl, "trl-kept": _trl, "worker": _worker, "trainer": _trainer}[program](program, folder, spec)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({**found, "peak": peak}))
+    return 0
+
+
+def _timed(work: Callable[[], Any]) -> dict[str, float]:
+    wall, cpu = time.monotonic(), time.process_time()
+    work()
+    return {"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu}
+
+
+def _trl(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
+    """TRL's trainer on the same rows in the same order, with the same adapter and seed."""
+    import torch
+    from trl import SFTConfig, SFTTrainer
+
+    from core.data.source import load_dataset
+    from core.models.loading import load_model, load_processor
+    from core.training.job import wrap
+
+    settings = spec.settings
+    data = load_dataset(spec.data)
+    options: dict[str, Any] = {} if program == "trl" else {"gradient_checkpointing": False}
+    model = load_model(spec.model, "cpu", torch.float32)
+    wrapped = wrap(model, spec, len(data.train))
+    trainer = SFTTrainer(
+        model=wrapped,
+        args=SFTConfig(
+            output_dir=str(folder / "trl"), max_steps=settings.total_steps(len(data.train)),
+            per_device_train_batch_size=settings.batch_size, learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine", warmup_steps=settings.warmup_share, weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm, seed=settings.seed, bf16=False, use_cpu=True, max_length=None,
+            save_strategy="no", logging_steps=1, report_to="none", disable_tqdm=True,
+            train_sampling_strategy="sequential", **options,
+        ),
+        train_dataset=_table(data.train, settings),
+        processing_class=load_processor(spec.model),
+    )  # fmt: skip
+    took = _timed(trainer.train)
+    return took | {"losses": [float(line["loss"]) for line in trainer.state.log_history if "loss" in line]}
+
+
+def _table(rows: Any, settings: Any) -> Any:
+    """Every row as often as it is learned, in the order in which ours learns them."""
+    from datasets import Dataset
+
+    from core.training.trainer import ShuffledRows
+
+    order = ShuffledRows(len(rows), settings.seed)
+    turns = [rows[index] for _ in range(round(settings.epochs)) for index in order]
+    return Dataset.from_list([_conversation(row) for row in turns])
+
+
+def _conversation(row: Any) -> dict[str, Any]:
+    asked = [{"type": "image"}, {"type": "text", "text": row.question}]
+    return {
+        "prompt": [{"role": "user", "content": asked}],
+        "completion": [{"role": "assistant", "content": [{"type": "text", "text": row.answer}]}],
+        "images": [row.picture.open()],
+    }
+
+
+def _worker(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
+    """The whole worker; timed is what lies between the look before and the adapter's saving."""
+    from core.training.trainer import StudioTrainer
+    from core.training.worker import run
+
+    took: dict[str, float] = {}
+    train = StudioTrainer.train
+
+    def timed(self: StudioTrainer, *args: Any, **kwargs: Any) -> Any:
+        took.update(_timed(lambda: train(self, *args, **kwargs)))
+
+    StudioTrainer.train = timed  # type: ignore[method-assign]
+    out = os.dup(1)
+    os.dup2(2, 1)
+    ended = run(folder)
+    os.dup2(out, 1)
+    if ended:
+        raise AssertionError((folder / "status.json").read_text())
+    points = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    notes = [point for point in points if point["kind"] in ("lever", "choice")]
+    return took | {"losses": [point["loss"] for point in points if point["kind"] == "train"], "notes": notes}
+
+
+def _trainer(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
+    """Our trainer without what reports on it."""
+    from core.training.trainer import StudioTrainer
+
+    StudioTrainer.add_callback = lambda self, callback: None  # type: ignore[method-assign]
+    return _worker(program, folder, spec)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
