@@ -49,6 +49,22 @@ def measure() -> Iterator[Figure]:
         yield from _check_and_store(root)
         yield from _texts(root)
         yield from _open(root / "sets")
+    yield _preview()
+
+
+def _preview() -> Figure:
+    """Four rows of the demo as the model gets them, once one has been shown."""
+    from core.data.previewing.preview import encoder_of, preview
+    from core.data.source import load_dataset
+    from core.models.source import DEMO_MODEL
+    from core.spec import Source
+
+    rows, encoder = load_dataset(Source("demo", "digits")).train, encoder_of(DEMO_MODEL)
+    preview(encoder, rows[10])
+    began = time.process_time()
+    for row in rows[:4]:
+        preview(encoder, row)
+    return Figure("preview of four rows", time.process_time() - began, "s", 0.3)
 
 
 def _make(folder: Path) -> None:

@@ -92,6 +92,25 @@ def _recount() -> Iterator[Figure]:
     more = f"best {min(both):.1f} ms: {each} at best"
     name = "relabel a part of 5,000 modules, count them with the adapter's bytes"
     yield Figure(name, quantile(both, 0.5), "ms", RECOUNT, more=more)
+    yield _advice()
+
+
+def _advice() -> Figure:
+    """All the advice on a choice of 5,000 modules."""
+    from core.lora.advice import advise
+    from core.lora.budget import budget
+    from core.lora.plan import make_plan
+    from core.spec import Recipe, Selection, Settings
+    from tests.lora.test_advice import BOTH, model
+
+    made, recipe = model(layers=833), Recipe(512, 2, 0.2)
+    selection = Selection(cells=(*BOTH, "vision.mlp", "language.mlp"))
+    plan, settings = make_plan(made, selection, recipe), Settings(learning_rate=0.5, steps=5000)
+    counted = budget(made, plan).trainable
+    took = _milliseconds(
+        lambda: advise(made, selection, recipe, plan, settings, 16, preset="medical", data="digits", trainable=counted)
+    )
+    return Figure(f"advice on {len(made.modules):,} modules", min(took), "ms", RECOUNT)
 
 
 def _milliseconds(work: Callable[[], object]) -> list[float]:

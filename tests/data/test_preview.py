@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +10,6 @@ from core.data.batches.collate import IGNORED
 from core.data.batches.conversations import stop_ids, stop_ids_in
 from core.data.previewing.preview import encoder_of, preview
 from core.data.rows import PictureInMemory, Row, ask
-from core.data.source import load_dataset
 from core.errors import DataError
 from core.models.classes import read_config
 from core.models.source import DEMO_MODEL, resolve
@@ -133,16 +130,6 @@ def test_the_ends_of_turns_are_known_without_the_weights(name: str, tmp_path) ->
         weights.unlink()
     expected = stop_ids(made.model, made.processor)
     assert stop_ids_in(resolved.folder, read_config(resolved), made.processor) == expected
-
-
-def test_four_previews_of_the_demo_are_quick() -> None:
-    rows = load_dataset(Source("demo", "digits")).train
-    encoder = encoder_of(DEMO_MODEL)
-    preview(encoder, rows[10])
-    began = time.process_time()
-    for index in range(4):
-        preview(encoder, rows[index])
-    assert time.process_time() - began < 0.3
 
 
 def test_what_a_model_cannot_learn_is_refused_in_the_preview_too() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +29,7 @@ from core.data.storing.stored import (
 from core.errors import DataError, SourceNotFound
 from core.spec import Imported, Report, Source, write
 from tests.data.made_data import VQA, line, make, picture
+from tests.growth import times_as_long
 
 
 @pytest.fixture(scope="module")
@@ -218,25 +218,27 @@ class Stub:
     open = read = None
 
 
-def test_opening_a_hundred_thousand_rows_takes_no_time_and_no_memory(tmp_path: Path) -> None:
-    folder = tmp_path / ("b" * 64)
-    folder.mkdir()
+def test_a_hundred_thousand_rows_are_opened_as_quickly_as_a_thousand_and_in_no_memory(tmp_path: Path) -> None:
     row = Row((Turn("user", ("x",)), Turn("assistant", ("y",))))
-    for name, count in ((TRAIN, 100_000), (HELDOUT, 10)):
-        writer = RowWriter(folder / name)
-        with writer.file:
-            for _ in range(count):
-                writer.add(row, {})
-    with PictureWriter(folder, "key"):
-        pass
-    write(Imported(folder.name, "t", "o", VQA, Report(0, 0, 0, 0, 0), 100_000, 10, 0, 0.0), folder / ABOUT)
-    stored(tmp_path, folder.name).train[0]
+
+    def written(letter: str, count: int) -> str:
+        folder = tmp_path / (letter * 64)
+        folder.mkdir()
+        for name, rows in ((TRAIN, count), (HELDOUT, 10)):
+            writer = RowWriter(folder / name)
+            with writer.file:
+                for _ in range(rows):
+                    writer.add(row, {})
+        with PictureWriter(folder, "key"):
+            pass
+        write(Imported(folder.name, "t", "o", VQA, Report(0, 0, 0, 0, 0), count, 10, 0, 0.0), folder / ABOUT)
+        return folder.name
+
+    few, many = written("a", 1_000), written("b", 100_000)
+    assert times_as_long(lambda: stored(tmp_path, many).train[-1], lambda: stored(tmp_path, few).train[-1]) < 5
     tracemalloc.start()
-    began = time.process_time()
-    data = stored(tmp_path, folder.name)
+    data = stored(tmp_path, many)
     assert len(data.train) == 100_000
     assert data.train[99_999].turns[0].text == "x"
-    took, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
-    assert peak < 1_000_000
-    assert took < 0.1

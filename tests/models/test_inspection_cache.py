@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -89,18 +89,16 @@ def test_the_demo_is_shown_without_importing_torch_or_transformers():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_72_b_is_inspected_within_a_second(tmp_path):
+def test_a_72_b_is_inspected_without_its_weights(tmp_path):
     """The default config of Qwen2.5-VL has the shapes of the 72 B."""
     config = {"model_type": "qwen2_5_vl", "architectures": ["Qwen2_5_VLForConditionalGeneration"]}
     source = parse_source(str(write_config(tmp_path / "model", config)))
-    inspect_source(source)  # imports the class
-    times = []
-    for _ in range(3):
-        start = time.process_time()  # other work on the machine does not count
-        made = inspect_source(source)
-        times.append(time.process_time() - start)
-    assert min(times) < 1.0
+    tracemalloc.start()
+    made = inspect_source(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert made.total_params == 75_789_228_800
+    assert peak < 2**28
 
 
 def test_inspection_gives_up_on_a_model_that_grows_without_end(source, monkeypatch):
