@@ -55,7 +55,7 @@ def in_parts(
 
 @torch.inference_mode()
 def _answers(model: Any, encoder: Encoder, rows: Sequence[Row], max_new_tokens: int) -> list[str]:
-    prompts = to_device(encoder.prompts(rows), model.device, model.dtype)
+    prompts = encoder.seen(to_device(encoder.prompts(rows), model.device, model.dtype))
     begins = prompts["decoder_input_ids" if "decoder_input_ids" in prompts else "input_ids"]
     stops: dict[str, Any] = {"eos_token_id": sorted(encoder.stop_ids), "pad_token_id": encoder.pad_id}
     if encoder.manner.first is not None:  # BLIP's `generate` has its own stops, and takes the last token for one

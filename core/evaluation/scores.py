@@ -98,7 +98,7 @@ def row_losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[
 
 @torch.inference_mode()
 def _losses(model: Any, encoder: Encoder, rows: Sequence[Row]) -> list[tuple[float, int]]:
-    batch = to_device(encoder.training(rows), model.device, model.dtype)
+    batch = encoder.seen(to_device(encoder.training(rows), model.device, model.dtype))
     with evaluating(model):
         losses, targets = token_losses(_base(model), batch)  # both [B, K]
     counts = (targets != IGNORED).sum(dim=1)

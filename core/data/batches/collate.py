@@ -13,7 +13,7 @@ What it does not do: cut a sequence, pack rows together, or change a picture (se
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from core.data.batches.conversations import (
     completion_ids,
     encode_prompts,
 )
+from core.data.batches.eyes import GLIMPSES, Eyes, Glimpse
 from core.data.batches.single import begun, beside, of_one_length, opened
 from core.data.batches.spans import Span, earlier_answers
 from core.data.rows import PictureInMemory, Row, Turn, ask
@@ -53,6 +54,8 @@ class Encoded:
     """`input_ids` [1, T] and the pictures as the model takes them."""
     answers: tuple[Span, ...]
     """Where earlier answers stand among the prompt's tokens."""
+    blind: bool = False
+    """Whether what only a vision tower reads has been left out."""
 
 
 class Encoder:
@@ -79,6 +82,7 @@ class Encoder:
         self._free = CACHE_BYTES
         self._zeros_fill: bool | None = None
         self._by_row: frozenset[str] | None = None
+        self.eyes: Eyes | None = None
 
     def prompts(self, rows: Sequence[Row]) -> Batch:
         """Prompts padded on the left, `input_ids` [B, T], for `generate`."""
@@ -129,17 +133,23 @@ class Encoder:
     def _encode(self, row: Row, keep: bool) -> Encoded:
         """The row's prompt, from the cache when it is there."""
         found = self._prompts.get(row)
-        if found is not None:
+        if found is not None and not (found.blind and self.eyes is not None and not self.eyes.known(row)):
             return found
         check_row(self.processor, row, self.stop_ids)
         prompt = begun(encode_prompts(self.processor, [row]), self.manner)
         ids = prompt["input_ids"][0].tolist()
         encoded = Encoded(prompt, tuple(earlier_answers(self.processor, row, ids, self.stop_ids)))
-        size = sum(value.nbytes for value in prompt.values() if isinstance(value, torch.Tensor))
-        if keep and size <= self._free:
+        kept = encoded if self.eyes is None else _blind(encoded, self.eyes.inputs)
+        size = sum(value.nbytes for value in kept.prompt.values() if isinstance(value, torch.Tensor))
+        if keep and found is None and size <= self._free:
             self._free -= size
-            self._prompts[row] = encoded
+            self._prompts[row] = kept
         return encoded
+
+    def pictures(self, row: Row) -> Batch:
+        """The inputs of one row that do not go by token, as the processor makes them."""
+        made = encode_prompts(self.processor, [row])
+        return {key: value for key, value in made.items() if key not in {"input_ids", *TOKEN_FILL}}
 
     def answer(self, row: Row) -> list[int]:
         """The last answer's tokens; most rows share question and answer with others."""
@@ -186,6 +196,23 @@ class Encoder:
         return batch
 
     def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
+        """The inputs that do not go by token; with eyes, glimpses in the place of those that only a tower reads."""
+        eyes = self.eyes
+        if eyes is None:
+            return self._inputs(rows, encoded, tokens)
+        glimpses = [
+            Glimpse(row, None if eyes.known(row) else _beside(given, tokens) if eyes.inputs & given.keys() else None)
+            for row, given in zip(rows, encoded, strict=True)
+            if row.pictures
+        ]
+        others = [{key: value for key, value in given.items() if key not in eyes.inputs} for given in encoded]
+        return self._inputs(rows, others, tokens) | ({GLIMPSES: glimpses} if glimpses else {})
+
+    def seen(self, batch: Batch) -> Batch:
+        """The batch with features in the place of its glimpses, just before it goes through the model."""
+        return batch if self.eyes is None else self.eyes.seen(batch)
+
+    def _inputs(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
         """The inputs that do not go by token: joined if the rows' shapes allow it, else made for the batch anew.
 
         Only the processor knows how it fills up rows with fewer tiles. Most use zeros: where the first such batch
@@ -248,6 +275,16 @@ def keys_by_row(processor: Any) -> frozenset[str]:
         for key, value in made.items()
         if key not in {"input_ids", *TOKEN_FILL} and isinstance(value, torch.Tensor) and value.shape[0] == 1
     )
+
+
+def _blind(encoded: Encoded, inputs: Collection[str]) -> Encoded:
+    """The row without these inputs."""
+    return replace(encoded, prompt={k: v for k, v in encoded.prompt.items() if k not in inputs}, blind=True)
+
+
+def _beside(given: Batch, tokens: Collection[str]) -> Batch:
+    """The inputs of a row that do not go by token."""
+    return {key: value for key, value in given.items() if key not in tokens}
 
 
 def _without_pictures(turns: Sequence[Turn]) -> tuple[tuple[str | None, ...], ...]:
