@@ -54,13 +54,13 @@ def measure() -> Iterator[Figure]:
         folder = Path(name)
         save_model(folder / "model")
         for case in CASES:
-            spec = _spec(folder, case)
+            spec = spec_of(folder, case, precision="fp32")
             programs = ("trl", "trl-kept", "worker", "trainer") if case.questions == 1 else ("trl", "worker")
-            runs = [{program: _run(folder, spec, program) for program in programs} for _ in range(ROUNDS)]
-            yield from _figures(case, runs)
+            runs = [{program: run(folder, spec, program) for program in programs} for _ in range(ROUNDS)]
+            yield from figures(case, runs)
 
 
-def _figures(case: Case, runs: list[dict[str, dict[str, Any]]]) -> Iterator[Figure]:
+def figures(case: Case, runs: list[dict[str, dict[str, Any]]]) -> Iterator[Figure]:
     ours = [run["worker"] for run in runs]
     for other, limit in (("trl", case.at_least), ("trl-kept", 2.2 if case.cells == LANGUAGE else None)):
         if other not in runs[0]:
@@ -82,23 +82,23 @@ def _figures(case: Case, runs: list[dict[str, dict[str, Any]]]) -> Iterator[Figu
         yield Figure(f"{case.name}: worker / its trainer", over, "x", 1.02)
 
 
-def _spec(folder: Path, case: Case) -> Spec:
+def spec_of(folder: Path, case: Case, rows: int = ROWS, **settings: Any) -> Spec:
     """The case as a job, with nothing to look at on the way."""
     data = folder / f"rows-{case.questions}"
     if not data.exists():
-        save_rows(data, ROWS, case.questions)
+        save_rows(data, rows, case.questions)
     model, selection = Source("folder", str(folder / "model")), Selection(case.cells)
     inspection = inspect_source(model)
     plan = make_plan(inspection, selection, Recipe(rank=16, alpha=32.0))
-    settings = Settings(
+    chosen = Settings(
         **LAST, learning_rate=1e-3, eval_every=10_000, eval_rows=1, final_rows=1, sample_count=0, max_new_tokens=1,
-        precision="fp32", keep="last", order="pictures" if case.questions > 1 else "rows",
+        keep="last", order="pictures" if case.questions > 1 else "rows", **settings,
     )  # fmt: skip
     cost = budget(inspection, plan).trainable
-    return Spec(case.name, model, Source("folder", str(data)), selection, plan, settings, cost)
+    return Spec(case.name, model, Source("folder", str(data)), selection, plan, chosen, cost)
 
 
-def _run(folder: Path, spec: Spec, program: str) -> dict[str, Any]:
+def run(folder: Path, spec: Spec, program: str) -> dict[str, Any]:
     """The figures of one run."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         write(spec, Path(name) / "spec.json")

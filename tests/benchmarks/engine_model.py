@@ -25,8 +25,17 @@ LAST = {"epochs": 3.0, "steps": None, "batch_size": 4}
 """How long each run is, and in how large steps."""
 
 
-def save_model(folder: Path) -> None:
-    """Writes the model with its processor."""
+LARGE_TEXT = {
+    "vocab_size": 151_936, "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28,
+    "num_attention_heads": 12, "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+}  # fmt: skip
+LARGE_VISION = {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 1536}
+"""The shapes of a model of 2.2 B parameters: Qwen2-VL 2B's language model, Qwen2.5-VL's vision tower."""
+
+
+def save_model(folder: Path, large: bool = False, device: str = "cpu") -> None:
+    """Writes the model with its processor; the large one in bfloat16."""
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessor
 
@@ -37,7 +46,10 @@ def save_model(folder: Path) -> None:
     processor.chat_template = _without_last_break(QWEN_TEMPLATE)
     processor.image_processor = Qwen2VLImageProcessor(min_pixels=28 * 28, max_pixels=28 * 28 * 160)
     torch.manual_seed(0)
-    model = Qwen2_5_VLForConditionalGeneration(_config())
+    with torch.device(device):
+        model = Qwen2_5_VLForConditionalGeneration(_config(large))
+    if large:
+        model.to(torch.bfloat16)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
@@ -49,7 +61,7 @@ def _without_last_break(template: str) -> str:
     return before.replace("{% if add_generation_prompt %}", "{% if add_generation_prompt %}{{ '\\n' }}")
 
 
-def _config() -> PreTrainedConfig:
+def _config(large: bool) -> PreTrainedConfig:
     from transformers import Qwen2_5_VLConfig
 
     text = {
@@ -62,6 +74,8 @@ def _config() -> PreTrainedConfig:
         "depth": 6, "hidden_size": 512, "intermediate_size": 1365, "num_heads": 8, "out_hidden_size": 576,
         "fullatt_block_indexes": [2, 5],
     }  # fmt: skip
+    if large:
+        text, vision = text | LARGE_TEXT, LARGE_VISION
     return Qwen2_5_VLConfig(
         text_config=text, vision_config=vision, image_token_id=5, video_token_id=6, vision_start_token_id=3,
         vision_end_token_id=4, tie_word_embeddings=True,

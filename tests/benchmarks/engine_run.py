@@ -1,7 +1,7 @@
 """One training run in a process of its own: `python -m tests.benchmarks.engine_run PROGRAM FOLDER` prints its figures.
 
 PROGRAM is `trl` (SFTTrainer as it comes), `trl-kept` (the same with checkpointing off), `worker` (ours), or `trainer`
-(ours without points, status and looks). FOLDER holds `spec.json`. All compute with one thread.
+(ours without points, status and looks). FOLDER holds `spec.json`. On a CPU all compute with one thread.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def main(program: str, folder: Path) -> int:
     spec = read(Spec, folder / "spec.json")
     found = {"trl": _trl, "trl-kept": _trl, "worker": _worker, "trainer": _trainer}[program](program, folder, spec)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_reserved()
     print(json.dumps({**found, "peak": peak}))
     return 0
 
@@ -42,13 +44,15 @@ def _trl(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     from core.data.source import load_dataset
+    from core.models.device import choose_device
     from core.models.loading import load_model, load_processor
     from core.training.job import wrap
 
     settings = spec.settings
     data = load_dataset(spec.data)
     options: dict[str, Any] = {} if program == "trl" else {"gradient_checkpointing": False}
-    model = load_model(spec.model, "cpu", torch.float32)
+    device, dtype, _ = choose_device(settings.precision)
+    model = load_model(spec.model, device, dtype)
     wrapped = wrap(model, spec, len(data.train))
     trainer = SFTTrainer(
         model=wrapped,
@@ -56,7 +60,8 @@ def _trl(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
             output_dir=str(folder / "trl"), max_steps=settings.total_steps(len(data.train)),
             per_device_train_batch_size=settings.batch_size, learning_rate=settings.learning_rate,
             lr_scheduler_type="cosine", warmup_steps=settings.warmup_share, weight_decay=settings.weight_decay,
-            max_grad_norm=settings.max_grad_norm, seed=settings.seed, bf16=False, use_cpu=True, max_length=None,
+            max_grad_norm=settings.max_grad_norm, seed=settings.seed, bf16=dtype == torch.bfloat16,
+            use_cpu=device == "cpu", max_length=None,
             save_strategy="no", logging_steps=1, report_to="none", disable_tqdm=True,
             train_sampling_strategy="sequential", **options,
         ),
