@@ -19,7 +19,7 @@ function control(name) {
   return html`<select ${about}>${options.map(([each, text]) => html`<option value="${each}" ${each === value ? html`selected` : ""}>${text}</option>`)}</select>`;
 }
 
-const by = (who) => (who === "you" ? "you" : "the studio");
+const by = (who) => `chosen by ${who === "you" ? "you" : "the studio"}`;
 
 const choiceRow = ({ name, value, reason, by: who }) => html`<tr><th scope="row">${CHOICES[name]?.title ?? name}</th><td class="value">${inWords(value)}<span class="who">${by(who)}</span></td><td class="why">${reason}</td><td class="next">${control(name)}</td></tr>`;
 

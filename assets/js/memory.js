@@ -9,12 +9,13 @@ import { choiceForServer, current } from "./choice.js";
 import { setForm } from "./form.js";
 import { isRunning } from "./run.js";
 import { bytes, count, duration, gib } from "./format.js";
-import { FIT, MEMORY_UNKNOWN, OWN_CARD, QUANTIZATION, TERMS } from "./words.js";
+import { CHOICES, FIT, MEMORY_UNKNOWN, OWN_CARD, QUANTIZATION, TERMS } from "./words.js";
 
 const USUAL_TOKENS = 128; // of text in a row, as core/memory/workload.py
 const PATIENCE = 1000; // milliseconds after the last change
-const OF_THE_FORM = ["batch_size", "accumulation", "quantization", "checkpointing", "max_new_tokens"];
-const NUMBERS = { "memory-side": ["side", 1, 16384], "memory-tokens": ["tokens", 1, 1000000], "memory-batch": ["batch_size", 1, 4096] };
+const OF_THE_FORM = ["batch_size", "at_once", "accumulation", "quantization", "quantized_part", "checkpointing", "optimizer", "precision", "attention", "workers", "levers", "order", "augment", "unit", "length", "max_new_tokens"];
+const NUMBERS = { "memory-side": ["side", 1, 16384], "memory-tokens": ["tokens", 1, 1000000], "memory-batch": ["batch_size", 1, 4096], "memory-at-once": ["at_once", 1, 4096] };
+const IN_THE_FORM = ["batch_size", "at_once"];
 
 let asking = null;
 let timer = null;
@@ -62,7 +63,7 @@ async function ask() {
   const asked = question();
   try {
     const found = await answer(asked, signal);
-    update({ memoryError: null, memoryKnown: known.size });
+    update({ memoryError: null, memoryKnown: known.size, howPreview: { choices: found.choices ?? [], levers: [] } });
     askPace(asked, found).catch(() => null); // a figure less, and no fault of the choice
     if (found.answer && found.answer !== "fits") {
       await answer(asked, signal, true);
@@ -95,14 +96,16 @@ function summary(found) {
 
 function inputs(found) {
   const { card, side, tokens } = state.memory;
-  const { batch_size: batch, quantization, checkpointing } = state.form;
+  const { batch_size: batch, at_once: atOnce, quantization, checkpointing } = state.form;
+  const chosen = found?.choices?.find(({ name }) => name === "at_once")?.value;
   return html`<div class="fields memory-inputs">
     <label class="field">Card<select id="memory-card" data-key="memory-card"><option value="">${OWN_CARD}</option>${state.home.cards.map((name) => html`<option ${name === card ? html`selected` : ""}>${name}</option>`)}</select></label>
     <label class="field">Batch<input id="memory-batch" data-key="memory-batch" type="number" min="1" value="${batch}"></label>
+    <label class="field">Rows at a time<input id="memory-at-once" data-key="memory-at-once" type="number" min="1" placeholder="${chosen ?? ""}" value="${atOnce ?? ""}"></label>
     <label class="field">Quantization<select id="memory-quantization" data-key="memory-quantization">${Object.entries(QUANTIZATION).map(([name, title]) => html`<option value="${name}" ${name === quantization ? html`selected` : ""}>${title}</option>`)}</select></label>
     <label class="field">Picture, pixels<input id="memory-side" data-key="memory-side" type="number" min="1" placeholder="${found?.side ?? ""}" value="${side ?? ""}"></label>
     <label class="field">Text, tokens<input id="memory-tokens" data-key="memory-tokens" type="number" min="1" placeholder="128" value="${tokens ?? ""}"></label>
-    <label class="field check"><span><input id="memory-checkpointing" data-key="memory-checkpointing" type="checkbox" ${checkpointing === "on" ? html`checked` : ""}> Checkpointing</span></label></div>`;
+    <label class="field">Checkpointing<select id="memory-checkpointing" data-key="memory-checkpointing">${CHOICES.checkpointing.options.map(([name, title]) => html`<option value="${name}" ${name === checkpointing ? html`selected` : ""}>${title}</option>`)}</select></label></div>`;
 }
 
 const colour = (name) => TERMS[name] ?? "other";
@@ -137,7 +140,7 @@ function pace({ pace: run }) {
 function onChange({ target }) {
   if (target.id === "memory-card") return update({ memory: { ...state.memory, card: target.value } });
   if (target.id === "memory-quantization") return setForm({ quantization: target.value });
-  if (target.id === "memory-checkpointing") return setForm({ checkpointing: target.checked ? "on" : "auto" });
+  if (target.id === "memory-checkpointing") return setForm({ checkpointing: target.value });
   const [name, low, high] = NUMBERS[target.id] ?? [];
   if (!name) return undefined;
   const value = target.value === "" && name !== "batch_size" ? null : Number(target.value);
@@ -145,7 +148,7 @@ function onChange({ target }) {
     target.value = { ...state.form, ...state.memory }[name] ?? "";
     return undefined;
   }
-  return name === "batch_size" ? setForm({ batch_size: value }) : update({ memory: { ...state.memory, [name]: value } });
+  return IN_THE_FORM.includes(name) ? setForm({ [name]: name === "at_once" ? String(value ?? "") : value }) : update({ memory: { ...state.memory, [name]: value } });
 }
 
 export function mountMemory(element) {

@@ -317,6 +317,11 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     page.press("#memory-side", "Tab")
     page.fill("#memory-batch", "2048")
     page.press("#memory-batch", "Tab")
+    aim.wait("0 < document.querySelector('#memory-at-once').placeholder % 2048", 120)
+    assert "fits" in page.inner_text("#memory summary"), "fewer rows at a time, of its own accord"
+    page.fill("#memory-at-once", "2048")
+    page.press("#memory-at-once", "Tab")
+    page.select_option("#memory-checkpointing", "off")
     before = aim.trainable
     page.click("#switchboard [data-cell='vision.mlp']")
     assert aim.trainable < before, "no toggle waits for it"
@@ -326,9 +331,8 @@ def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) ->
     page.click("#memory [data-fit]")
     aim.wait("document.querySelector('#memory .fit.fits')", 120)
     aim.step("train")
-    batch = int(page.locator("#settings").get_by_label("Batch", exact=True).input_value())
-    assert (batch, aim.ask("studio.state.form.checkpointing")) != (2048, "auto")
-    assert aim.ask("studio.state.form.batch_size") == batch
+    assert aim.ask("[studio.state.form.at_once, studio.state.form.checkpointing]") != ["2048", "off"]
+    assert aim.ask("studio.state.form.batch_size") == 2048, "an optimizer step sees the same rows"
     page.locator("#settings").get_by_label("Batch", exact=True).fill("7")
     aim.wait("studio.state.form.batch_size === 7")
     aim.step("targets")

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.job_files import POINTS, PROOF, STATUS
 from core.data.rows import Row
 from core.data.source import load_dataset
+from core.job_files import POINTS, PROOF, STATUS
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.inspection import inspect_source

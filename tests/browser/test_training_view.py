@@ -1,0 +1,270 @@
+"""A run as the page shows it: each component's norms, where the gradient arrives and where rank goes, how it runs and
+why, what was noticed, and the proof of what changed. Looked at are jobs with made-up points; `test_training_watched.py`
+trains.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from core.job_files import POINTS, PROOF
+from tests.browser.conftest import Server, Tab
+from tests.browser.watched import CHOICES, LEVERS, PLATEAU, watched_job
+from tests.ui.parts import make_job
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+ADALORA, DORA, TAMPERED, OLD = (f"20260101-12000{n}-000-0123456789" for n in range(4))
+POINT = {"kind": "train", "loss": 2.5, "learning_rate": 0.003, "grad_norm": 0.7}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of someone who has trained: with AdaLoRA, with DoRA, one gone wrong, and one long ago."""
+    root = tmp_path_factory.mktemp("watched")
+    watched_job(root, method="adalora", job=ADALORA)
+    watched_job(root, job=DORA)
+    tampered = watched_job(root, job=TAMPERED)
+    found = json.loads((tampered / PROOF).read_text())
+    found["frozen"] |= {"same": False, "after": "0" * 64, "changed": ["model.connector.weight"]}
+    found["components"]["projector"] |= {"update": 0.5, "ratio": 0.2}
+    (tampered / PROOF).write_text(json.dumps(found))
+    old = make_job(root, "local", OLD)
+    (old / POINTS).write_text("".join(json.dumps({**POINT, "step": step}) + "\n" for step in range(1, 6)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    running = Server(home)
+    running.start()
+    yield running
+    running.kill()
+
+
+def look_at(tab: Tab, job: str, step: str) -> Page:
+    """The job, opened from the list, on this step."""
+    tab.step("result")
+    tab.page.click(f"#jobs [data-job='{job}']")
+    tab.wait(f"studio.state.run && studio.state.run.id === '{job}' && studio.state.run.train.length")
+    tab.wait("['finished'].includes(studio.state.run.status.state)")
+    tab.step(step)
+    return tab.page
+
+
+def drawn(tab: Tab) -> None:
+    """Every chart stands there."""
+    tab.wait("document.querySelector('#plot-rate .main-svg')")
+
+
+def test_each_component_has_a_line_that_is_known_without_its_colour(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    drawn(tab)
+    lines = tab.ask("document.getElementById('plot-norm').data.map((each) => [each.name, each.line.dash])")
+    assert [name for name, _ in lines] == ["vision", "language"]  # type: ignore[attr-defined]
+    assert len({dash for _, dash in lines}) == 2, "two dashes"  # type: ignore[attr-defined]
+    for name, title in (("grad", "Gradient norm"), ("weight", "Weight norm"), ("update", "Update norm")):
+        page.click(f"[data-norm={name}]")
+        expect(page.locator("[data-chart=norm] h3")).to_contain_text(title)
+        expect(page.locator(f"[data-norm={name}]")).to_have_attribute("aria-pressed", "true")
+        last = tab.ask(f"studio.state.run.norms.at(-1).{name}.vision")
+        shown = page.inner_text("[data-chart=norm] .legend [data-component=vision] b")
+        assert float(shown) == pytest.approx(last, rel=0.01)
+
+
+def test_the_best_look_is_marked_where_it_was(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    drawn(tab)
+    best = tab.ask("document.getElementById('plot-loss').data.find((each) => each.name === 'best look')")
+    assert best["x"] == [100]  # type: ignore[index]
+    assert "best look, step 100" in page.inner_text("[data-chart=loss] .legend")
+
+
+COUNT_PLOTS = """() => {
+  const react = Plotly.react;
+  window.again = [];
+  Plotly.react = (at, ...rest) => (again.push(at.id), react(at, ...rest));
+}"""
+SMOOTH_LESS = """() => {
+  const at = document.getElementById("smoothing");
+  at.value = 0.2;
+  at.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+
+
+def test_only_what_changed_is_plotted_again_and_a_zoom_stays(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    drawn(tab)
+    page.evaluate("() => Plotly.relayout('plot-loss', { 'xaxis.range': [10, 40] })")
+    page.evaluate(COUNT_PLOTS)
+    page.evaluate(SMOOTH_LESS)
+    tab.wait("again.includes('plot-norm')")
+    assert tab.ask("again") == ["plot-loss", "plot-norm"], "these two are smoothed"
+    assert tab.ask("document.getElementById('plot-loss').layout.xaxis.range") == [10, 40]
+
+
+def test_the_metrics_of_the_data_can_be_chosen_the_main_one_first(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    drawn(tab)
+    offered = page.locator("#metric option").all_inner_texts()
+    assert offered[0] == "Right answers"
+    assert "majority" not in " ".join(offered).lower()
+    lines = "document.getElementById('plot-answers').data.map((each) => each.name)"
+    assert tab.ask(lines) == ["now", "base model", "guessing"]
+    page.select_option("#metric", "cer")
+    tab.wait(f"({lines}).length === 2")
+    expect(page.locator("[data-chart=answers] h3")).to_contain_text("Character errors")
+    wanted = tab.ask("studio.state.run.evals.map((each) => each.metrics.cer)")
+    assert tab.ask("document.getElementById('plot-answers').data[0].y") == wanted
+
+
+def test_the_gradient_s_map_is_walked_by_keyboard_and_told_in_numbers(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    cells = page.locator("[data-heat=flow] [role=gridcell]")
+    points = tab.ask("studio.state.run.flows.map((each) => each.norms)")
+    assert cells.count() == len(points[-1])  # type: ignore[index]
+    for norm, layer in zip(points[-1], tab.ask("studio.state.run.layers"), strict=True):  # type: ignore[index,call-overload]
+        row = page.locator(f"[data-heat=flow] [data-component={layer['component']}]")
+        said = str(row.get_by_role("gridcell").nth(layer["layer"]).get_attribute("aria-label"))
+        assert f"layer {layer['layer']}" in said
+        assert float(said.split(": ")[1]) == pytest.approx(norm, rel=0.01)
+    cells.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    told = str(tab.ask("document.activeElement.getAttribute('aria-label')"))
+    assert told.startswith("Language model, layer 1: ")
+    assert page.inner_text("[data-told=flow]") == told
+    assert page.locator("[data-heat=flow] [tabindex='0']").count() == 1
+    page.locator("[data-when=flow]").focus()
+    page.keyboard.press("Home")
+    first = str(cells.first.get_attribute("aria-label"))
+    assert float(first.split(": ")[1]) == pytest.approx(points[0][0], rel=0.01)  # type: ignore[index]
+
+
+def test_where_rank_went_is_shown_by_layer_and_component_over_time(tab: Tab) -> None:
+    page = look_at(tab, ADALORA, "train")
+    drawn(tab)
+    tab.wait("document.querySelector('#plot-ranks .main-svg')")
+    modules: Any = tab.ask("studio.state.run.modules")
+    points: Any = tab.ask("studio.state.run.ranks")
+    shown = page.locator("[data-heat=ranks] [role=gridcell]:not(.sum)")
+    assert sorted(map(int, shown.all_inner_texts())) == sorted(points[-1]["ranks"])
+    for name in ("vision", "language"):
+        own = [rank for rank, module in zip(points[-1]["ranks"], modules, strict=True) if module["component"] == name]
+        assert page.inner_text(f".rank-table [data-component={name}] td >> nth=0").startswith(f"{sum(own)} of ")
+        line = tab.ask(f"document.getElementById('plot-ranks').data.find((each) => each.name === '{name}').y.at(-1)")
+        assert line == sum(own)
+    said = str(shown.first.get_attribute("aria-label"))
+    assert said.endswith(f"rank {shown.first.inner_text()}")
+    page.locator("[data-when=rank]").focus()
+    page.keyboard.press("Home")
+    assert set(shown.all_inner_texts()) == {"12"}
+    assert "No rank has been taken away yet" in page.inner_text(".ranks")
+
+
+def test_a_run_of_another_method_has_no_picture_of_ranks(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    drawn(tab)
+    assert not page.is_visible("text=Where rank went")
+    assert page.is_visible("text=Where the gradient arrives")
+
+
+def test_what_was_chosen_is_told_with_its_reason_and_can_be_set_otherwise(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    card = page.inner_text("#how")
+    for _, _, reason, _ in CHOICES:
+        assert reason in card
+    for _, _, reason in LEVERS:
+        assert reason in card
+    assert "chosen by you" in card
+    assert card.count("✓ on") == sum(on for _, on, _ in LEVERS)
+    page.select_option("[data-how=precision]", "fp32")
+    page.fill("[data-how=at_once]", "4")
+    page.press("[data-how=at_once]", "Tab")
+    page.uncheck("[data-lever=frozen_first]")
+    tab.wait("studio.state.form.precision === 'fp32' && studio.state.form.at_once === '4'")
+    assert "frozen_first" not in tab.ask("studio.state.form.levers")  # type: ignore[operator]
+    page.get_by_role("button", name="Advanced").click()
+    expect(page.locator("#settings").get_by_label("Precision")).to_have_value(re.compile("32"))
+
+
+def test_what_was_noticed_is_said_with_numbers_and_a_remedy(tab: Tab) -> None:
+    page = look_at(tab, DORA, "train")
+    said = page.inner_text("#progress .diagnosis")
+    assert all(text in said for text in PLATEAU.values())
+
+
+def test_the_proof_says_what_moved_and_that_nothing_else_did(tab: Tab) -> None:
+    page = look_at(tab, DORA, "result")
+    tab.wait("studio.state.run.proof")
+    proof: Any = tab.ask("studio.state.run.proof")
+    page.wait_for_selector("#proof .moved")
+    assert "✓ unchanged" in page.inner_text("#proof [role=listitem][data-component=projector]")
+    for name in ("vision", "language"):
+        said = page.inner_text(f"#proof [role=listitem][data-component={name}] b")
+        assert float(said.rstrip("%")) == pytest.approx(100 * proof["components"][name]["ratio"], rel=0.06)
+    note = page.inner_text("#proof .note.ok")
+    assert "bit-identical" in note
+    assert note.count(proof["frozen"]["before"][:12]) >= 2
+    assert proof["frozen"]["before"] not in note, "the short form first"
+    page.click("#proof .note summary")
+    assert page.inner_text("#proof .hash").count(proof["frozen"]["before"]) == 2
+    cells = page.locator("[data-heat=proof] [role=gridcell]")
+    assert cells.count() == len(proof["modules"])
+    cells.first.focus()
+    assert "moved by" in page.inner_text("[data-told=proof]")
+
+
+def test_frozen_weights_that_changed_are_an_alarm(tab: Tab) -> None:
+    page = look_at(tab, TAMPERED, "result")
+    page.wait_for_selector("#proof [role=alert]")
+    said = page.inner_text("#proof")
+    assert "model.connector.weight" in said
+    assert "bit-identical" not in page.inner_text("#proof .note")
+    assert "✕ changed" in page.inner_text("#proof [role=listitem][data-component=projector]")
+
+
+def test_the_scores_stand_side_by_side_the_main_one_first(tab: Tab) -> None:
+    page = look_at(tab, DORA, "result")
+    rows = page.locator(".scores tbody tr").all_inner_texts()
+    assert rows[0].startswith("Right answers")
+    assert all(text in rows[0] for text in ("23%", "91%", "86.2% to 94.2%", "11.5%", "better"))
+    cer = next(row for row in rows if "CER" in row)
+    assert "better" in cer, "of errors less is better"
+
+
+def test_a_job_of_an_older_release_is_shown_as_far_as_it_goes(tab: Tab) -> None:
+    page = look_at(tab, OLD, "train")
+    drawn(tab)
+    assert "Gradient norm" in page.inner_text("[data-chart=norm]")
+    for gone in ("[data-chart=memory]", "[data-chart=speed]", "#watching", "#how"):
+        assert not page.is_visible(gone)
+    tab.step("result")
+    assert not page.is_visible("#proof")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_serious_accessibility_finding(server: Server, browser: Browser, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    tab = Tab(context.new_page(), server)
+    found = []
+    for step in ("train", "result"):
+        look_at(tab, ADALORA, step)
+        if step == "train":
+            drawn(tab)
+        tab.page.wait_for_timeout(600)
+        assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), f"{step} scrolls sideways"
+        result = Axe().run(tab.page)
+        serious = [one for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
+        found += [(step, one["id"], [node["target"] for node in one["nodes"]][:4]) for one in serious]
+    context.close()
+    assert not found, found
+    assert not tab.errors
