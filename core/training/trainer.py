@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
 from core.training.levers.frozen import no_input_hooks, take_off_input_hooks
+from core.training.levers.packed import LAYOUT, packed
+from core.training.levers.packing import Arranger, Together
+from core.training.levers.shared_pictures import ShuffledPictures
 from core.training.methods import orthogonality
 from core.training.optimizers import NAMES, Rates, make_optimizer
 
@@ -43,10 +47,16 @@ class StudioTrainer(SFTTrainer):
     """Of the labels; see `token_losses`."""
     everywhere: bool = False
     """Whether every position goes through the head; see `token_losses`."""
+    seen: Callable[[Batch], Batch] = staticmethod(lambda batch: batch)
+    """Puts features that are known into a batch; see `Encoder.seen`."""
     frozen_first: bool = True
     """Whether what nothing before it trains stays out of the backward pass."""
+    picture_keys: torch.Tensor | None = None
+    """For each row a number that stands for its pictures, where those are shuffled instead of rows."""
     before_batch: Callable[[Batch], None] | None = None
     """Is given each batch before it goes through the model."""
+    filling: Callable[[], float] | None = None
+    """Seconds so far that went into what the later epochs find ready; None where nothing is kept."""
     before_clipping: Callable[[], None] | None = None
     """Is called once an optimizer step, when all gradients are there and none is clipped."""
 
@@ -56,6 +66,8 @@ class StudioTrainer(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
         """The order of transformers' own sampler, without a list of all rows."""
+        if self.picture_keys is not None:
+            return ShuffledPictures(self.picture_keys, self.args.data_seed)
         return ShuffledRows(len(self.train_dataset), self.args.data_seed)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -89,7 +101,7 @@ class StudioTrainer(SFTTrainer):
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Summed cross entropy (nats) divided by the number of answer tokens in the optimizer step."""
-        losses, targets = token_losses(model, inputs, self.smoothing, self.everywhere)
+        losses, targets = token_losses(model, packed(model, self.seen(inputs)), self.smoothing, self.everywhere)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -127,19 +139,43 @@ class ShuffledRows(torch.utils.data.Sampler[int]):
 class Collator:
     """Rows as batches of one job; pictures are changed a little where the settings say so, each time in another way."""
 
-    def __init__(self, encoder: Encoder, settings: Settings) -> None:
+    def __init__(self, encoder: Encoder, settings: Settings, count: int, arranger: Arranger | None = None) -> None:
         self._encoder, self._kinds, self._seed = encoder, settings.augment, settings.seed
+        self._count, self._size = count, settings.batch_size
+        self._arranger = arranger
         self._batches = 0
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        """The batch, `input_ids` and `labels` [B, T]; see `Encoder.training`."""
+        """The batch, `input_ids` and `labels` [B, T]; see `Encoder.training`. With a layout where that saves some."""
+        first = self._first()
         self._batches += 1
-        changed = [augmented(row, self._kinds, f"{self._seed}:{self._batches}:{at}") for at, row in enumerate(rows)]
-        return self._encoder.training(changed, keep=not self._kinds)
+        changed = [augmented(row, self._kinds, f"{self._seed}:{first + at}") for at, row in enumerate(rows)]
+        encoded = [self._encoder.whole(row, keep=not self._kinds) for row in changed]
+        layout = self._arranger(changed, encoded) if self._arranger is not None else None
+        if layout is None:
+            return self._encoder.joined(changed, encoded)
+        return self._encoder.joined(changed, encoded, layout.seeing) | {LAYOUT: layout}
+
+    def _first(self) -> int:
+        """How many rows were trained on before this batch, over all epochs, however many processes prepare them.
+
+        Of W processes the w-th prepares the batches w, w + W, ... of an epoch.
+        """
+        worker = torch.utils.data.get_worker_info()
+        place, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        epoch, turn = divmod(self._batches, len(range(place, ceil(self._count / self._size), step)))
+        return epoch * self._count + (turn * step + place) * self._size
 
 
 def make_trainer(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, folder: Path, device: str, bf16: bool
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    settings: Settings,
+    folder: Path,
+    device: str,
+    bf16: bool,
+    together: Together | None = None,
 ) -> StudioTrainer:
     """A trainer ready for `train()`.
 
@@ -151,17 +187,20 @@ def make_trainer(
         folder: the job's.
         device: `cpu` or `cuda`.
         bf16: whether the adapter computes in bfloat16.
+        together: which rows share a prefix or are packed; None leaves every batch as it is.
     """
     frozen_first = "frozen_first" not in settings.without
     with _any_head(model), no_input_hooks(model) if frozen_first else nullcontext():
         trainer = StudioTrainer(
             model=model,
             args=_arguments(settings, folder, device, bf16),
-            data_collator=Collator(encoder, settings),
+            data_collator=Collator(encoder, settings, len(rows), together.arranger if together else None),
             train_dataset=RowTable.from_dict({"image": [""]}),  # TRL looks at one row to see that there are pictures
             processing_class=encoder.processor,
         )
     trainer.train_dataset = rows
+    trainer.picture_keys = together.keys if together else None
+    trainer.seen, trainer.filling = encoder.seen, encoder.eyes.spent if encoder.eyes else None
     trainer.everywhere, trainer.frozen_first = "answers_only" in settings.without, frozen_first
     trainer.lora_plus, trainer.smoothing = settings.lora_plus, settings.label_smoothing
     for parameter in model.parameters():  # TRL puts them into bfloat16 on a quantized model, where small steps get lost
@@ -209,7 +248,8 @@ def _arguments(settings: Settings, folder: Path, device: str, bf16: bool) -> SFT
         max_length=None,
         completion_only_loss=True,
         remove_unused_columns=False,
-        dataloader_num_workers=0,
+        dataloader_num_workers=settings.workers or 0,
+        dataloader_persistent_workers=bool(settings.workers),
         dataloader_pin_memory=device != "cpu",
         save_strategy="no",
         eval_strategy="no",

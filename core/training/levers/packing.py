@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from core.data.batches.collate import Batch, Encoder
 from core.data.batches.image_tokens import image_ids
 from core.data.rows import Row
@@ -23,6 +25,8 @@ from core.training.levers.shared_pictures import Sharing, groups_of, sharing
 
 LOOKED_AT = 20_000
 """Rows whose pictures are compared to say how many share one, where no more has to be known."""
+SOME = 1024
+"""Hidden size of a model whose config names none."""
 WORTH_A_WORD = 1.2
 """Rows to a picture from which on it is said that another order would let them be learned together."""
 
@@ -61,7 +65,7 @@ class Together:
     arranger: Arranger | None
     """None: every batch stays as it is."""
     levers: tuple[Applied, ...]
-    keys: Any
+    keys: torch.Tensor | None
     """For each row a number that stands for its pictures, where pictures are shuffled instead of rows; else None."""
     notes: tuple[str, ...]
 
@@ -87,7 +91,7 @@ def put_together(
         share=True,
         pack=True,
         signs=tuple(sorted(image_ids(encoder.processor))),
-        hidden=bare(model).config.get_text_config().hidden_size,
+        hidden=getattr(bare(model).config.get_text_config(), "hidden_size", SOME),
         positions=frozenset(names - {"input_ids", "attention_mask", "mm_token_type_ids", "inputs_embeds"}),
         pad_id=encoder.pad_id,
     )
