@@ -37,15 +37,15 @@ class FeatureStore:
     """The files of one data folder, made when the first is written.
 
     Args:
-        folder: of its own.
+        folder: of its own; None keeps nothing.
         limit: bytes that all files may take.
     """
 
-    def __init__(self, folder: Path, limit: int = DISK_BYTES) -> None:
-        self._folder, self._began = folder, time.time()
+    def __init__(self, folder: Path | None, limit: int = DISK_BYTES) -> None:
+        self._began, self._full = time.time(), folder is None
+        self._folder = folder or Path(os.devnull)
         self._used = sum(size for _, size, _ in self._files())
-        self._limit = min(limit, self._used + int(OF_FREE * _free(folder)))
-        self._full = False
+        self._limit = min(limit, self._used + int(OF_FREE * _free(folder))) if folder is not None else 0
 
     def has(self, key: str) -> bool:
         """Whether there is a file for it."""

@@ -79,16 +79,16 @@ def _compared(
     model: Any, encoder: Encoder, rows: Sequence[Row], groups: Any, positions: frozenset[str]
 ) -> tuple[bool, str]:
     encoded = [encoder.whole(row, keep=True) for row in rows]
-    plain = _ready(model, encoder.joined(rows, encoded))
+    plain = _ready(model, encoder, encoder.joined(rows, encoded))
     lengths, sees = lengths_of(encoded), [bool(row.pictures) for row in rows]
     made = laid_out(in_one_row(lengths, groups), lengths, sees, pick(encoded, positions), encoder.pad_id)
-    joined = _ready(model, encoder.joined(rows, encoded, made.seeing) | {LAYOUT: made})
+    joined = _ready(model, encoder, encoder.joined(rows, encoded, made.seeing) | {LAYOUT: made})
     if groups and looks_ahead(model, joined):
         return False, "The tokens of its pictures look at the question behind them, which each row has of its own."
     with evaluating(model):
         before = _by_row(model, plain)
         after = _by_row(model, packed(model, joined))
-        alone = [_by_row(model, _ready(model, encoder.training([row]))) for row in rows]
+        alone = [_by_row(model, _ready(model, encoder, encoder.training([row]))) for row in rows]
     after = after[_order(plain, joined)]
     mean, noise = float(before.mean()), float((torch.cat(alone) - before).abs().mean())
     off = float((after - before).abs().mean())
@@ -106,9 +106,9 @@ def pick(encoded: Sequence[Batch], names: frozenset[str]) -> Batch:
     return {name: torch.cat(values) for name, values in columns.items() if values}
 
 
-def _ready(model: Any, batch: Batch) -> Batch:
+def _ready(model: Any, encoder: Encoder, batch: Batch) -> Batch:
     base = bare(model)
-    return to_device(batch, base.device, base.dtype)
+    return encoder.seen(to_device(batch, base.device, base.dtype))
 
 
 def _by_row(model: Any, batch: Batch) -> torch.Tensor:

@@ -46,7 +46,7 @@ class Unfit(Exception):
 
 
 def open_vision_cache(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path
+    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path | None
 ) -> Applied:
     """Gives the encoder its eyes if the cache is exact for this job, and says why or why not.
 
@@ -56,7 +56,7 @@ def open_vision_cache(
         rows: to learn from.
         settings: of the job.
         source: where the model is from, with its revision.
-        folder: for features on disk.
+        folder: for features on disk; None keeps them in memory alone.
     """
     if "vision_cache" in settings.without:
         return left_off("vision_cache")
@@ -70,7 +70,7 @@ def open_vision_cache(
 
 
 def _proven(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path
+    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path | None
 ) -> tuple[VisionCache, int]:
     """The cache, and the bytes of one row's features.
 
@@ -83,7 +83,7 @@ def _proven(
     takes = "mm_encoder_outputs" in inspect.signature(base.forward).parameters
     if not takes or not hasattr(base, "get_image_features"):
         raise Unfit("This model's code takes no features that were computed before.")
-    tried = _telling(rows)[: settings.batch_size]
+    tried = telling(rows)[: settings.batch_size]
     if not tried:
         raise Unfit(f"None of the first {SEARCHED} rows has a picture.")
     inputs = encoder.pictures(tried[0])
@@ -100,7 +100,7 @@ def _proven(
     raise Unfit(reason)
 
 
-def _telling(rows: Sequence[Row]) -> list[Row]:
+def telling(rows: Sequence[Row]) -> list[Row]:
     """A few rows: first those with pictures, of different numbers if there are, then one without."""
     first = list(islice(iter(rows), SEARCHED))
     seeing = sorted((row for row in first if row.pictures), key=lambda row: len(row.pictures))

@@ -1,4 +1,4 @@
-"""A frozen tower sees each picture once, and loss, gradients and answers are those of a tower that sees it each time."""
+"""A frozen tower sees each picture once; loss, gradients and answers are those of one that sees it each time."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_a_model_whose_features_are_not_what_it_uses_goes_without(tmp_path: Path
 
 def test_processes_that_prepare_rows_get_no_model(tmp_path: Path) -> None:
     job = opened(FAMILIES["llava"](), tmp_path)
-    other = pickle.loads(pickle.dumps(job.encoder.eyes))
+    other = pickle.loads(pickle.dumps(job.encoder.eyes))  # noqa: S301
     assert other._base is None
     assert other.inputs == job.encoder.eyes.inputs
     assert replace(job.applied) == job.applied
