@@ -36,17 +36,18 @@ def write_card(
     series: Sequence[Mapping[str, Any]],
     by_component: Mapping[str, int] | None = None,
     sets: Path | None = None,
+    proof: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `README.md` and `curves.svg` into the job's adapter folder; returns the card's path.
 
     `series` are the points of `metrics.jsonl`; `by_component` the trainable parameters of each component, if counted;
-    `sets` the folder of the stored data sets that the job keeps.
+    `sets` the folder of the stored data sets that the job keeps; `proof` what the worker has proved.
     """
     stored = read_about(sets, spec.data.name) if sets and spec.data.kind == "stored" else None
     folder = job_dir / ADAPTER
     folder.mkdir(exist_ok=True)
     (folder / CURVES).write_text(curves_svg(series), encoding="utf-8")
-    (folder / CARD).write_text(card_text(spec, status, by_component, stored), encoding="utf-8")
+    (folder / CARD).write_text(card_text(spec, status, by_component, stored, series, proof), encoding="utf-8")
     return folder / CARD
 
 

@@ -6,9 +6,12 @@ What it does not do: claim anything that the job did not measure, or name a fold
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.adapters.card_data import data_section, stored_data
+from core.adapters.card_proof import proof_section, run_rows
+from core.adapters.card_results import results_section
 from core.adapters.card_text import one_line
 from core.adapters.published import published_source
 from core.data.source import load_dataset
@@ -19,7 +22,7 @@ from core.lora.tensors import CHANGES_WEIGHTS, saved_plan_rank
 from core.models.classes import class_name
 from core.models.loading import public_name
 from core.models.source import resolve
-from core.spec import Imported, Override, Plan, Quantization, Score, Selection, Source, Spec, Status
+from core.spec import Imported, Override, Plan, Quantization, Selection, Settings, Source, Spec, Status
 
 STUDIO = "VLM LoRA Studio"
 ANY_CLASS = "AutoModelForImageTextToText"
@@ -32,7 +35,12 @@ _PRECISION: dict[Quantization, str] = {
 
 
 def card_text(
-    spec: Spec, status: Status, by_component: Mapping[str, int] | None = None, stored: Imported | None = None
+    spec: Spec,
+    status: Status,
+    by_component: Mapping[str, int] | None = None,
+    stored: Imported | None = None,
+    series: Sequence[Mapping[str, Any]] = (),
+    proof: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as Markdown with a YAML head (https://huggingface.co/docs/hub/model-cards).
 
@@ -41,6 +49,8 @@ def card_text(
         status: where it stands.
         by_component: trainable parameters of each component, if counted.
         stored: what the stored data set of the job says of itself, if it is one.
+        series: the points of `metrics.jsonl`.
+        proof: what `proof.json` says, if there is one.
     """
     data = stored_data(stored) if stored else _data(spec.data)
     question = (stored.question or ANY_QUESTION) if stored else _question(spec.data)
@@ -48,11 +58,12 @@ def card_text(
         _head(spec),
         f"# {one_line(spec.name)}",
         f"{_kind(spec.plan)} for {_model(spec.model)}, trained on {data} with {STUDIO}.",
-        _results(spec, status, data),
-        "![Loss, held-out loss and exact match over the steps](curves.svg)",
+        results_section(status, data),
+        "![Loss, held-out loss and the main measure over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
+        *([proof_section(proof, series)] if proof else []),
         *([data_section(stored)] if stored else []),
-        _settings(spec, status),
+        _settings(spec, status, series),
         f"## How to load it\n\n{_how(spec.model)}\n\n```python\n{load_code(spec, question)}```",
         "`spec.json` holds everything needed to train it again.",
     ]
@@ -95,31 +106,6 @@ def _head(spec: Spec) -> str:
     if spec.data.kind == "hub":
         lines += ["datasets:", f"- {json.dumps(spec.data.name)}"]
     return "\n".join([*lines, "tags:", "- lora", "- vlm", "- vision-language", "- vlm-lora-studio", "---"])
-
-
-def _results(spec: Spec, status: Status, data: str) -> str:
-    rows = [
-        ("the model as it came", status.before),
-        ("**with this adapter**", status.after),
-    ]
-    lines = ["## Results", "", "| | exact match | correct | held-out loss |", "| --- | --- | --- | --- |"]
-    lines += [f"| {label} | {_score(score)} |" for label, score in rows]
-    if status.majority is not None:
-        lines.append(f"| always the most common answer | {100 * status.majority:.1f}% | | |")
-    measured = status.after or status.before
-    if measured is not None:
-        lines += ["", f"Measured on {measured.rows} held-out rows of {data} that it did not train on;"]
-        lines.append("what it does on other pictures was not measured.")
-    if status.state != "finished" and status.step < status.total_steps:
-        lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
-    return "\n".join(lines)
-
-
-def _score(score: Score | None) -> str:
-    if score is None:
-        return "not measured | | "
-    loss = "" if score.loss is None else f"{score.loss:.3f}"
-    return f"{100 * score.exact_match:.1f}% | {score.correct} of {score.rows} | {loss}"
 
 
 def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | None) -> str:
@@ -196,7 +182,7 @@ def _adapter(plan: Plan) -> dict[str, str]:
     return rows
 
 
-def _settings(spec: Spec, status: Status) -> str:
+def _settings(spec: Spec, status: Status, series: Sequence[Mapping[str, Any]]) -> str:
     plan, settings = spec.plan, spec.settings
     length = f"{settings.epochs:g} epochs" if settings.steps is None else f"{settings.steps:,} steps"
     rows = {
@@ -204,17 +190,42 @@ def _settings(spec: Spec, status: Status) -> str:
         **_adapter(plan),
         "length": f"{length} ({status.step:,} steps done)",
         "batch": f"{settings.batch_size} rows x {settings.accumulation}",
-        "learning rate": f"{settings.learning_rate:g}, {settings.schedule}, warm-up {settings.warmup_share:.0%}",
+        "learning rate": f"{settings.learning_rate:g}, {settings.schedule}, warm-up {_warmup(settings)}",
         **({"learning rate in full": f"{plan.full_learning_rate:g}"} if plan.full_learning_rate else {}),
         "weight decay, clipping": f"{settings.weight_decay:g}, {settings.max_grad_norm:g}",
-        "base weights": _PRECISION[settings.quantization],
+        **_extras(settings),
+        "base weights": _PRECISION[settings.quantization] + _packed_part(settings),
         **({"longest row": f"{settings.max_tokens:,} tokens"} if settings.max_tokens else {}),
         **({"pictures changed a little": ", ".join(settings.augment)} if settings.augment else {}),
         "seed": str(settings.seed),
         "computed on": one_line(status.device) or "not recorded",
+        **run_rows(series),
     }
     lines = ["## Settings", "", "| setting | value |", "| --- | --- |"]
     return "\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows.items())])
+
+
+def _warmup(settings: Settings) -> str:
+    return f"{settings.warmup_share:.0%}" if settings.warmup_steps is None else f"{settings.warmup_steps:,} steps"
+
+
+def _packed_part(settings: Settings) -> str:
+    language_alone = settings.quantization != "none" and settings.quantized_part == "language"
+    return ", in the language model alone" if language_alone else ""
+
+
+def _extras(settings: Settings) -> dict[str, str]:
+    """What is not as it usually is."""
+    usual = Settings()
+    rows = {
+        "optimizer": (settings.optimizer, usual.optimizer),
+        "LoRA+ ratio": (settings.lora_plus, usual.lora_plus),
+        "noise on the embeddings (NEFTune)": (settings.neftune, usual.neftune),
+        "label smoothing": (settings.label_smoothing, usual.label_smoothing),
+        "looks without improvement that end it": (settings.patience, usual.patience),
+        "weights that became the adapter": (settings.keep, usual.keep),
+    }
+    return {name: str(value) for name, (value, default) in rows.items() if value != default}
 
 
 def _base(source: Source) -> str:

@@ -52,16 +52,13 @@ class Comparison:
     def __init__(self, job_dir: Path, token: bool = True) -> None:
         from peft import PeftModel
 
-        from core.models.device import choose_device
-        from core.models.loading import load_model, load_processor
+        from core.models.loading import load_processor
 
         self.spec = read(Spec, job_dir / SPEC)
         folder = adapter_folder(job_dir)
         with _memory_in_words("The adapter was opened", "Wait until a running job has ended, or take a smaller model"):
             self._processor = load_processor(self.spec.model, token)
-            settings = self.spec.settings
-            device, dtype, _ = choose_device()  # as the worker does, so that the answers are those that were measured
-            base = load_model(self.spec.model, device, dtype, token, settings.quantization, self._left_whole(token))
+            base = _loaded(self.spec, token)
             try:
                 self._model = PeftModel.from_pretrained(base, str(folder)).eval()
             except (ValueError, RuntimeError) as error:  # PEFT: modules that are not there, shapes that differ
@@ -69,16 +66,6 @@ class Comparison:
                     raise
                 raise _does_not_fit(str(error).splitlines()[0]) from error
         _check_whole(self._model, folder)
-
-    def _left_whole(self, token: bool) -> tuple[str, ...]:
-        """Names of the modules that were not packed in training."""
-        from core.models.inspection import inspect_source
-
-        plan, part = self.spec.plan, self.spec.settings.quantized_part
-        if self.spec.settings.quantization == "none" or part == "all":
-            return plan.full_modules
-        inspection = relabelled(inspect_source(self.spec.model, token=token), self.spec.selection.relabels)
-        return (*plan.full_modules, *left_whole(inspection, part))
 
     def answer(self, picture: Image, question: str) -> Answers:
         """Both answers, greedy, as the evaluation of the job takes them.
@@ -199,6 +186,20 @@ def _check_whole(model: Any, folder: Path) -> None:
         stored = set(file.keys())
     if stored != set(get_peft_model_state_dict(model, save_embedding_layers=False)):
         raise _does_not_fit("its file holds the weights of other modules")
+
+
+def _loaded(spec: Spec, token: bool) -> Any:
+    """The base model as the worker loads it, so that the answers are those that were measured."""
+    from core.models.device import choose_device
+    from core.models.inspection import inspect_source
+    from core.models.loading import load_model
+
+    settings = spec.settings
+    inspection = relabelled(inspect_source(spec.model, token=token), spec.selection.relabels)
+    device, dtype, _ = choose_device(settings.precision, inspection.total_params)
+    whole = (*spec.plan.full_modules, *left_whole(inspection, settings.quantized_part))
+    attention = None if settings.attention in ("auto", "sdpa") else settings.attention
+    return load_model(spec.model, device, dtype, token, settings.quantization, whole, attention)
 
 
 def _does_not_fit(reason: str) -> AdapterError:

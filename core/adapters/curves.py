@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.evaluation.measures import LABELS
+
 Point = tuple[float, float]
 """(step, value)"""
 
@@ -45,27 +47,30 @@ class _Panel:
 
 
 def curves_svg(series: Sequence[Mapping[str, Any]]) -> str:
-    """Loss and held-out loss at the left, exact match on held-out rows at the right, over optimizer steps.
+    """Loss and held-out loss at the left, the main measure on held-out rows at the right, over optimizer steps.
 
-    `series` are the points of `metrics.jsonl`: `train` points have a loss, `eval` points a loss and an exact match.
+    `series` are the points of `metrics.jsonl`: `train` points have a loss, `eval` points a loss and measures.
     """
     losses = (
         Line("training loss", "#2563a8", _points(series, "train", "loss")),
         Line("held-out loss", "#c2571a", _points(series, "eval", "loss")),
     )
-    match = tuple((step, 100 * value) for step, value in _points(series, "eval", "exact_match"))
+    main, match = _main_measure(series)
     matches = (Line("held-out rows", "#2c7a4b", match),)
+    title = LABELS.get(main, main)
     steps = max((step for line in (*losses, *matches) for step, _ in line.points), default=1.0) or 1.0
     highest = max((value for line in losses for _, value in line.points), default=1.0)
     ticks = nice_ticks(0.0, highest)
     panels = [
         *_panel(_Panel("Loss (nats per answer token)", 52, 410, steps, 0.0, max(ticks[-1], highest)), ticks, losses),
-        *_panel(_Panel("Exact match (%)", 482, 840, steps, 0.0, 100.0), [0, 25, 50, 75, 100], matches),
+        *_panel(
+            _Panel(f"{title[:1].upper()}{title[1:]} (%)", 482, 840, steps, 0.0, 100.0), [0, 25, 50, 75, 100], matches
+        ),
     ]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
         f' font-family="system-ui, sans-serif" font-size="12" fill="{_INK}" role="img">'
-        "<title>Learning curves: loss and exact match over optimizer steps</title>"
+        f"<title>Learning curves: loss and {title} over optimizer steps</title>"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{_PAPER}"/>'
     )
     return "\n".join([head, *panels, "</svg>", ""])
@@ -85,6 +90,14 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     scale = 10.0 ** math.floor(math.log10(span / wanted))
     step = next(scale * factor for factor in (1, 2, 5, 10, 20) if span / (scale * factor) <= wanted)
     return [round(low + step * index, 10) for index in range(math.ceil(span / step - 1e-9) + 1)]
+
+
+def _main_measure(series: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[Point, ...]]:
+    """Its name, and its values in percent; error rates above 100 are drawn at the top."""
+    evals = [point for point in series if point.get("kind") == "eval"]
+    main = str(evals[-1].get("metric") or "exact_match") if evals else "exact_match"
+    found = [{**point, **(point.get("metrics") or {})} for point in evals]
+    return main, tuple((step, 100 * value) for step, value in _points(found, "eval", main))
 
 
 def _points(series: Sequence[Mapping[str, Any]], kind: str, key: str) -> tuple[Point, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.bundle import write_card
+from core.adapters.card_proof import read_proof
 from core.job_files import ADAPTER, CONFIG, DATA, WEIGHTS
 from core.lora.starts import as_plain_lora
 from core.models.loading import public_name
@@ -49,7 +50,7 @@ def save_adapter(
     _name_base(model, spec)
     _write_weights(staged, model, start)
     _settle_config(staged / CONFIG)
-    write_card(stage, spec, status, read_metrics(folder), by_component, folder / DATA)
+    write_card(stage, spec, status, read_metrics(folder), by_component, folder / DATA, read_proof(folder))
     _sync(staged)
     target = folder / ADAPTER
     if target.exists():  # of an earlier attempt at the same job
@@ -64,7 +65,8 @@ def renew_card(folder: Path, spec: Spec, status: Status, by_component: dict[str,
     discard_stage(folder)
     stage = folder / STAGE
     stage.mkdir()
-    for path in write_card(stage, spec, status, read_metrics(folder), by_component, folder / DATA).parent.iterdir():
+    card = write_card(stage, spec, status, read_metrics(folder), by_component, folder / DATA, read_proof(folder))
+    for path in card.parent.iterdir():
         os.replace(path, folder / ADAPTER / path.name)
     discard_stage(folder)
 
