@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from core.data.batches.collate import IGNORED, Batch, Encoder
+from core.data.batches.eyes import GLIMPSES
 from core.data.rows import Row, Turn, ask
 from core.spec import Settings
 from core.training.levers import packed as packed_batches
@@ -19,6 +20,7 @@ from core.training.levers.packed import LAYOUT, packed
 from core.training.levers.packing import Together, put_together
 from core.training.levers.row_proof import pick
 from core.training.levers.shared_pictures import ShuffledPictures, groups_of, sharing
+from core.training.levers.vision_proof import open_vision_cache
 from tests.data.tiny_families import Family, internvl, llava, mllama, paligemma, qwen2_5_vl, qwen2_vl
 from tests.matrix.families import glm4v, llava_onevision, smolvlm
 from tests.training.levers.same_work import (
@@ -103,6 +105,21 @@ def test_loss_and_gradients_are_those_of_the_rows_by_themselves(name: str, targe
     made = packed(model, joined)
     assert int((made["labels"][:, 1:] != IGNORED).sum()) == int((plain["labels"] != IGNORED).sum())
     assert_alike(loss_and_gradients(model, plain), loss_and_gradients(model, made))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shared_pictures_come_from_the_cache_as_well(name: str, tmp_path: Path) -> None:
+    family = FAMILIES[name]()
+    model, encoder, plain_encoder = adapted(family.model), encoder_of(family), encoder_of(family)
+    applied = open_vision_cache(model, encoder, rows(), PICTURES, "here", tmp_path)
+    assert applied.on, applied.reason
+    together = decided(model, encoder, rows())
+    assert all(lever.on for lever in together.levers), together.levers
+    expected = loss_and_gradients(model, plain_encoder.training(rows()))
+    for _ in range(2):  # the second time, nothing is computed by the tower
+        _, joined = in_one(encoder, rows(), together)
+        assert len(joined[GLIMPSES]) == 3
+        assert_alike(expected, loss_and_gradients(model, packed(model, encoder.seen(joined))))
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
