@@ -46,13 +46,13 @@ _FOR_CHANGES = (
         'rows = [self.rows[item["row"]] for item in items]\n',
         'rows = [self.rows[item["row"]] for item in items]\n'
         "        if self.changing:\n"
-        "            self.batches += 1\n"
-        '            rows = [(*row, f"{SEED}:{self.batches}:{at}:0") for at, row in enumerate(rows)]\n',
+        '            rows = [(*row, f"{SEED}:{self.seen + at}:0") for at, row in enumerate(rows)]\n'
+        "            self.seen += len(rows)\n",
     ),
     (
         "self.processor, self.rows, self.stops = processor, rows, stops\n",
         "self.processor, self.rows, self.stops = processor, rows, stops\n"
-        "        self.changing, self.batches = False, 0  # a start from the data sees the pictures as they are\n",
+        "        self.changing, self.seen = False, 0  # a start from the data sees the pictures as they are\n",
     ),
 )
 _FOR_A_LIMIT = (

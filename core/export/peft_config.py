@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from core.export.context import Context, Exported
+from core.export.learning_parts import trainers_part
 from core.lora.plan import target_regex
 from core.lora.portable import portable_config
 from core.spec import Inspection, Plan
@@ -21,7 +22,10 @@ def export_peft(plan: Plan, inspection: Inspection, context: Context) -> Exporte
         PlanError: AdaLoRA without a number of steps.
     """
     values = config_values(plan, inspection.model_type, context.total_steps)
-    return Exported(json.dumps(values, indent=2, sort_keys=True) + "\n", "adapter_config.json", beside_config(plan))
+    notes = beside_config(plan)
+    if said := trainers_part(context.settings):
+        notes += (f"Not in this config, since it belongs to the trainer: {said}.",)
+    return Exported(json.dumps(values, indent=2, sort_keys=True) + "\n", "adapter_config.json", notes)
 
 
 def export_regex(plan: Plan) -> Exported:

@@ -13,16 +13,20 @@ from typing import Any
 from core.export import script_parts as parts
 from core.export.context import Context, Exported
 from core.export.data_parts import data_blocks, data_constants, with_imports
+from core.export.learning_parts import is_adalora, learning_arguments, rates_of, trainer_blocks
 from core.lora.budget import budget
 from core.lora.limits import NAMES
 from core.lora.plan import peft_config, target_regex
 from core.lora.portable import listed, rewrites
 from core.lora.tensors import CHANGES_WEIGHTS
+from core.models.packing import left_whole
 from core.models.relabel import relabelled
-from core.spec import Inspection, Plan
+from core.spec import Inspection, Plan, Settings
 
-SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-"""The settings' words in transformers' words."""
+LAST_NOTE = (
+    "The script looks at no held-out rows: it never ends early, and the weights of its last step become the adapter "
+    "(the settings' keep: last)."
+)
 NO_DATA = "my-data"
 """Where the script looks for rows when none were chosen."""
 NO_DATA_NOTE = (
@@ -38,37 +42,43 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     Raises:
         PlanError: AdaLoRA without a number of steps, or the plan does not fit the model.
     """
-    trainable = budget(relabelled(inspection, context.selection.relabels), plan).trainable
-    listing = bool(plan.target_modules) and not _is_adalora(plan) and rewrites(inspection.model_type)
+    labelled = relabelled(inspection, context.selection.relabels)
+    trainable = budget(labelled, plan).trainable
+    listing = bool(plan.target_modules) and not is_adalora(plan) and rewrites(inspection.model_type)
     plan = listed(plan, inspection.model_type) if listing else plan
     heads = ["lm_head", *(module.name for module in inspection.modules if module.role == "head")]
-    several_rates = bool(_rates(plan))
     dropouts = _dropouts(plan)
     constants = [
         *_constants(context, trainable),
         *data_constants(context.settings),
-        *(_whole((*heads, *plan.full_modules)) if context.settings.quantization != "none" else ()),
+        *_packing(plan, labelled, heads, context.settings),
         *(_targets(plan, listing) if plan.target_modules else ()),
-        *_table("RATES", "learning rate", _rates(plan)),
+        *_table("RATES", "learning rate", rates_of(plan)),
         *_table("DROPOUT", "dropout", dropouts),
     ]
-    trainer = parts.TRAINER.format(regularization=parts.ORTHOGONALITY if _is_adalora(plan) else "")
     blocks = [
         "\n".join([_head(plan, inspection, context, trainable), *constants]),
         *data_blocks(context.settings),
-        trainer + (parts.RATES if several_rates else ""),
-        parts.ADALORA if _is_adalora(plan) else "",
+        *trainer_blocks(plan, context.settings),
+        parts.ADALORA if is_adalora(plan) else "",
         parts.DROPOUT if dropouts else "",
         parts.FULL if plan.full_modules else "",
         parts.EVA if plan.start == "eva" else "",
         _main(plan, inspection, context, bool(dropouts)),
     ]
     text = "\n\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
-    return Exported(text, "train.py", () if context.data else (NO_DATA_NOTE,))
+    return Exported(text, "train.py", tuple(_notes(context)))
 
 
-def _is_adalora(plan: Plan) -> bool:
-    return plan.method == "adalora" and bool(plan.target_modules or plan.target_parameters)
+def _notes(context: Context) -> Iterator[str]:
+    """What the script does otherwise than the worker."""
+    settings = context.settings
+    if not context.data:
+        yield NO_DATA_NOTE
+    if settings.keep == "best" or settings.patience is not None:
+        yield LAST_NOTE
+    if settings.augment and settings.workers:
+        yield "The script prepares its rows in its own process, since their pictures are changed in an order."
 
 
 def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) -> str:
@@ -77,8 +87,9 @@ def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) 
     title = f"Train {trainable:,} parameters of {name} with {NAMES[plan.method]}, rank {plan.rank}."
     config = type(peft_config(plan, context.total_steps or 1)).__name__
     classes = sorted({"AutoProcessor", inspection.model_class, "set_seed"}, key=str.lower)
-    classes += ["BitsAndBytesConfig"] * packed + ["TrainerCallback"] * _is_adalora(plan)
+    classes += ["BitsAndBytesConfig"] * packed + ["TrainerCallback"] * is_adalora(plan)
     lines = [
+        *(["import bitsandbytes"] * ("8bit" in context.settings.optimizer and bool(plan.full_modules))),
         "from datasets import Dataset",
         f"from peft import {config}, get_peft_model" + (", EvaConfig" if plan.start == "eva" else ""),
         *(["from peft.tuners.lora.eva import get_eva_state_dict"] if plan.start == "eva" else []),
@@ -88,14 +99,16 @@ def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) 
         f"from transformers import {', '.join(sorted(classes, key=str.lower))}",
         "from trl import SFTConfig, SFTTrainer",
     ]
-    packages = PACKAGES + (" bitsandbytes" if packed else "")
+    with_bytes = packed or context.settings.optimizer != "adamw"
+    others = [context.settings.report_to] * (context.settings.report_to != "none") + ["bitsandbytes"] * with_bytes
+    packages = " ".join((PACKAGES, *others))
     head = with_imports(parts.HEAD.format(title=title, packages=packages, imports="\n".join(lines)), context.settings)
     last = "import random\n" if context.settings.augment else "import json\n"
     return head.replace(last, f"{last}import re\n", 1) if _uses_re(plan) else head
 
 
 def _uses_re(plan: Plan) -> bool:
-    return bool(_rates(plan) or _dropouts(plan))
+    return bool(rates_of(plan) or _dropouts(plan))
 
 
 def _constants(context: Context, trainable: int) -> Iterator[str]:
@@ -106,7 +119,15 @@ def _constants(context: Context, trainable: int) -> Iterator[str]:
     yield f"DATA = {json.dumps(context.data or NO_DATA)}"
     yield f"SEED = {settings.seed}"
     yield f"LEARNING_RATE = {settings.learning_rate!r}"
+    if settings.lora_plus != 1:
+        yield f"LORA_PLUS = {settings.lora_plus!r}"
     yield f"TRAINABLE = {trainable}  # parameters; anything else is refused"
+
+
+def _packing(plan: Plan, labelled: Inspection, heads: Sequence[str], settings: Settings) -> Iterator[str]:
+    """What is not packed, where something is."""
+    if settings.quantization != "none":
+        yield from _whole((*heads, *left_whole(labelled, settings.quantized_part), *plan.full_modules))
 
 
 def _whole(names: Iterable[str]) -> Iterator[str]:
@@ -141,19 +162,6 @@ def _raw(pattern: str) -> str:
     return f'r"{pattern}"' if '"' not in pattern and pattern.isprintable() else repr(pattern)
 
 
-def _rates(plan: Plan) -> list[tuple[str, float]]:
-    """Regexes of modules and their learning rates, where they have other ones than the rest."""
-    found = []
-    for override in plan.overrides:
-        if override.learning_rate is not None:
-            parameters = set(plan.target_parameters)
-            names = dict.fromkeys(t.rpartition(".")[0] if t in parameters else t for t in override.targets)
-            found.append((target_regex(names), override.learning_rate))
-    if plan.full_modules and plan.full_learning_rate is not None:
-        found.append((target_regex(plan.full_modules), plan.full_learning_rate))
-    return found
-
-
 def _dropouts(plan: Plan) -> list[tuple[str, float]]:
     """Regexes of modules whose dropout PEFT's config does not set, and that dropout."""
     config = 0.0 if plan.target_parameters else plan.dropout
@@ -167,11 +175,11 @@ def _dropouts(plan: Plan) -> list[tuple[str, float]]:
 def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) -> str:
     settings = context.settings
     wrapped = ["set_dropout(model)"] * dropouts + ["keep_precise(model)"] * bool(plan.full_modules)
-    if _is_adalora(plan):  # PEFT lets the numbers of the ranks learn on a model in bfloat16
+    if is_adalora(plan):  # PEFT lets the numbers of the ranks learn on a model in bfloat16
         wrapped += ["for name, parameter in model.named_parameters():", '    if name.endswith(".ranknum.default"):']
         wrapped += ["        parameter.requires_grad_(False)  # PEFT counts the ranks in a parameter"]
     length = f"max_steps={settings.steps}" if settings.steps else f"num_train_epochs={settings.epochs}"
-    before = ["trainer.add_callback(RankAllocation(model))"] if _is_adalora(plan) else []
+    before = ["trainer.add_callback(RankAllocation(model))"] if is_adalora(plan) else []
     before += ["collator.changing = True"] * bool(settings.augment)
     if settings.quantization != "none":
         wrapped_float = "for parameter in model.parameters():  # TRL makes them bfloat16, where small steps get lost"
@@ -188,12 +196,7 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         wrapped=_indented(wrapped, "\n"),
         start=_indented([f"start_from_data(model, collator, len(rows), {settings.batch_size})"] * _eva(plan), "\n"),
         length=length,
-        batch_size=settings.batch_size,
-        accumulation=settings.accumulation,
-        schedule=SCHEDULES[settings.schedule],
-        warmup=min(settings.warmup_share, 0.999),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
+        **learning_arguments(settings),
         checkpointing=bool(settings.checkpointing),
         checkpointing_how=" " * 12 + 'gradient_checkpointing_kwargs={"use_reentrant": False},\n'
         if settings.checkpointing
@@ -208,7 +211,7 @@ def _eva(plan: Plan) -> bool:
 
 
 def _save(plan: Plan) -> str:
-    if _is_adalora(plan):
+    if is_adalora(plan):
         whole = 'model.peft_config["default"].rank_pattern = None  # matrices stay whole, as when training began'
         return f"{whole}\n    model.save_pretrained(options.out, save_embedding_layers=False)"
     if plan.start not in CHANGES_WEIGHTS:
@@ -233,6 +236,8 @@ def _load(inspection: Inspection, context: Context) -> Iterator[str]:
         yield "    revision=REVISION,"
     yield "    dtype=dtype,"
     yield "    use_safetensors=True,"
+    if context.settings.attention not in ("auto", "sdpa"):  # SDPA is transformers' own choice where a model has it
+        yield f'    attn_implementation="{context.settings.attention}",'
     if quantization == "none":
         yield ").to(device)"
         return
@@ -253,7 +258,7 @@ def _load(inspection: Inspection, context: Context) -> Iterator[str]:
 def _config(plan: Plan, context: Context) -> str:
     """PEFT's config as a call, without what has PEFT's own default."""
     config = peft_config(plan, context.total_steps)
-    given = {"total_step": config.total_step} if _is_adalora(plan) else {"r": config.r}
+    given = {"total_step": config.total_step} if is_adalora(plan) else {"r": config.r}
     usual = vars(type(config)(**given))
     values = given | {"lora_alpha": config.lora_alpha}
     values |= {key: value for key, value in vars(config).items() if value != usual[key]}

@@ -162,56 +162,6 @@ def pad(value, length, fill):
     return torch.cat((value, missing), dim=1)
 '''
 
-TRAINER = '''
-class AnswerTrainer(SFTTrainer):
-    """The loss is the cross entropy of the answers' tokens, averaged over all of them in an optimizer step."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.model_accepts_loss_kwargs = True
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        labels = inputs.pop("labels")[:, 1:]  # position t predicts token t + 1
-        columns = (labels != -100).any(dim=0).nonzero().squeeze(1)  # only these need to go through the head
-        if "logits_to_keep" in inspect.signature(self.model.get_base_model().forward).parameters:
-            logits = model(**inputs, use_cache=False, logits_to_keep=columns).logits
-        else:
-            logits = model(**inputs, use_cache=False).logits[:, columns]
-        labels = labels[:, columns].to(logits.device)
-        loss = cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="sum")
-        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        loss = loss / torch.as_tensor(count, device=loss.device).clamp(min=1)
-{regularization}        return (loss, {{}}) if return_outputs else loss
-'''
-
-RATES = '''
-    def create_optimizer(self, model=None):
-        """AdamW with a learning rate of its own for some parts of the model."""
-        decayed = set(self.get_decay_parameter_names(self.model))
-        groups = {}
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                decay = self.args.weight_decay if name in decayed else 0.0
-                groups.setdefault((learning_rate_of(name), decay), []).append(parameter)
-        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-        options.pop("lr", None)
-        groups = [{"params": inside, "lr": rate, "weight_decay": decay} for (rate, decay), inside in groups.items()]
-        self.optimizer = kind(groups, **options)
-        return self.optimizer
-
-
-def learning_rate_of(name):
-    """The learning rate of a parameter, by the module that it belongs to."""
-    module = name.removeprefix("base_model.model.").replace(".base_layer", "")
-    module = re.split(r"\\.(?:lora_|modules_to_save\\.)", module)[0]
-    return next((rate for pattern, rate in RATES if re.match(pattern, module)), LEARNING_RATE)
-'''
-
-ORTHOGONALITY = """        for regularization in orthogonality(self.model):
-            share = regularization / self.current_gradient_accumulation_steps
-            loss = loss + share - share.detach()  # its gradient counts, its value is not the loss
-"""
-
 ADALORA = '''
 def orthogonality(model):
     """AdaLoRA's regularization (arXiv:2303.10512, equation 4)."""
@@ -307,7 +257,7 @@ def main():
     options = parser.parse_args()
 
     cuda = torch.cuda.is_available()
-    bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    bf16 = {bf16}
     device, dtype = "cuda" if cuda else "cpu", torch.bfloat16 if bf16 else torch.float32
     rows = read_rows(options.data)
     processor = AutoProcessor.from_pretrained(options.model{revision})
@@ -336,22 +286,22 @@ def main():
             gradient_accumulation_steps={accumulation},
             learning_rate=LEARNING_RATE,
             lr_scheduler_type="{schedule}",
-            warmup_steps={warmup},  # below 1: a share of all steps
+            warmup_steps={warmup},{share}
             weight_decay={weight_decay},
             max_grad_norm={max_grad_norm},
-            optim="adamw_torch",
-            seed=SEED,
+            optim="{optimizer}",
+{noise}            seed=SEED,
             data_seed=SEED,
             use_cpu=not cuda,
             bf16=bf16,
             gradient_checkpointing={checkpointing},
-{checkpointing_how}            max_length=None,  # a cut would lose image tokens
+{checkpointing_how}{workers}            max_length=None,  # a cut would lose image tokens
             completion_only_loss=True,
             remove_unused_columns=False,
             dataloader_pin_memory=cuda,
             save_strategy="no",
             logging_steps=1,
-            report_to="none",
+            report_to="{report_to}",
             disable_tqdm=True,
         ),
         data_collator=collator,

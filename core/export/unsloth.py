@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from core.export.context import Context, Exported
+from core.export.learning_parts import trainers_part
 from core.lora.selection import by_parameter, cell
 from core.models.relabel import relabelled
 from core.spec import Inspection, Module, Plan
@@ -28,6 +29,10 @@ def export_unsloth(plan: Plan, inspection: Inspection, context: Context) -> Expo
     sides = {side: any(name.startswith(f"{side}.") for name in cells) for side in SIDES}
     kinds = {kind: any(f"{side}.{kind}" in cells for side in SIDES) for kind in KINDS}
     missed = (*_modules_missed(plan, made, sides, kinds), *_words_missed(plan, sides["vision"]))
+    if said := trainers_part(context.settings):
+        missed += (f"what belongs to its trainer: {said}",)
+    if context.settings.quantization != "none" and context.settings.quantized_part == "language":
+        missed += ("that only the language model is packed",)
     notes = tuple(f"{words[0].upper()}{words[1:]}." for words in missed)
     comments = [f"# - {note}" for note in notes] or ["# - Nothing: its boxes mean the same modules on this model."]
     lines = [

@@ -74,7 +74,7 @@ def test_training_sees_other_changes_each_time_and_keeps_none() -> None:
     row = ask(PictureInMemory(half_black()), "What is it?", "a square")
 
     def batches(seed: int) -> list:
-        collate = Collator(encoder, Settings(augment=("colour", "jpeg"), seed=seed))
+        collate = Collator(encoder, Settings(augment=("colour", "jpeg"), seed=seed), 2)
         return [collate([row, row])["pixel_values"] for _ in range(2)]
 
     one, again, other = batches(1), batches(1), batches(2)
@@ -84,7 +84,7 @@ def test_training_sees_other_changes_each_time_and_keeps_none() -> None:
     assert not (one[0] == other[0]).all(), "another seed"
     assert encoder._prompts == {}
     plain = Encoder(encoder.processor, encoder.stop_ids).training([row])["pixel_values"]
-    assert (Collator(encoder, Settings())([row])["pixel_values"] == plain).all()
+    assert (Collator(encoder, Settings(), 1)([row])["pixel_values"] == plain).all()
 
 
 def test_a_kind_stands_in_the_settings_once_and_exists() -> None:

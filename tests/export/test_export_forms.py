@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.data.rows import PictureInMemory, ask
 from core.errors import PlanError, SpecError
 from core.export.choice_file import parse_choice, read_choice
 from core.export.plan_export import FORMATS, Context, Exported, Format, export
 from core.lora.plan import make_plan, peft_config
 from core.lora.selection import available_cells
 from core.models.inspection import inspect_model
-from core.spec import Inspection, Knobs, Plan, Recipe, Selection, Settings, Source
+from core.spec import Inspection, Knobs, Plan, Recipe, Selection, Settings, Source, to_dict
+from core.training.trainer import ShuffledRows
+from tests.data.made_data import picture
 from tests.models.families import FAMILIES, tiny_model
 
 ATTENTION = Selection(cells=("vision.attention", "language.attention"))
@@ -29,6 +34,46 @@ RICH = Selection(
 RICH_RECIPE = Recipe(
     8, 12, 0.1, "dora", components={"vision": Knobs(rank=4, learning_rate=1e-3)}, full_learning_rate=1e-5
 )
+
+
+OTHER_SETTINGS = Settings(
+    epochs=1.5,
+    steps=None,
+    batch_size=3,
+    accumulation=2,
+    learning_rate=1e-5,
+    schedule="constant",
+    warmup_share=0.1,
+    weight_decay=0.01,
+    max_grad_norm=0.5,
+    seed=7,
+    eval_every=5,
+    eval_rows=6,
+    final_rows=8,
+    sample_count=2,
+    max_new_tokens=64,
+    checkpointing=True,
+    quantization="4bit",
+    max_tokens=512,
+    augment=("jpeg", "blur"),
+    optimizer="paged_adamw_8bit",
+    lora_plus=16.0,
+    warmup_steps=3,
+    neftune=5.0,
+    label_smoothing=0.1,
+    precision="bf16",
+    attention="eager",
+    at_once=1,
+    workers=2,
+    quantized_part="language",
+    order="pictures",
+    without=("packing", "kernels"),
+    metric="anls",
+    patience=3,
+    keep="last",
+    report_to="tensorboard",
+)
+"""No setting as usual."""
 
 
 def inspection(family: str) -> Inspection:
@@ -210,6 +255,8 @@ def test_unsloth_would_train_more_than_was_chosen():
             Recipe(method="adalora"),
             Settings(checkpointing=True, schedule="linear"),
         ),
+        (ATTENTION, Recipe(16, 32), OTHER_SETTINGS),
+        (ATTENTION, Recipe(16, 32), Settings(checkpointing=False, warmup_steps=0, workers=0, epochs=2.0, steps=None)),
     ],
 )
 def test_yaml_read_back_gives_the_same_plan(selection: Selection, recipe: Recipe, settings: Settings, tmp_path: Path):
@@ -219,6 +266,74 @@ def test_yaml_read_back_gives_the_same_plan(selection: Selection, recipe: Recipe
     assert (back.selection, back.recipe, back.settings) == (selection, recipe, settings)
     assert (back.model, back.data) == ("org/model@abc123", "my-data")
     assert make_plan(inspection("llava"), back.selection, back.recipe) == plan
+
+
+def test_no_setting_of_the_round_trip_is_as_usual():
+    usual, other = to_dict(Settings()), to_dict(OTHER_SETTINGS)
+    assert [name for name in usual if usual[name] == other[name]] == []
+
+
+def test_the_script_says_the_settings_of_the_training():
+    made, _ = exported("script", RICH, RICH_RECIPE, OTHER_SETTINGS)
+    ast.parse(made.text)
+    for line in (
+        "num_train_epochs=1.5",
+        "per_device_train_batch_size=1",
+        "gradient_accumulation_steps=6",
+        'lr_scheduler_type="constant_with_warmup"',
+        "warmup_steps=3",
+        "weight_decay=0.01",
+        "max_grad_norm=0.5",
+        'optim="paged_adamw_8bit"',
+        "neftune_noise_alpha=5.0",
+        "gradient_checkpointing=True",
+        'attn_implementation="eager"',
+        "bf16 = True",
+        "LORA_PLUS = 16.0",
+        "label_smoothing=0.1",
+        'report_to="tensorboard"',
+        "tensorboard bitsandbytes",
+        '"model.vision_tower",',
+    ):
+        assert line in made.text, line
+    assert "dataloader_num_workers=2" in exported("script", settings=Settings(workers=2))[0].text
+    assert [note for note in made.notes if "last step" not in note] == [
+        "The script prepares its rows in its own process, since their pictures are changed in an order."
+    ]
+
+
+def test_the_script_says_when_another_step_becomes_the_adapter():
+    assert exported("script", settings=Settings(keep="last"))[0].notes == ()
+    for settings in (Settings(), Settings(keep="last", patience=3)):
+        (note,) = exported("script", settings=settings)[0].notes
+        assert "the weights of its last step become the adapter" in note
+
+
+@pytest.mark.parametrize("form", ["peft", "unsloth"])
+def test_a_form_without_a_trainer_says_what_it_leaves_out(form: Format):
+    usual, other = (exported(form, settings=settings)[0].notes for settings in (Settings(), OTHER_SETTINGS))
+    said = "\n".join(set(other) - set(usual))
+    for word in ("paged_adamw_8bit", "LoRA+ (16)", "noise on the embeddings (5)", "label smoothing (0.1)", "order"):
+        assert word in said
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_script_shuffles_pictures_as_the_worker_does(shared: bool):
+    import torch
+
+    from core.export.learning_parts import PICTURES
+    from core.training.levers.shared_pictures import ShuffledPictures, sharing
+
+    rows = [ask(PictureInMemory(picture(0), f"{at // 3 if shared else at}.png"), "?", "!") for at in range(12)]
+    script: dict[str, Any] = {"torch": torch, "hashlib": hashlib, "SEED": 7}
+    exec(PICTURES, script)  # noqa: S102 -- what a person would run
+    theirs = script["ShuffledPictures"]([row.pictures[0].name for row in rows])
+    known = sharing(rows, None, lambda: None)
+    ours = ShuffledPictures(known.keys, 7) if known.pairs else ShuffledRows(12, 7)
+    for epoch in range(2):
+        theirs.set_epoch(epoch)
+        ours.set_epoch(epoch)
+        assert list(theirs) == list(ours)
 
 
 def test_yaml_as_people_write_it():

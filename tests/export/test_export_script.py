@@ -27,13 +27,50 @@ from tests.training.short_jobs import demo_inspection
 
 DIGITS = Source("demo", "digits")
 BOTH = ("vision.attention", "projector.mlp", "language.attention", "language.mlp")
-QUICK = {"steps": 4, "batch_size": 4, "eval_every": 100, "eval_rows": 2, "final_rows": 2, "sample_count": 0}
+QUICK = {
+    "steps": 4,
+    "batch_size": 4,
+    "eval_every": 100,
+    "eval_rows": 2,
+    "final_rows": 2,
+    "sample_count": 0,
+    "keep": "last",
+}
 PLANS: dict[str, tuple[Selection, Recipe, dict]] = {
     "plain": (Selection(cells=BOTH), Recipe(8, 16, 0.1), {"weight_decay": 0.01}),
     "dora_by_component": (
         Selection(cells=BOTH, layers={"vision": (-2, None)}),
         Recipe(8, 16, 0.0, "dora", components={"vision": Knobs(rank=4, alpha=4, dropout=0.2, learning_rate=1e-3)}),
         {"accumulation": 2, "schedule": "linear"},
+    ),
+    "twenty_steps_of_everything": (
+        Selection(cells=BOTH),
+        Recipe(8, 16, 0.1, components={"vision": Knobs(learning_rate=1e-3)}),
+        {
+            "steps": 20,
+            "lora_plus": 16.0,
+            "learning_rate": 3e-4,
+            "weight_decay": 0.01,
+            "neftune": 5.0,
+            "label_smoothing": 0.1,
+            "schedule": "constant",
+            "warmup_steps": 3,
+            "checkpointing": True,
+            "order": "pictures",
+            "max_grad_norm": 0.5,
+        },
+    ),
+    "eight_bits": (
+        Selection(cells=("language.attention",), full=("projector",)),
+        Recipe(8, 16, method="dora"),
+        {
+            "optimizer": "adamw_8bit",
+            "lora_plus": 4.0,
+            "schedule": "linear",
+            "at_once": 3,
+            "batch_size": 6,
+            "workers": 1,
+        },
     ),
     "full_projector": (
         Selection(cells=("language.attention",), full=("projector",)),
