@@ -11,22 +11,16 @@ const FAINT = 1000; // times less than the strongest: hardly anything arrives
 
 const places = new WeakMap(); // the run's list of layers -> its rows, with the place of each cell in a point's numbers
 
-const layerName = (layer) => (layer === null || layer === undefined ? "outside of the layers" : `layer ${layer}`);
+const cellName = (layer, role) => (layer === null || layer === undefined ? (ROLE_NAME[role] ?? "outside of the layers").toLowerCase() : `layer ${layer}`);
 
-// One row a component, or a component and a role where these are told apart.
+// One row a component.
 function rowsOf(layers) {
   if (places.has(layers)) return places.get(layers);
-  const rows = new Map();
-  layers.forEach(({ component, layer, role }, place) => {
-    const key = [component, role].filter(Boolean).join(".");
-    const name = role ? `${COMPONENT_SHORT[component]}, ${(ROLE_NAME[role] ?? role).toLowerCase()}` : COMPONENT_NAME[component];
-    if (!rows.has(key)) rows.set(key, { key, name, label: role ? name : COMPONENT_SHORT[component], component, cells: [] });
-    rows.get(key).cells.push({ key: String(layer ?? `x${place}`), layer, place, name: layerName(layer) });
-  });
-  for (const row of rows.values()) row.cells.sort((a, b) => (a.layer ?? -1) - (b.layer ?? -1));
-  const sorted = [...rows.values()].sort((a, b) => COMPONENTS.indexOf(a.component) - COMPONENTS.indexOf(b.component));
-  places.set(layers, sorted);
-  return sorted;
+  const rows = new Map(COMPONENTS.map((name) => [name, { key: name, name: COMPONENT_NAME[name], label: COMPONENT_SHORT[name], component: name, cells: [] }]));
+  layers.forEach(({ component, layer, role }, place) => rows.get(component).cells.push({ key: String(layer ?? role ?? place), layer, place, name: cellName(layer, role) }));
+  const some = [...rows.values()].filter((row) => row.cells.length);
+  places.set(layers, some);
+  return some;
 }
 
 function filled(run, point) {

@@ -31,41 +31,48 @@ export function strength(value, [low, high]) {
 
 const here = new Map(); // map -> key of the cell that the keyboard is at
 
-function cell(id, row, each, columns, first) {
+function cell(id, row, each, first) {
   const key = `${id}-${row.key}-${each.key}`;
   const at = here.get(id) === key || (first && !here.has(id));
-  return html`<span role="gridcell" class="${each.kind ?? ""}" style="--v:${each.strength.toFixed(3)};grid-column:${columns.indexOf(each.layer ?? null) + 1}" data-key="${key}" tabindex="${at ? 0 : -1}" aria-label="${row.name}, ${each.name}: ${each.told}">${each.shown ?? ""}</span>`;
+  return html`<span role="gridcell" class="${each.kind ?? ""}" style="--v:${each.strength.toFixed(3)};grid-column:${each.at}" data-key="${key}" tabindex="${at ? 0 : -1}" aria-label="${row.name}, ${each.name}: ${each.told}">${each.shown ?? ""}</span>`;
 }
 
-// The layers that these rows have, in order; what stands outside of them comes last.
-function columnsOf(rows) {
-  const all = new Set(rows.flatMap((row) => row.cells.map(({ layer }) => layer ?? null)));
-  return [...all].sort((a, b) => (a === null) - (b === null) || a - b);
+const hasLayer = ({ layer }) => layer !== null && layer !== undefined;
+
+// The rows with the column of each cell, and the numbers of the columns: one for each layer that these rows have; what
+// stands outside of layers comes after them, or first in a row that has none.
+function placed(rows) {
+  const layers = [...new Set(rows.flatMap((row) => row.cells.filter(hasLayer).map(({ layer }) => layer)))].sort((a, b) => a - b);
+  const set = rows.map((row) => {
+    let after = row.cells.some(hasLayer) ? layers.length : 0;
+    const cells = row.cells.map((each) => ({ ...each, at: hasLayer(each) ? layers.indexOf(each.layer) + 1 : (after += 1) }));
+    return { ...row, cells: cells.sort((a, b) => a.at - b.at) };
+  });
+  return { rows: set, layers, columns: Math.max(layers.length, ...set.flatMap((row) => row.cells.map(({ at }) => at))) };
 }
 
 // The numbers of the layers, as many as there is room for.
-function heading(title, component, columns) {
-  const every = Math.ceil(columns.length / MOST_NUMBERS);
-  return html`<div role="row" class="layers" data-component="${component}"><span role="rowheader">${title}</span><span role="presentation" class="cells" style="--cells:${columns.length}">${columns.map((layer, i) => i % every === 0 && html`<span role="columnheader" style="grid-column:${i + 1} / span ${Math.min(every, columns.length - i)}">${layer ?? "–"}</span>`)}</span></div>`;
+function heading(title, component, { layers, columns }) {
+  const every = Math.ceil(layers.length / MOST_NUMBERS);
+  return html`<div role="row" class="layers" data-component="${component}"><span role="rowheader">${title}</span><span role="presentation" class="cells" style="--cells:${columns}">${layers.map((layer, i) => i % every === 0 && html`<span role="columnheader" style="grid-column:${i + 1} / span ${Math.min(every, layers.length - i)}">${layer}</span>`)}</span></div>`;
 }
 
-const line = (id, row, columns, first) => html`<div role="row" data-component="${row.component}"><span role="rowheader" title="${row.name}">${row.label ?? row.name}</span><span role="presentation" class="cells" style="--cells:${columns.length}">${row.cells.map((each, i) => cell(id, row, each, columns, first && !i))}</span></div>`;
+const line = (id, row, columns, first) => html`<div role="row" data-component="${row.component}"><span role="rowheader" title="${row.name}">${row.label ?? row.name}</span><span role="presentation" class="cells" style="--cells:${columns}">${row.cells.map((each, i) => cell(id, row, each, first && !i))}</span></div>`;
 
 // Of each component the rows below its name, with the numbers of its layers.
 function groups(id, rows) {
   const names = [...new Set(rows.map((row) => row.component))];
   return names.map((component, i) => {
-    const own = rows.filter((row) => row.component === component);
-    const columns = columnsOf(own);
-    return html`${heading(COMPONENT_SHORT[component], component, columns)}${own.map((row, j) => line(id, row, columns, !i && !j))}`;
+    const own = placed(rows.filter((row) => row.component === component));
+    return html`${heading(COMPONENT_SHORT[component], component, own)}${own.rows.map((row, j) => line(id, row, own.columns, !i && !j))}`;
   });
 }
 
 // rows: [{ key, name, label, component, cells: [{ key, name, layer, strength, told, shown?, kind? }] }]; `told` is read out.
 // With `grouped` each component has a heading of its own; with `numbers` what is `shown` stands in the cells.
 export function heat(id, label, rows, { numbers = false, grouped = false } = {}) {
-  const columns = columnsOf(rows);
-  const body = grouped ? groups(id, rows) : html`${heading("layer", "", columns)}${rows.map((row, i) => line(id, row, columns, !i))}`;
+  const all = placed(rows);
+  const body = grouped ? groups(id, rows) : html`${heading("layer", "", all)}${all.rows.map((row, i) => line(id, row, all.columns, !i))}`;
   return html`<div class="heat-box"><div class="heat ${numbers && "numbers"}" role="grid" aria-label="${label}" data-heat="${id}">${body}</div></div>
     <p class="heat-told small soft" data-told="${id}" aria-hidden="true">${HINT}</p>`;
 }

@@ -4,10 +4,17 @@
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { setForm } from "./form.js";
+import { currentMemory } from "./memory.js";
 import { isRunning } from "./run.js";
 import { CHOICES, LEVERS } from "./words.js";
 
 const inWords = (value) => (value === true ? "on" : value === false ? "off" : value === null || value === undefined ? "none" : String(value));
+
+// What the studio would choose for the next start, as far as the memory's estimate has told.
+function foreseen(name) {
+  const found = currentMemory()?.choices?.find((each) => each.name === name);
+  return found?.by === "studio" && html`<small class="soft" title="${found.reason}">now that is ${inWords(found.value)}</small>`;
+}
 
 // How the next start is to have it.
 function control(name) {
@@ -21,7 +28,7 @@ function control(name) {
 
 const by = (who) => `chosen by ${who === "you" ? "you" : "the studio"}`;
 
-const choiceRow = ({ name, value, reason, by: who }) => html`<tr><th scope="row">${CHOICES[name]?.title ?? name}</th><td class="value">${inWords(value)}<span class="who">${by(who)}</span></td><td class="why">${reason}</td><td class="next">${control(name)}</td></tr>`;
+const choiceRow = (preview) => ({ name, value, reason, by: who }) => html`<tr><th scope="row">${CHOICES[name]?.title ?? name}</th><td class="value">${inWords(value)}<span class="who">${by(who)}</span></td><td class="why">${reason}</td><td class="next">${control(name)}${preview ? "" : foreseen(name)}</td></tr>`;
 
 function leverControl(name) {
   if (!state.form.levers) return "";
@@ -31,22 +38,24 @@ function leverControl(name) {
 
 const leverRow = ({ name, on, reason }) => html`<tr class="${on ? "on" : "off"}"><th scope="row">${LEVERS[name] ?? name}</th><td class="value">${on ? html`<span class="yes">✓ on</span>` : html`<span class="no">– off</span>`}</td><td class="why">${reason}</td><td class="next">${leverControl(name)}</td></tr>`;
 
-const table = (title, rows) => rows.length > 0 && html`<table class="how"><thead><tr><th scope="col">${title}</th><th scope="col">is</th><th scope="col" class="why">because</th><th scope="col" class="next">next time</th></tr></thead><tbody>${rows}</tbody></table>`;
+const LEVERS_LEAD = "Which levers make it faster is tried when it starts, and said here with the reasons: what is learned stays the same.";
 
-// What was settled: of the job in view, or else of the one that would be started now.
+const table = (title, rows, preview) => rows.length > 0 && html`<table class="how"><thead><tr><th scope="col">${title}</th><th scope="col">is</th><th scope="col" class="why">because</th><th scope="col" class="next">${preview ? "set it" : "next time"}</th></tr></thead><tbody>${rows}</tbody></table>`;
+
+// What was settled: of the job in view, or else what the next start would settle.
 function settled() {
-  const { run, howPreview: preview } = state;
+  const { run } = state;
   if (run) return { title: isRunning() ? "How it runs" : "How it ran", choices: run.choices, levers: run.levers };
-  return { title: "How it would run", choices: preview?.choices ?? [], levers: preview?.levers ?? [] };
+  return { title: "How it would run", choices: currentMemory()?.choices ?? [], levers: [], preview: true };
 }
 
 function body() {
-  const { title, choices, levers } = settled();
+  const { title, choices, levers, preview } = settled();
   if (!choices.length && !levers.length) return "";
   const on = levers.filter((each) => each.on).length;
   return html`<div class="card"><details data-how-fold ${state.howFolded ? "" : html`open`}><summary data-key="how-fold">${title}${levers.length > 0 && html`<span class="soft"> · ${on} of ${levers.length} levers on</span>`}</summary>
-    ${table("chosen when it starts", choices.map(choiceRow))}${table("lever", levers.map(leverRow))}
-    <p class="small soft">A lever makes the same training faster: what is learned stays the same. What you set under “next time” counts for the next start.</p></details></div>`;
+    ${table(preview ? "chosen at the start" : "chosen", choices.map(choiceRow(preview)), preview)}${table("lever", levers.map(leverRow))}
+    <p class="small soft">${preview ? LEVERS_LEAD : html`${LEVERS_LEAD} What you set under “next time” counts for the next start.`}</p></details></div>`;
 }
 
 function onChange({ target }) {
@@ -65,5 +74,5 @@ export function mountHow(element) {
     const text = body();
     element.classList.toggle("off-stage", !text);
     draw(element, text);
-  }, "run", "step", "form", "howPreview");
+  }, "run", "step", "form", "memoryKnown", "selection", "recipe");
 }

@@ -65,16 +65,18 @@ export const componentsOf = (run) => COMPONENTS.filter((name) => run.norms.some(
 
 function normTraces(run) {
   if (!run.norms.length) return [line(...over(run.train, (point) => point.grad_norm), "gradient norm", color("ink"), { line: { width: 1.8 } })];
+  const points = run.norms.filter((point) => point[options.norm]); // a step may know one norm and not another
   return componentsOf(run).map((name) => {
-    const [x, y] = over(run.norms, (point) => point[options.norm]?.[name] ?? null);
+    const [x, y] = over(points, (point) => point[options.norm][name]);
     return line(x, smooth(y, options.smoothing), COMPONENT_SHORT[name], color(name), { line: { width: 2, dash: dashOf(name) } });
   });
 }
 
+export const lastNorm = (run, name) => figure(run.norms.findLast((point) => known(point[options.norm]?.[name]))?.[options.norm][name]);
+
 function lastNorms(run) {
   if (!run.norms.length) return figure(run.train.at(-1)?.grad_norm);
-  const last = run.norms.at(-1)[options.norm] ?? {};
-  return componentsOf(run).map((name) => `${COMPONENT_SHORT[name]} ${figure(last[name])}`).join(" · ");
+  return componentsOf(run).map((name) => `${COMPONENT_SHORT[name]} ${lastNorm(run, name)}`).join(" · ");
 }
 
 const speeds = (run) => run.train.filter((point) => known(point.rows_per_second));

@@ -5,14 +5,13 @@ import { state, subscribe, update } from "./store.js";
 import { plotly } from "./api.js";
 import { draw, html } from "./html.js";
 import { CONFIG, dashLegend, layout } from "./plot_parts.js";
-import { CHARTS, componentsOf, metricsOf, options, shownMetric } from "./plot_charts.js";
-import { figure } from "./format.js";
+import { CHARTS, componentsOf, lastNorm, metricsOf, options, shownMetric } from "./plot_charts.js";
 import { METRIC_NAME, NORM_NAME } from "./words.js";
 
 const LEGENDS = {
   loss: (run) => html`<span style="--k:var(--accent)"><i></i>training</span><span style="--k:var(--warn)"><i class="dash"></i>held-out</span>${run.best && html`<span><b class="star" aria-hidden="true">★</b>best look, step ${run.best.step}</span>`}`,
   answers: () => html`<span style="--k:var(--ok)"><i></i>now</span><span style="--k:var(--soft)"><i class="dash"></i>base model</span>${["exact_match", "accuracy"].includes(shownMetric(state.run)) && html`<span style="--k:var(--edge)"><i class="dots"></i>guessing the most common answer</span>`}`,
-  norm: (run) => run.norms.length > 0 && dashLegend(componentsOf(run), (name) => figure(run.norms.at(-1)[options.norm]?.[name])),
+  norm: (run) => run.norms.length > 0 && dashLegend(componentsOf(run), (name) => lastNorm(run, name)),
   memory: (run) => html`${run.train.some((point) => point.device_memory) && html`<span style="--k:var(--accent)"><i></i>device, at its peak</span>`}<span style="--k:var(--soft)"><i class="dash"></i>host, this job’s process</span>`,
 };
 

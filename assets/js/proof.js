@@ -21,7 +21,7 @@ const moved = (part) => part.update > 0 || part.ratio > 0;
 
 // What is said of a component: words and a sign, never by the bar alone.
 function outcome(part) {
-  if (part.chosen && moved(part)) return html`<b>${share(part.ratio)}</b> <span class="soft">of its weights’ size, in ${count(part.modules)} ${part.modules === 1 ? "module" : "modules"}</span>`;
+  if (part.chosen && moved(part)) return html`<b>${share(part.ratio)}</b> <span class="soft">of its weights’ norm, by ${count(part.trained)} of ${count(part.modules)} modules</span>`;
   if (part.chosen) return html`<b class="odd">! not moved</b> <span class="soft">though it was to learn</span>`;
   return moved(part) ? html`<b class="bad">✕ changed</b> <span class="soft">though it was not to learn</span>` : html`<b class="ok">✓ unchanged</b> <span class="soft">frozen, as chosen</span>`;
 }
@@ -41,13 +41,13 @@ function rowsOf(modules) {
   const within = bounds(modules.map(({ ratio }) => ratio));
   const rows = new Map();
   modules.forEach((module, place) => {
-    const { component, name, layer, ratio, update, weight } = module;
+    const { component, name, layer, ratio, update, weight, used } = module;
+    const rank = used === null || used === undefined ? "" : `; uses ${Math.round(100 * used)}% of its rank`;
     const key = `${component}.${lastPart(name)}`;
     if (!rows.has(key)) rows.set(key, { key, name: `${COMPONENT_SHORT[component]}, ${lastPart(name)}`, label: lastPart(name), component, cells: [] });
-    rows.get(key).cells.push({ key: `${layer ?? "x"}-${place}`, layer, name: layerName(module), strength: strength(ratio, within), shown: share(ratio), told: `moved by ${share(ratio)} (update ${figure(update)}, weight ${figure(weight)})`, kind: ratio > 0 ? "" : "nothing" });
+    rows.get(key).cells.push({ key: `${layer ?? "x"}-${place}`, layer, name: layerName(module), strength: strength(ratio, within), shown: share(ratio), told: `moved by ${share(ratio)} (update ${figure(update)}, weight ${figure(weight)})${rank}`, kind: update > 0 ? "" : "nothing" });
   });
   const sorted = [...rows.values()].sort((a, b) => COMPONENTS.indexOf(a.component) - COMPONENTS.indexOf(b.component));
-  for (const row of sorted) row.cells.sort((a, b) => (a.layer ?? Infinity) - (b.layer ?? Infinity));
   const numbers = sorted.every((row) => row.cells.length <= ROOM);
   if (!numbers) for (const row of sorted) row.cells = row.cells.map(({ shown, ...rest }) => rest);
   return [sorted, numbers];
@@ -61,11 +61,11 @@ function byLayer(modules) {
 
 const clipped = (hash) => html`<code>${(hash ?? "").slice(0, SHORT)}</code>`;
 
-function frozen({ tensors, bytes: size, before, after, same, changed = [] }) {
+function frozen({ tensors, bytes: size, before, after, same, changed = [], count_changed: many = changed.length }) {
   if (!tensors) return html`<p class="note">Nothing was frozen: every weight was to learn.</p>`;
   const whole = html`<details><summary class="small">The whole hashes</summary><p class="mono hash">before ${before}<br>after&nbsp; ${after}</p></details>`;
   if (same) return html`<div class="note ok"><b>✓ Everything else is bit-identical</b>${count(tensors)} frozen ${tensors === 1 ? "tensor" : "tensors"} (${bytes(size)}), hashed before and after: ${clipped(before)} and ${clipped(after)} are the same.${whole}</div>`;
-  return html`<div class="note bad" role="alert"><b>✕ Frozen weights have changed</b>${count(changed.length)} of ${count(tensors)} frozen tensors are not what they were: <span class="mono">${changed.slice(0, 5).join(", ")}${changed.length > 5 && ` and ${count(changed.length - 5)} more`}</span>. Please report this.${whole}</div>`;
+  return html`<div class="note bad" role="alert"><b>✕ Frozen weights have changed</b>${count(many)} of ${count(tensors)} frozen tensors are not what they were: <span class="mono">${changed.slice(0, 5).join(", ")}${many > 5 && ` and ${count(many - 5)} more`}</span>. Please report this.${whole}</div>`;
 }
 
 function body(proof) {

@@ -23,7 +23,6 @@ function rowsOf(modules) {
     if (!rows.has(key)) rows.set(key, { key, name: `${COMPONENT_SHORT[component]}, ${lastPart(name)}`, label: lastPart(name), component, cells: [] });
     rows.get(key).cells.push({ key: `${layer ?? "x"}-${place}`, layer, place, name: layer === null || layer === undefined ? name : `layer ${layer}` });
   });
-  for (const row of rows.values()) row.cells.sort((a, b) => (a.layer ?? Infinity) - (b.layer ?? Infinity));
   const sorted = [...rows.values()].sort((a, b) => COMPONENTS.indexOf(a.component) - COMPONENTS.indexOf(b.component));
   places.set(modules, sorted);
   return sorted;

@@ -34,7 +34,6 @@ export const state = {
   job: null, // id of the job in view
   run: null, // see run.js
   howFolded: false, // whether the card "How it runs" is shut
-  howPreview: null, // {choices, levers} that the next start would settle, see how.js
   starting: false,
   startError: null,
   runError: null, // why the job in view cannot be shown

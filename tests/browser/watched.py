@@ -179,5 +179,5 @@ def proof(demo: Inspection, chosen: list[Module]) -> dict[str, Any]:
 def _component(name: str, modules: Iterable[dict[str, Any]]) -> dict[str, Any]:
     own = [module for module in modules if module["component"] == name]
     update, weight = (math.sqrt(sum(m[key] ** 2 for m in own)) for key in ("update", "weight"))
-    of = {"chosen": bool(own), "modules": len(own), "trained": 31_616 if own else 0}
+    of = {"chosen": bool(own), "modules": len(own) + 9, "trained": len(own)}
     return {**of, "update": update, "weight": weight or 3.0, "ratio": update / (weight or 3.0)}
