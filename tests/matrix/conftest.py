@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
 
 from core.spec import Source
+from tests.matrix.families import EXPERTS, FAMILIES
+from tests.matrix.line import Base, written
 
 COLOURS = {"red": (220, 30, 30), "blue": (40, 60, 220)}
 
@@ -26,3 +29,16 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Source:
             lines.append({"file_name": f"{index}.png", "question": "Colour?", "answer": answer})
         (folder / split / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return Source("folder", str(folder))
+
+
+@pytest.fixture(scope="session")
+def base_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Base]:
+    """Writes a family's model and processor, once."""
+    made: dict[str, Base] = {}
+
+    def make(name: str) -> Base:
+        if name not in made:
+            made[name] = written(name, (FAMILIES | EXPERTS)[name](), tmp_path_factory.mktemp(name) / "base")
+        return made[name]
+
+    return make

@@ -85,13 +85,38 @@ def smolvlm() -> Family:
 
 def glm4v() -> Family:
     """GLM-4V in small: gate and up are one matrix, and the tower ends in a convolution and a merger with an MLP."""
-    from transformers import (
-        Glm4vConfig,
-        Glm4vForConditionalGeneration,
-        Glm4vImageProcessor,
-        Glm4vProcessor,
-        Glm4vVideoProcessor,
-    )
+    from transformers import Glm4vConfig, Glm4vForConditionalGeneration
+
+    return _glm(Glm4vConfig, Glm4vForConditionalGeneration)
+
+
+def glm4v_moe() -> Family:
+    """GLM-4.5V in small: after a plain layer the experts of a layer are one tensor, as PEFT rewrites adapters for."""
+    from transformers import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration
+
+    experts = {
+        "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_shared_experts": 1,
+        "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1,
+    }  # fmt: skip
+    return _glm(Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, **experts)
+
+
+def qwen3_vl_moe() -> Family:
+    """Qwen3-VL with experts in small: those of a layer are one tensor, which LoRA reaches by its name."""
+    from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
+
+    dense = tiny.qwen3_vl()
+    config = dense.model.config.to_dict()
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "initializer_range": 0.2}
+    text = {**config["text_config"], **experts, "model_type": "qwen3_vl_moe_text"}
+    vision = {**config["vision_config"], "model_type": "qwen3_vl_moe_vision"}
+    rest = {key: value for key, value in config.items() if key.endswith("_token_id")}
+    made = Qwen3VLMoeConfig(text_config=text, vision_config=vision, **rest)
+    return Family(dense.processor, _seeded(Qwen3VLMoeForConditionalGeneration, made))
+
+
+def _glm(config_class: Any, model_class: Any, **text: Any) -> Family:
+    from transformers import Glm4vImageProcessor, Glm4vProcessor, Glm4vVideoProcessor
 
     marks = [
         "<|begin_of_image|>",
@@ -113,16 +138,16 @@ def glm4v() -> Family:
         chat_template=QWEN_TEMPLATE.replace(PICTURE, "<|begin_of_image|><|image|><|end_of_image|>"),
     )
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 0], "partial_rotary_factor": 0.5}
-    config = Glm4vConfig(
+    config = config_class(
         vision_config={
             "depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": PATCH, "image_size": SIDE,
             "out_hidden_size": 32, "intermediate_size": 48, "spatial_merge_size": 2, "temporal_patch_size": 2,
         },
-        text_config={**_text(tokenizer), "rope_parameters": rope},
+        text_config={**_text(tokenizer), "rope_parameters": rope, **text},
         image_start_token_id=3, image_token_id=4, image_end_token_id=5,
         video_start_token_id=6, video_token_id=7, video_end_token_id=8,
     )  # fmt: skip
-    return Family(processor, _seeded(Glm4vForConditionalGeneration, config))
+    return Family(processor, _seeded(model_class, config))
 
 
 def gemma3() -> Family:
@@ -216,3 +241,5 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "florence2": florence2,
     "blip": blip,
 }
+EXPERTS: dict[str, Callable[[], Family]] = {"glm4v_moe": glm4v_moe, "qwen3_vl_moe": qwen3_vl_moe}
+"""Families with fused experts."""
