@@ -18,7 +18,7 @@ from core.models.libraries import import_what_is_slow
 from core.models.source import resolve
 from core.spec import Knobs, Plan, Recipe, Settings, to_dict
 from ui.choice import Chosen, read_choice
-from ui.counsel import settings_so_far
+from ui.counsel import rows_of, settings_so_far
 from ui.datasets import dataset_of
 from ui.panels.settings import form_of
 from ui.studio import Studio
@@ -26,8 +26,8 @@ from ui.studio import Studio
 if TYPE_CHECKING:
     from core.memory.verdict import Change
 
-KINDS = frozenset({"checkpointing", "batch", "8bit", "4bit", "rank"})
-"""The changes that a person can make on the page."""
+KINDS = frozenset({"optimizer", "checkpointing", "batch", "8bit", "4bit", "rank"})
+"""The changes that a person can make on the page; of pictures there is no setting."""
 USUAL_SIDE = 448
 """Pixels, where no data are chosen."""
 LOOKED_AT = 20
@@ -46,26 +46,34 @@ def memory(studio: Studio, asked: dict[str, Any], owner: str) -> dict[str, Any]:
     With `change` the cheapest change that makes it fit comes too, if there is one: it takes several estimates.
     """
     chosen, settings = read_choice(studio, asked), settings_so_far(asked.get("form"))
-    card = _card(asked.get("card"))
+    card, (tokens, side) = _card(asked.get("card")), _row(studio, asked, owner)
     import_what_is_slow()
     from core.memory.estimate import estimate
+    from core.memory.kinds import left_open
     from core.memory.verdict import Setup, answer_of, cheapest
+    from core.training.choices import choose_on_card
+    from core.training.shapes import RowShape
 
-    setup = Setup(chosen.plan, _workload(studio, asked, settings, card, owner))
     try:
         model = resolve(chosen.inspection.source, offline=True)
+        rows = rows_of(studio, asked.get("dataset"), owner)
+        learned = max(1, min(settings.max_new_tokens, tokens))
+        shape = RowShape(image_size=(side, side), text_tokens=tokens, supervised_tokens=learned)
+        choices = choose_on_card(model, chosen.labelled, chosen.plan, settings, card, shape, rows)
+        setup = Setup(chosen.plan, choices.work)
         seen = estimate(model, setup.plan, setup.work)
-        better = cheapest(model, setup, seen, card, KINDS) if asked.get("change") else None
+        better = cheapest(model, setup, seen, card, left_open(KINDS, settings)) if asked.get("change") else None
     except (InspectionError, SourceError) as error:
         return {"unknown": str(error), "card": asdict(card)}
     return {
+        "choices": [choice.point() for choice in choices.all()],
         "answer": answer_of(seen.peak_bytes, card),
         "card": asdict(card),
         "peak": seen.peak_bytes,
         "terms": [asdict(term) for term in seen.terms if term.bytes],
         "how": f"{seen.how} The peak is {seen.when}.",
         "image_tokens": seen.image_tokens,
-        "side": setup.work.image_size[0],
+        "side": side,
         "change": _change(better, chosen, settings) if better else None,
     }
 
@@ -84,22 +92,17 @@ def _card(name: Any) -> Card:
     raise SpecError("A memory estimate was asked for", "there is no such card in the list", "Reload the page")
 
 
-def _workload(studio: Studio, asked: dict[str, Any], settings: Settings, card: Card, owner: str) -> Workload:
-    """Raises SpecError for numbers out of range."""
+def _row(studio: Studio, asked: dict[str, Any], owner: str) -> tuple[int, int]:
+    """Tokens of a row's text, and pixels of a picture's side.
+
+    Raises:
+        SpecError: one of them is out of range.
+    """
     tokens, side = _whole(asked, "text_tokens"), _whole(asked, "image_side")
     tokens = Workload.text_tokens if tokens is None else tokens
     side = _side(studio, asked.get("dataset"), owner) if side is None else side
-    return Workload(
-        batch=settings.batch_size,
-        image_size=(side, side),
-        text_tokens=tokens,
-        supervised_tokens=max(1, min(settings.max_new_tokens, tokens)),
-        precision="bf16" if card.bf16 else "fp32",
-        quantization=settings.quantization,
-        checkpointing=bool(settings.checkpointing),
-        device=card.device,
-        accumulation=settings.accumulation,
-    )
+    Workload(image_size=(side, side), text_tokens=tokens, supervised_tokens=min(1, tokens))
+    return tokens, side
 
 
 def _whole(asked: dict[str, Any], name: str) -> int | None:
@@ -123,10 +126,10 @@ def _change(change: Change, chosen: Chosen, settings: Settings) -> dict[str, Any
     """The change as one of the form and of the recipe."""
     work = change.setup.work
     values = {
-        "batch_size": work.batch,
-        "accumulation": work.accumulation,
-        "checkpointing": work.checkpointing,
+        "at_once": None if settings.at_once is None else work.batch,
+        "checkpointing": None if settings.checkpointing is None else work.checkpointing,
         "quantization": work.quantization,
+        "optimizer": work.optimizer,
     }
     now = to_dict(settings)
     form = form_of({name: value for name, value in values.items() if value != now[name]})

@@ -96,6 +96,10 @@ def _lines(choice: Chosen, cost: Budget, memory: dict[str, Any] | None) -> list[
         )
         lines += [f"  {name:24}{_size(size):>16}" for name, size in memory["terms"].items()]
         lines.append(memory["words"])
+        lines.append("a job would choose, unless it is told:")
+        lines += [
+            f"  {each['name'].replace('_', ' '):16}{each['value']!s:10}{each['reason']}" for each in memory["choices"]
+        ]
     return lines
 
 

@@ -43,12 +43,20 @@ def memory_of(choice: Chosen, options: argparse.Namespace) -> tuple[dict[str, An
     """
     if options.no_memory:
         return None, ()
+    from core.memory.kinds import KINDS, left_open
     from core.memory.verdict import verdict  # imports torch, which takes seconds
+    from core.training.choices import choose_on_card
+    from core.training.shapes import RowShape
 
-    card = card_named(options.card)
-    work = _workload(choice, options, card)
+    card, settings = card_named(options.card), choice.settings
+    learned = max(1, min(ANSWER, options.tokens))
+    size, images, tokens = image_size(options.image_size), options.images, options.tokens
+    Workload(images=images, image_size=size, text_tokens=tokens, supervised_tokens=learned)  # refuses what cannot be
+    shape = RowShape(images, size, tokens, learned)
     try:
-        made = verdict(resolve(choice.inspection.source, offline=True), choice.plan, work, card)
+        model = resolve(choice.inspection.source, offline=True)
+        choices = choose_on_card(model, choice.labelled, choice.plan, settings, card, shape)
+        made = verdict(model, choice.plan, choices.work, card, left_open(KINDS - {"pictures"}, settings))
     except StudioError as error:
         return None, (f"No figure for the memory: {error.reason}. {error.remedy}.",)
     memory, change = made.memory, made.change
@@ -59,8 +67,9 @@ def memory_of(choice: Chosen, options: argparse.Namespace) -> tuple[dict[str, An
         "how": memory.how,
         "guesses": memory.guesses,
         "image_tokens": memory.image_tokens,
-        "device": work.device,
-        "precision": work.precision,
+        "device": choices.work.device,
+        "precision": choices.work.precision,
+        "choices": [choice.point() for choice in choices.all()],
         "card": card.name,
         "card_bytes": card.bytes,
         "verdict": made.answer,
@@ -87,22 +96,6 @@ def card_named(text: str | None) -> Card:
     reason = "several are called so" if fitting else "it is not in the list"
     names = "; ".join(card.name for card in fitting or CARDS)
     raise SpecError(f"The card “{clip(text)}” was asked for", reason, f"Take one of: {names}")
-
-
-def _workload(choice: Chosen, options: argparse.Namespace, card: Card) -> Workload:
-    settings = choice.settings
-    return Workload(
-        batch=settings.batch_size,
-        images=options.images,
-        image_size=image_size(options.image_size),
-        text_tokens=options.tokens,
-        supervised_tokens=max(1, min(ANSWER, options.tokens)),
-        precision="bf16" if card.bf16 and card.device == "cuda" else "fp32",
-        quantization=settings.quantization,
-        checkpointing=bool(settings.checkpointing),
-        device=card.device,
-        accumulation=settings.accumulation,
-    )
 
 
 def image_size(text: str) -> tuple[int, int]:

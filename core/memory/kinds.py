@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from core.memory.workload import Workload
-from core.spec import Plan
+from core.spec import Plan, Settings
 
 SMALLEST_SIDE = 224
 """Pixels: pictures are not made smaller than what the usual towers were trained on."""
@@ -25,6 +25,17 @@ class Setup:
 
     plan: Plan
     work: Workload
+
+
+def left_open(kinds: frozenset[str], settings: Settings) -> frozenset[str]:
+    """The kinds without those that a job decides by itself, when it starts, so that its step fits.
+
+    Args:
+        kinds: of change.
+        settings: what the person has set, and what not.
+    """
+    rows = {"batch"} if settings.at_once is None else set()
+    return kinds - rows - ({"checkpointing"} if settings.checkpointing is None else set())
 
 
 Form = tuple[str, Setup]

@@ -66,7 +66,7 @@ def choose_device(asked: Precision = "auto", parameters: int = 0) -> tuple[str, 
         device = "cuda"
     else:
         device, name = "cpu", "CPU"
-        native, bad = _cpu_takes_bf16(parameters)
+        native, bad = cpu_takes_bf16(parameters)
         good = "which it computes natively and faster"
     if asked != "auto":
         kind = "bfloat16" if asked == "bf16" else "32-bit floats"
@@ -76,7 +76,7 @@ def choose_device(asked: Precision = "auto", parameters: int = 0) -> tuple[str, 
     return device, torch.float32, f"{name} with 32-bit floats: {bad}"
 
 
-def _cpu_takes_bf16(parameters: int) -> tuple[bool, str]:
+def cpu_takes_bf16(parameters: int) -> tuple[bool, str]:
     """Whether bfloat16 is taken on the CPU, and why not."""
     import torch
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from core.data.previewing.preview import light_encoder
 from core.data.rows import Row
+from core.memory.cards import Card
 from core.memory.workload import Workload
 from core.models.classes import named_class, read_config
 from core.models.source import Resolved, resolve
@@ -20,7 +21,7 @@ from core.spec import Inspection, Plan, Settings, Spec
 from core.spec.settings import Attention
 from core.training.by_memory import ByMemory
 from core.training.choice import Choice
-from core.training.computer import Computer
+from core.training.computer import Computer, computer_of, precision_on
 from core.training.shapes import RowShape, shape_of_rows, step_of
 
 MOST_WORKERS = 4
@@ -117,6 +118,30 @@ def choose_for_rows(
     encoder = light_encoder(spec.model, processor, spec.settings.max_tokens)
     shape = shape_of_rows(encoder, rows)
     return choose(resolve(spec.model), inspection, spec.plan, spec.settings, computer, shape, len(rows))
+
+
+def choose_on_card(
+    resolved: Resolved,
+    inspection: Inspection,
+    plan: Plan,
+    settings: Settings,
+    card: Card,
+    shape: RowShape,
+    rows: int | None = None,
+) -> Choices:
+    """What a job would choose on a card of which only name and size are known; nothing is loaded or tried.
+
+    Args:
+        resolved: the model.
+        inspection: of it.
+        plan: what is trained.
+        settings: what the person has set, and what not.
+        card: of the list, or this machine's own.
+        shape: of the rows.
+        rows: to learn from, where that is known.
+    """
+    precision, why = precision_on(card, settings.precision, inspection.total_params)
+    return choose(resolved, inspection, plan, settings, computer_of(card, precision, why), shape, rows)
 
 
 def _attention(resolved: Resolved, settings: Settings, computer: Computer) -> Choice:

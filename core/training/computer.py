@@ -14,6 +14,8 @@ from core.memory.cards import Card, free_bytes
 from core.memory.estimate import CPU_PROCESS, CUDA_CONTEXT
 from core.memory.verdict import ROOM
 from core.memory.workload import Device, Precision
+from core.models.device import cpu_takes_bf16
+from core.spec.settings import Precision as AskedPrecision
 
 ROWS_KEPT = 1 << 29
 """Bytes, `core.data.batches.collate.CACHE_BYTES`: processed rows are kept in the machine's memory up to so much."""
@@ -79,6 +81,27 @@ def computer_of(card: Card, precision: Precision, why: str) -> Computer:
     flash = card.device == "cuda" and find_spec("flash_attn") is not None
     free = card.bytes - ROWS_KEPT if card.device == "cpu" else card.bytes
     return Computer(card.device, card.name, max(0, free), precision, why, cores(), flash)
+
+
+def precision_on(card: Card, asked: AskedPrecision, parameters: int) -> tuple[Precision, str]:
+    """The precision that a worker would choose on a card, and why.
+
+    Args:
+        card: of the list, or this machine's own.
+        asked: by the person; “auto” leaves it open.
+        parameters: of the model.
+    """
+    precision: Precision
+    if card.device == "cpu":
+        native, why_not = cpu_takes_bf16(parameters)
+        precision, reason = ("bf16", "it computes that natively and faster") if native else ("fp32", why_not)
+    else:
+        native = card.bf16
+        precision, reason = ("bf16", "it computes that natively") if native else ("fp32", "it has no native bfloat16")
+    if asked != "auto":
+        precision, reason = asked, "as the settings ask"
+    words = "bfloat16" if precision == "bf16" else "32-bit floats"
+    return precision, f"{'CPU' if card.device == 'cpu' else card.name} with {words}: {reason}"
 
 
 def _resident() -> int:

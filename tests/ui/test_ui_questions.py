@@ -120,7 +120,7 @@ def test_what_cannot_be_trained_is_not_exported_either(studio: Studio, client: T
 
 @pytest.mark.slow
 def test_the_memory_of_a_step_comes_with_its_terms_and_with_a_change_that_fits(studio: Studio, client: TestClient):
-    large = {"batch_size": 2048, "accumulation": 1, "quantization": "none", "checkpointing": False}
+    large = {"batch_size": 2048, "at_once": "2048", "quantization": "none", "checkpointing": "off"}
     form = {**good_form(), **large}
     asked = {**good_choice(studio), "form": form, "card": "NVIDIA RTX 4060, 8 GB", "image_side": 96}
     found = ask(client, "memory", asked)
@@ -134,6 +134,22 @@ def test_the_memory_of_a_step_comes_with_its_terms_and_with_a_change_that_fits(s
     after = ask(client, "memory", again)
     assert (after["answer"], after["peak"]) == ("fits", change["peak"])
     assert ask(client, "memory", {**good_choice(studio), "form": good_form()})["answer"] == "fits"
+
+
+@pytest.mark.slow
+def test_the_memory_is_that_of_the_step_as_it_would_run_and_says_what_was_chosen(studio: Studio, client: TestClient):
+    form = {**good_form(), "batch_size": 2048}
+    asked = {**good_choice(studio), "form": form, "card": "NVIDIA RTX 4060, 8 GB", "image_side": 96}
+    found = ask(client, "memory", asked)
+    assert found["answer"] == "fits"
+    choices = {choice["name"]: choice for choice in found["choices"]}
+    rows, times = choices["at_once"]["value"], choices["accumulation"]["value"]
+    assert rows < 2048 == rows * times
+    assert "GiB" in choices["at_once"]["reason"]
+    assert choices["precision"]["value"] == "bf16"
+    assert {choice["by"] for choice in found["choices"]} == {"studio"}
+    asked["form"]["at_once"] = "1024"
+    assert ask(client, "memory", asked)["choices"][3]["by"] == "you"
 
 
 @pytest.mark.parametrize(
