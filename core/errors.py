@@ -9,7 +9,9 @@ StudioError                 asked: what was wanted; reason: why not; remedy: wha
 ├── SpecError               a value of the spec is missing, unknown, of the wrong type or out of range
 ├── DataError               rows or pictures that cannot be used
 ├── TrainingError           a job cannot go on
-│   └── CountMismatch       PEFT wrapped other parameters than the spec promised
+│   ├── CountMismatch       PEFT wrapped other parameters than the spec promised
+│   ├── Diverged            the loss is no number any more, or far above what it was
+│   └── OutOfMemory         the memory of the device or of the machine did not suffice
 ├── JobError                a job is unknown, another's, or in the wrong state for what was asked
 └── AdapterError            an adapter is missing or does not fit its model
 
@@ -64,6 +66,14 @@ class TrainingError(StudioError):
 
 class CountMismatch(TrainingError):
     """PEFT wrapped other parameters than the spec promised."""
+
+
+class Diverged(TrainingError):
+    """The loss or its gradient is no number any more, or far above what it was."""
+
+
+class OutOfMemory(TrainingError):
+    """The memory of the device or of the machine did not suffice."""
 
 
 class JobError(StudioError):

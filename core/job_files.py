@@ -7,6 +7,7 @@ metrics.jsonl    its points, one a line        the worker, one write a line
 worker.log       its own words                 the worker
 stop             asks it to save and end       the server makes it, the worker obeys
 proof.json       what changed and what not     the worker, once, after the training
+kept/            weights of the best look, ...  the worker, while it trains
 data/            its stored data set           whoever starts the job, before the worker; links to the same files
 adapter/         the result                    the worker, moved into place when it is whole:
                                                adapter_model.safetensors, adapter_config.json, README.md, curves.svg
@@ -19,6 +20,6 @@ from __future__ import annotations
 
 SPEC, RECORD, STATUS, POINTS, LOG, STOP = "spec.json", "job.json", "status.json", "metrics.jsonl", "worker.log", "stop"
 PROOF = "proof.json"
-ADAPTER, DATA = "adapter", "data"
+ADAPTER, DATA, KEPT = "adapter", "data", "kept"
 WEIGHTS, CONFIG, CARD, CURVES = "adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg"
 """Inside of `ADAPTER`; PEFT gave the first two their names."""

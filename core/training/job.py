@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from core.data.batches.collate import Encoder
+from core.data.batches.collate import Encoder, to_device
 from core.data.batches.conversations import stop_ids
 from core.data.batches.limits import token_limit
 from core.data.batches.trial import sampled, try_rows
@@ -25,7 +25,7 @@ from core.data.previewing.preview import light_encoder
 from core.data.rows import Dataset
 from core.data.source import check_pictures, load_dataset
 from core.data.wording import majority_share
-from core.errors import CountMismatch, DataError
+from core.errors import CountMismatch, Diverged
 from core.evaluation.scores import Outcome
 from core.lora.budget import budget
 from core.lora.limits import refuse_on_device
@@ -43,21 +43,32 @@ from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
 from core.spec import Inspection, Spec, State
 from core.training.callbacks import Progress
+from core.training.choices import Choices, choose_for_rows, lines
+from core.training.computer import this_computer
+from core.training.ending import Ending
+from core.training.frozen_hash import Frozen
+from core.training.levers.kernels import apply_kernels
+from core.training.levers.packing import put_together
+from core.training.levers.pulled import pull
 from core.training.looks import Looks, choose_rows
-from core.training.methods import RankAllocation, start_from_data
+from core.training.methods import start_from_data
 from core.training.metrics import Metrics
 from core.training.noise import check_noise
+from core.training.proof import WORTH_SAYING, hash_before, write_proof
+from core.training.ranks import RankAllocation
 from core.training.saving import renew_card, save_adapter
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
 from core.training.trainer import make_trainer
+from core.training.watching.early import BestLook, ranks_settled
+from core.training.watching.keeping import discard_kept, kept_folder
+from core.training.watching.machine import Machine
+from core.training.watching.pace import Pace
+from core.training.watching.parts import trained_parts
+from core.training.watching.watch import Watch
 
-QUICK_ENOUGH = 5.0
-"""Seconds: after a stop, all held-out rows are looked at again only if that took no longer before training."""
 MANY_PICTURES = 2000
 """Rows on each side whose pictures are looked at before training; of more, a sample."""
-HURRY = 10.0
-"""Seconds: after a signal, the quick rows are looked at only if that takes no longer."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class Prepared:
     dtype: torch.dtype
     inspection: Inspection
     """Of the model, with the person's labels: which component a module belongs to."""
+    chosen: Choices
+    """What was left to choose."""
     start: dict[str, Any] | None
     """What a start that changes the weights began with; see `core.lora.starts`."""
 
@@ -110,27 +123,61 @@ def run_job(desk: Desk) -> None:
         desk.stop.be_patient()
         looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
         before = _look_before(desk, ready.model, looks)
+        frozen = hash_before(ready.model, desk.folder, desk.metrics)
     except Stopped:
         desk.status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
         return
+    watch, best = _watching(desk, ready)
+    ending = Ending(looks, best, before.outcomes, before.seconds, desk.metrics, desk.status, desk.stop)
     try:
-        _train(desk, ready, looks, before)
-    except DataError:  # a row among very many that was not looked at before: what was learned until then is kept
-        if desk.status.value.step:
-            _save(desk, ready, "failed")
+        whole = _train(desk, ready, looks, before, watch, best)
+        ending.settle()
+    except Exception as error:
+        _save_what_is_good(desk, ready, watch, error)
         raise
-    whole = desk.status.value.step >= desk.status.value.total_steps
     state: State = "finished" if whole else "stopped"
     _save(desk, ready, state)
-    if not _look_after(desk, looks, before):
+    _prove(desk, ready, frozen)
+    if not ending.whole():
         state = "stopped"
     renew_card(desk.folder, desk.spec, desk.status.ended(state), ready.by_component)
+    discard_kept(desk.folder)
     desk.status.enter(state, state=state)
+
+
+def _watching(desk: Desk, ready: Prepared) -> tuple[Watch, BestLook]:
+    """What watches the steps, and what keeps the best look."""
+    settings, kept = desk.spec.settings, kept_folder(desk.folder)
+    parts = trained_parts(ready.model, ready.inspection, desk.spec.plan)
+    first = ranks_settled(ready.model)
+    if first and settings.keep == "best":
+        desk.metrics.note(f"AdaLoRA takes ranks away until step {first:,}: looks before it do not count as the best.")
+    best = BestLook(parts, kept, settings.patience, settings.keep == "best", first)
+    return Watch(parts, kept, desk.metrics), best
+
+
+def _save_what_is_good(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None:
+    """What was learned until an error came is kept: of weights that came apart the last good ones."""
+    step = desk.status.value.step
+    if isinstance(error, Diverged):
+        step = watch.good.put_back()
+        desk.status.show(kept_step=step)
+    if step and not isinstance(error, OSError):  # a full disk takes no adapter
+        _save(desk, ready, "failed")
 
 
 def _save(desk: Desk, ready: Prepared, state: State) -> None:
     desk.status.enter("saving", eta_seconds=None)
     save_adapter(desk.folder, ready.model, desk.spec, desk.status.ended(state), ready.by_component, ready.start)
+
+
+def _prove(desk: Desk, ready: Prepared, frozen: Frozen) -> None:
+    """What the training changed and what it left alone; after a signal only where that is known soon."""
+    if desk.stop.hurried() and frozen.seconds > WORTH_SAYING:
+        desk.metrics.note("What changed was not proved: there was no time left.")
+        return
+    desk.status.enter("proving what changed")
+    write_proof(desk.folder, ready.model, frozen, ready.inspection, desk.spec.plan, desk.metrics, ready.start)
 
 
 def wrap(model: Any, spec: Spec, rows: int) -> Any:
@@ -165,9 +212,8 @@ def _prepare(desk: Desk) -> Prepared:
         Stopped: the job was asked to stop meanwhile.
     """
     spec, status, metrics = desk.spec, desk.status, desk.metrics
-    device, dtype, reason = choose_device()
+    device, dtype, reason = choose_device(spec.settings.precision)
     status.enter("loading the data", state="running", device=reason)
-    metrics.note(f"Computing on {reason}.")
     refuse_on_device(spec.plan, spec.settings, device)
     data = load_dataset(spec.data, desk.folder / "data")
     check_pictures(chain(sampled(data.train, MANY_PICTURES), sampled(data.heldout, MANY_PICTURES)))
@@ -178,9 +224,17 @@ def _prepare(desk: Desk) -> Prepared:
     limit = _tried(desk, processor, data)  # before the weights, which may take minutes to fetch
     desk.stop.check()
     inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
+    device, dtype, reason = choose_device(spec.settings.precision, inspection.total_params)
+    status.show(device=reason)
+    metrics.note(f"Computing on {reason}.")
+    computer = this_computer(device, dtype == torch.bfloat16, reason)
+    chosen = choose_for_rows(spec, inspection, computer, data.train, processor)
+    for choice in chosen.all():
+        metrics.add("choice", **choice.point())
+    print(*lines(chosen), sep="\n", flush=True)  # the job's log
     packing = spec.settings.quantization
     whole = (*spec.plan.full_modules, *left_whole(inspection, spec.settings.quantized_part))
-    model = load_model(spec.model, device, dtype, quantization=packing, whole=whole)
+    model = load_model(spec.model, device, dtype, quantization=packing, whole=whole, attention=chosen.loaded_with)
     desk.stop.check()
     if device == "cpu":
         metrics.note(f"Computing with {settle_threads(model.num_parameters())}.")
@@ -188,12 +242,22 @@ def _prepare(desk: Desk) -> Prepared:
     wrapped = wrap(model, spec, len(data.train))
     check_noise(wrapped, spec.settings.neftune)
     encoder = Encoder(processor, stop_ids(model, processor), limit)
+    one = sampled(data.train, 1)
+    kernels = apply_kernels(
+        wrapped, spec.settings, device, lambda: to_device(encoder.training(one), wrapped.device, dtype)
+    )
+    metrics.add("lever", **kernels.point())
     desk.stop.check()
     if spec.plan.start == "eva":
         status.enter("looking at the data for a start")
-        start_from_data(wrapped, encoder, data.train, spec.settings.batch_size, desk.stop.check)
+        start_from_data(wrapped, encoder, data.train, chosen.at_once.value, desk.stop.check)
+    status.enter("trying what makes it faster")
+    for lever in pull(wrapped, encoder, data.train, chosen.settled(spec.settings), repr(spec.model), desk.folder):
+        metrics.add("lever", **lever.point())
+    desk.stop.check()
     status.enter("asking the base model", trainable=spec.trainable)
-    return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, remember_start(wrapped, spec.plan))
+    start = remember_start(wrapped, spec.plan)
+    return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, chosen, start)
 
 
 def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
@@ -239,48 +303,28 @@ def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
     return Before(outcomes, time.monotonic() - started)
 
 
-def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before) -> None:
-    """Trains until the steps are done or a stop is asked for."""
-    settings = desk.spec.settings
+def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before, watch: Watch, best: BestLook) -> bool:
+    """Trains until the steps are done, patience runs out or a stop is asked for; False for the last."""
+    settings = ready.chosen.settled(desk.spec.settings)
     bf16 = ready.dtype == torch.bfloat16
-    trainer = make_trainer(ready.model, ready.encoder, ready.data.train, settings, desk.folder, ready.device, bf16)
-    progress = Progress(looks, settings.eval_every, desk.metrics, desk.status, desk.stop, before.seconds)
+    rows = ready.data.train
+    together = put_together(ready.model, ready.encoder, rows, settings, desk.stop.check)
+    for note in together.notes:
+        desk.metrics.note(note)
+    for lever in together.levers:
+        desk.metrics.add("lever", **lever.point())
+    trainer = make_trainer(ready.model, ready.encoder, rows, settings, desk.folder, ready.device, bf16, together)
+    quick = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
+    pace, machine = Pace(quick, before.seconds, trainer.filling), Machine(ready.device)
+    every = settings.eval_every
+    progress = Progress(looks, every, desk.metrics, desk.status, desk.stop, watch, best, pace, machine)
+    trainer.before_batch, trainer.before_clipping = machine.batch, watch.gradients
     trainer.add_callback(progress)
     rates = parameter_groups(ready.model, desk.spec.plan, settings.learning_rate)
     if any(rate != settings.learning_rate for _, rate in rates):
         trainer.rates = rates
     if desk.spec.plan.method == "adalora":
-        trainer.add_callback(RankAllocation(ready.model))
+        trainer.add_callback(RankAllocation(ready.model, ready.inspection, desk.metrics))
     trainer.train()
     desk.status.show(step=progress.steps_done)
-
-
-def _look_after(desk: Desk, looks: Looks, before: Before) -> bool:
-    """The tuned model on the rows of `before`; after a stop that has to be quick, both on the quick rows only.
-
-    False when the look was broken off, by a stop that came meanwhile.
-    """
-    status, stop = desk.status, desk.stop
-    status.enter("asking the tuned model")
-    step = status.value.step
-    asked, hurried = stop.made(), stop.hurried()
-
-    def between(done: int) -> None:
-        if stop.made() > asked or stop.hurried() > hurried:
-            raise Stopped
-        status.show(phase=f"asking the tuned model, {done} done")
-
-    quick_seconds = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
-    if hurried and quick_seconds > HURRY:
-        desk.metrics.note("The tuned model was not asked: there was no time left.")
-        return True
-    try:
-        if asked and before.seconds > QUICK_ENOUGH:
-            outcomes = looks.quick(step, between)
-            status.show(before=looks.score(before.outcomes[: len(outcomes)]), after=looks.score(outcomes))
-        else:
-            status.show(after=looks.score(looks.whole(step, between)))
-    except Stopped:
-        desk.metrics.note("The last look was broken off by the stop; the adapter had been saved before it.")
-        return False
-    return True
+    return progress.enough or progress.steps_done >= desk.status.value.total_steps

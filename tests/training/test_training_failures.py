@@ -14,6 +14,7 @@ import torch
 
 from core.errors import DataError
 from core.spec import Source, Status, write
+from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.trainer import StudioTrainer
 from core.training.worker import main, run
@@ -118,10 +119,14 @@ def test_a_full_disk_that_takes_not_even_the_status(
 def test_what_was_learned_is_kept_when_the_last_look_fails(
     new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
-        raise MemoryError
+    quick = Looks.quick
 
-    monkeypatch.setattr("core.training.job._look_after", broken)
+    def broken(self: Looks, step: int, *arguments: object) -> object:
+        if step:
+            raise MemoryError
+        return quick(self, step, *arguments)
+
+    monkeypatch.setattr(Looks, "quick", broken)
     folder = new_job(steps=2)
     assert run(folder) == 1
     assert status_of(folder).state == "failed"
@@ -129,23 +134,17 @@ def test_what_was_learned_is_kept_when_the_last_look_fails(
     assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md", "curves.svg"}
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, value: float) -> None:
-    from core.training.trainer import StudioTrainer
-
+def test_a_loss_that_is_no_number_from_the_first_step_on_leaves_no_adapter(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     compute = StudioTrainer.compute_loss
-
-    def broken(self: StudioTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        return compute(self, *args, **kwargs) * (value if self.state.global_step == 2 else 1.0)
-
-    monkeypatch.setattr(StudioTrainer, "compute_loss", broken)
+    monkeypatch.setattr(StudioTrainer, "compute_loss", lambda *args, **kwargs: compute(*args, **kwargs) * torch.nan)
     folder = new_job()
     error = failed(folder).error
-    assert "step 3" in error
-    assert "learning rate" in error
-    points = of_kind(folder, "train")
-    assert [point["step"] for point in points] == [1, 2, 3]
-    assert points[-1]["loss"] is None
+    assert "At step 1 the loss was no number (NaN)" in error
+    assert "learning rate ten times smaller" in error
+    (point,) = of_kind(folder, "train")
+    assert point["loss"] is None
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,10 @@ def test_every_step_stands_once_and_in_order(finished: Path) -> None:
 
 def test_every_point_has_its_keys(finished: Path) -> None:
     for point in of_kind(finished, "train"):
-        assert set(point) == {"kind", "time", "step", "epoch", "loss", "learning_rate", "grad_norm"}
+        assert set(point) == {
+            *("kind", "time", "step", "epoch", "loss", "learning_rate", "grad_norm"),
+            *("rows_per_second", "tokens_per_second", "device_memory", "host_memory"),
+        }
     for point in of_kind(finished, "eval"):
         assert set(point) == {"kind", "time", "step", "loss", "exact_match", "rows", "metrics", "metric"}
         assert point["rows"] == 4

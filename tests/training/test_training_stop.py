@@ -61,7 +61,7 @@ def test_stop_keeps_what_was_learned(new_job: Callable[..., Path], monkeypatch: 
 
 def test_a_slow_look_is_shortened_after_a_stop(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_job(steps=50)
-    monkeypatch.setattr("core.training.job.QUICK_ENOUGH", 0.0)
+    monkeypatch.setattr("core.training.ending.QUICK_ENOUGH", 0.0)
     at_step(monkeypatch, 1, (folder / "stop").touch)
     assert run(folder) == 0
     status = status_of(folder)
@@ -70,7 +70,7 @@ def test_a_slow_look_is_shortened_after_a_stop(new_job: Callable[..., Path], mon
 
 def test_a_signal_does_not_wait_for_a_slow_look(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_job(steps=50)
-    monkeypatch.setattr("core.training.job.HURRY", 0.0)
+    monkeypatch.setattr("core.training.ending.HURRY", 0.0)
     at_step(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run(folder) == 0
     status = status_of(folder)

@@ -1,0 +1,179 @@
+"""Whether a training is still sound: a loss or gradient that is no number, one that explodes, one that stands still.
+
+The first two end the job; the third is advice. What is far above is measured against the running median, which a few
+bad steps do not move.
+What it does not do: stop anything, or put weights back (see `good`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from core.training.watching.parts import Part
+
+HISTORY = 50
+"""Sound steps of which the running median is taken."""
+ENOUGH = 10
+"""Sound steps before anything can be far above them."""
+SEVERAL = 5
+"""Steps in a row far above the median that are an explosion; a single one is a hard batch."""
+TIMES, NATS = 4.0, 1.0
+"""The loss is far above from so many times its median and so much more on: near zero a factor alone says little."""
+GRADIENT_TIMES = 100.0
+"""The gradient is far above from so many times its median, and its median in the first steps, on."""
+LEVEL_LOOKS = 5
+"""Looks without a lower loss after which that is said."""
+RISEN = 1.1
+"""Times the best loss from which on it rises instead of standing still."""
+TENTH = 10
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What went wrong or was noticed, in words with numbers."""
+
+    title: str
+    text: str
+    remedy: str
+
+    def point(self) -> dict[str, str]:
+        """The fields of the point `diagnosis`."""
+        return {"title": self.title, "text": self.text, "remedy": self.remedy}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step, as far as its health goes."""
+
+    number: int
+    loss: float
+    gradient: float
+    """Norm over everything that is trained."""
+    learning_rate: float
+
+
+class Health:
+    """The health of one job's steps."""
+
+    def __init__(self) -> None:
+        self._losses: deque[float] = deque(maxlen=HISTORY)
+        self._gradients: deque[float] = deque(maxlen=HISTORY)
+        self._first: list[float] = []
+        """Gradient norms of the first steps."""
+        self._bad: list[Step] = []
+        """Steps in a row that are far above."""
+        self._before: Step | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether the newest step was."""
+        return not self._bad
+
+    def judge(self, step: Step, silent: Sequence[tuple[Part, float]] = ()) -> Diagnosis | None:
+        """What ends the job; None while it is sound, or may be.
+
+        Args:
+            step: the newest.
+            silent: trained tensors with the norms of their gradients, to say where they stopped being numbers.
+        """
+        if not (math.isfinite(step.loss) and math.isfinite(step.gradient)):
+            self._bad.append(step)
+            return self._no_number(step, silent)
+        far = self._far_above(step)
+        if far:
+            self._bad.append(step)
+            return self._explosion(step, far) if len(self._bad) >= SEVERAL else None
+        self._bad.clear()
+        self._losses.append(step.loss)
+        self._gradients.append(step.gradient)
+        if len(self._first) < ENOUGH:
+            self._first.append(step.gradient)
+        self._before = step
+        return None
+
+    def _far_above(self, step: Step) -> str:
+        """What is far above its median, in words; nothing where all is as usual."""
+        if len(self._losses) < ENOUGH:
+            return ""
+        usual = median(self._losses)
+        if step.loss > TIMES * usual + NATS:
+            return f"the loss was {step.loss:.3g}, and {usual:.3g} before"
+        usual = max(median(self._gradients), median(self._first))
+        if step.gradient > GRADIENT_TIMES * usual > 0:
+            return f"the gradient's norm was {step.gradient:.3g}, and {usual:.3g} before"
+        return ""
+
+    def _no_number(self, step: Step, silent: Sequence[tuple[Part, float]]) -> Diagnosis:
+        what = "loss" if not math.isfinite(step.loss) else "gradient"
+        text = f"At step {step.number:,} the {what} was no number ({_kind(step)}) any more, at a learning rate of"
+        told, before = "", self._before
+        if before is not None:
+            told = f" The step before had a loss of {before.loss:.3g} and a gradient norm of {before.gradient:.3g}."
+        return Diagnosis(
+            f"The {what} is no longer a number",
+            f"{text} {step.learning_rate:.3g}.{told}{_where(silent)}",
+            _slower(step.learning_rate),
+        )
+
+    def _explosion(self, step: Step, far: str) -> Diagnosis:
+        first = self._bad[0].number
+        rate = f"at a learning rate of {step.learning_rate:.3g}"
+        return Diagnosis(
+            "The training came apart",
+            f"From step {first:,} to step {step.number:,} {far}, {rate}.",
+            _slower(max(bad.learning_rate for bad in self._bad)),
+        )
+
+
+def standstill(losses: Sequence[tuple[int, float]], step: int, total: int) -> Diagnosis | None:
+    """Advice when the held-out loss has not fallen for some looks, once: at the first look that shows it.
+
+    Args:
+        losses: of the looks so far, with their steps.
+        step: the training stands at.
+        total: its last step.
+    """
+    if len(losses) <= LEVEL_LOOKS or step >= total:
+        return None
+    best = min(range(len(losses)), key=lambda place: losses[place][1])
+    if best != len(losses) - 1 - LEVEL_LOOKS:
+        return None
+    (at, lowest), (_, now) = losses[best], losses[-1]
+    rises = now > RISEN * lowest
+    happened = f"has risen to {now:.3g}" if rises else f"stands at {now:.3g}"
+    meaning = "it learns its rows by heart" if rises else "more steps may bring nothing"
+    return Diagnosis(
+        "The held-out loss rises" if rises else "The held-out loss stands still",
+        f"It was lowest at step {at:,} ({lowest:.3g}) and {happened} after {LEVEL_LOOKS} more looks: {meaning}.",
+        "You can stop here; next time take a patience of 3 looks, more rows or a smaller rank",
+    )
+
+
+def _kind(step: Step) -> str:
+    values = (step.loss, step.gradient)
+    return "NaN" if any(math.isnan(value) for value in values) else "infinite"
+
+
+def _where(norms: Sequence[tuple[Part, float]]) -> str:
+    """Where gradients, which come from the model's end, stopped being numbers; nothing where all or none are."""
+    broken = [part for part, norm in norms if not math.isfinite(norm)]
+    if not broken or len(broken) == len(norms):
+        return ""
+    last = broken[-1]  # the tensors stand in the model's order, and gradients go through it from behind
+    layer = "" if last.layer is None else f", layer {last.layer}"
+    return (
+        f" Coming from the model's end, gradients were finite up to {_spoken(last)}{layer}, where they first were not."
+    )
+
+
+def _spoken(part: Part) -> str:
+    return f"the {part.component.replace('_', ' ')} part"
+
+
+def _slower(rate: float) -> str:
+    """What to do: a tenth of the rate."""
+    return f"Take a learning rate ten times smaller ({rate / TENTH:.2g}), or a longer warm-up"
