@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import torch
 
 ADAPTER = "default"
-PIECE = 1 << 22
-"""Numbers that are turned to 64 bits at a time."""
+PIECES = {"cpu": 1 << 18, "cuda": 1 << 24}
+"""Numbers that are turned to 64 bits at a time: what stays in a processor's cache, many times faster than more."""
 LARGEST_RANK = 512
 """Up to which the used share of the rank is computed."""
 
@@ -83,12 +83,17 @@ def squares(value: torch.Tensor, other: torch.Tensor | None = None) -> float:
 
     total = torch.zeros((), dtype=torch.float64, device=value.device)
     flat, less = value.detach().reshape(-1), None if other is None else other.detach().reshape(-1)
-    for at in range(0, len(flat), PIECE):
-        piece = flat[at : at + PIECE].double()
+    size = _piece(value)
+    for at in range(0, len(flat), size):
+        piece = flat[at : at + size].double()
         if less is not None:
-            piece = piece - less[at : at + PIECE].to(piece.device).double()
+            piece = piece - less[at : at + size].to(piece.device).double()
         total += piece.square().sum()
     return float(total)
+
+
+def _piece(value: torch.Tensor) -> int:
+    return PIECES.get(value.device.type, PIECES["cpu"])
 
 
 def _adapted(path: str, layer: Any, start: Mapping[str, Any] | None, times: float) -> Update:
@@ -212,7 +217,7 @@ def _rows(weight: torch.Tensor, factors: Factors) -> _Rows:
 
     b, a, scale = factors.b[0], factors.a[0], factors.scale
     found = []
-    height = max(1, PIECE // weight.shape[1])
+    height = max(1, _piece(weight) // weight.shape[1])
     for at in range(0, len(weight), height):
         w, part = weight[at : at + height].double(), b[at : at + height]
         mixed = scale * ((w @ a.T) * part).sum(dim=1)

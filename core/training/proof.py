@@ -178,8 +178,8 @@ def _words(components: Mapping[str, Mapping[str, Any]], frozen: Mapping[str, Any
     parts = []
     if moved:
         shares = _listed([_percent(ratio) for ratio in moved.values()])
-        parts.append(f"{_listed(list(moved))} changed (by {shares} of their weights' norm)")
-        parts[0] = parts[0].replace("their weights'", "the weights'") if len(moved) == 1 else parts[0]
+        whose = "their" if len(moved) > 1 else "its"
+        parts.append(f"{_listed(list(moved))} changed (by {shares} of {whose} weights' norm)")
     if still:
         parts.append(f"{_listed(still)} did not")
     first = "; ".join(parts) if moved else "nothing changed"
