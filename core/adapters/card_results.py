@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.evaluation.measures import LABELS
+from core.evaluation.measures import LABELS, WHOLE_ANSWERS, main_value
 from core.evaluation.metrics import LOWER_IS_BETTER
 from core.spec import Score, Status
 
 _SIDES = ("the model as it came", "**with this adapter**")
-_WHOLE_ANSWERS = ("exact_match", "accuracy")
 _ROUGH = "Token F1 is a rough measure: an answer can be right in other words."
 
 
@@ -39,7 +38,7 @@ def _main_table(status: Status, main: str) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for label, score in zip(_SIDES, (status.before, status.after), strict=True):
         yield f"| {label} | {_score(score, main)} |"
-    if status.majority is not None and main in _WHOLE_ANSWERS:
+    if status.majority is not None and main in WHOLE_ANSWERS:
         yield f"| {LABELS['majority']} | {_percent(status.majority)} | | |"
 
 
@@ -47,7 +46,7 @@ def _score(score: Score | None, main: str) -> str:
     if score is None:
         return "not measured | | "
     loss = "" if score.loss is None else f"{score.loss:.3f}"
-    value = score.metrics.get(main, score.exact_match if main in _WHOLE_ANSWERS else None)
+    value = main_value(score.metrics, main, score.exact_match)
     shown = "not measured" if value is None else _percent(value)
     if value is not None and score.interval is not None:
         low, high = score.interval

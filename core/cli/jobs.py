@@ -19,6 +19,7 @@ from core.adapters.bundle import adapter_folder, copy_adapter
 from core.cli.choice import data_source, guess_note, load_named, say
 from core.cli.settings_flags import add_settings_flags, with_settings
 from core.errors import AdapterError, SpecError
+from core.evaluation.measures import LABELS, main_value
 from core.export.choice_file import read_choice
 from core.jobs.home import LOCAL_OWNER
 from core.jobs.local import LocalBackend
@@ -205,8 +206,10 @@ def _look_words(point: dict[str, Any], loss: float | None, status: Status) -> st
     parts = [f"step {step} of {status.total_steps}" if step else "before training"]
     if loss is not None:
         parts.append(f"loss {loss:.3f}")
-    if point.get("exact_match") is not None:
-        parts.append(f"held-out exact match {100 * point['exact_match']:.1f}% of {point.get('rows')}")
+    metric = str(point.get("metric") or "exact_match")
+    value = main_value(point.get("metrics") or {}, metric, point.get("exact_match"))
+    if value is not None:
+        parts.append(f"held-out {LABELS[metric]} {100 * value:.1f}% of {point.get('rows')}")
     if status.eta_seconds is not None and status.state == "running":
         parts.append(f"about {status.eta_seconds:.0f} s to go")
     return ", ".join(parts)
@@ -249,9 +252,15 @@ def _result_line(job: str, status: Status, adapter: Path | None) -> str:
 
 
 def _result_words(status: Status, adapter: Path | None) -> str:
-    scores = [f"{name} {100 * score.exact_match:.1f}% of {score.rows}" for name, score in _scores(status) if score]
-    lines = [status.state.capitalize() + (": exact match " + ", ".join(scores) if scores else "")]
+    scores = [f"{name} {_main(score)} of {score.rows}" for name, score in _scores(status) if score]
+    metric = next((LABELS[score.metric] for _, score in _scores(status) if score), "")
+    lines = [status.state.capitalize() + (f": {metric} " + ", ".join(scores) if scores else "")]
     return "\n".join([*lines, f"Adapter: {adapter}"] if adapter else lines)
+
+
+def _main(score: Score) -> str:
+    value = main_value(score.metrics, score.metric, score.exact_match)
+    return "not measured" if value is None else f"{100 * value:.1f}%"
 
 
 def _scores(status: Status) -> tuple[tuple[str, Score | None], ...]:

@@ -10,7 +10,7 @@ What it does not do: compute them (see `metrics`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from statistics import median
@@ -38,6 +38,8 @@ LABELS: dict[str, str] = {
     "wer": "word error rate",
     "majority": "always the most common answer",
 }
+WHOLE_ANSWERS = ("exact_match", "accuracy")
+"""Measures by which the most common answer can be told beside: what guessing would score."""
 LOOKED_AT = 2000
 """Rows of each side whose answers say what kind they are."""
 MOST_CLASSES, LEAST_OF_EACH = 50, 4
@@ -76,6 +78,11 @@ def measures_for(data: Dataset, metric: Metric = "auto") -> Measures:
     if kind == "questions" and answers and median(len(answer.split()) for answer in answers) > LONG:
         return Measures(kind, names, "token_f1", "the answers are long, and hardly one would be met word by word")
     return Measures(kind, names, names[0], reason)
+
+
+def main_value(metrics: Mapping[str, float], metric: str, exact_match: float | None) -> float | None:
+    """The main measure of a score or of a point; files of older releases hold exact match alone."""
+    return metrics.get(metric, exact_match if metric in WHOLE_ANSWERS else None)
 
 
 def accepted_answers(rows: Sequence[Row]) -> list[tuple[str, ...]]:
