@@ -226,10 +226,14 @@ def _rows(weight: torch.Tensor, factors: Factors) -> _Rows:
 
 
 def _dora(layer: Any, factors: Factors, magnitude: torch.Tensor) -> float:
-    """Sum of the squares of c (W + D) - W, where c brings each row to its magnitude."""
-    rows = _rows(_oriented(layer), factors)
+    """Sum of the squares of c (W + D) - W, where c brings each row to its magnitude.
+
+    PEFT rounds the rows' norms to the weight's precision, and did so with the magnitudes when it made them.
+    """
+    weight = _oriented(layer)
+    rows = _rows(weight, factors)
     norms = (rows.own + 2 * rows.mixed + rows.change).clamp(min=0).sqrt()
-    c = magnitude.double().reshape(-1) / norms
+    c = magnitude.double().reshape(-1) / norms.to(weight.dtype).double()
     return float(((c - 1) ** 2 * rows.own + 2 * c * (c - 1) * rows.mixed + c**2 * rows.change).sum().clamp(min=0))
 
 

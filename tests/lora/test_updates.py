@@ -78,8 +78,10 @@ def test_nothing_has_moved_before_the_first_step(name: str) -> None:
         assert each.used in (0.0, None)
 
 
-def test_doras_rounding_is_all_that_shows_before_the_first_step() -> None:
-    for each in updates(wrap(every_kind(), PLANS["dora"])):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_doras_rounding_is_all_that_shows_before_the_first_step(dtype: torch.dtype) -> None:
+    """In bfloat16 the magnitudes themselves are rounded by up to 0.4%, which is no update."""
+    for each in updates(wrap(every_kind().to(dtype), PLANS["dora"])):
         assert each.update < 1e-6 * each.weight
 
 
