@@ -119,15 +119,13 @@ class ByMemory:
         rows = f"{way.rows:,} of the batch’s {settings.batch_size:,} rows at a time"
         if asked and way.rows != settings.at_once:
             rows += f", the most under {settings.at_once:,} that it can be cut into"
-        times = f"{parts:,} parts of a batch" if parts > 1 else "one batch"
-        added = f"{settings.accumulation:,} x {times}" if settings.accumulation > 1 else times
         return (
             Choice("at_once", way.rows, f"{rows}. {why}", "you" if asked else "studio"),
             Choice(
                 "accumulation",
                 settings.accumulation * parts,
-                f"Gradients are added up over {added}; what is learned does not change by it.",
-                "studio" if parts > 1 else "you",
+                _added(settings.accumulation, parts),
+                "you" if parts == 1 < settings.accumulation else "studio",
             ),
             Choice("checkpointing", way.again, self._again_said(way, why), self._again_by()),
         )
@@ -145,6 +143,16 @@ class ByMemory:
 
     def _again_by(self) -> By:
         return "you" if self._settings.checkpointing is not None and self._again_works else "studio"
+
+
+def _added(accumulation: int, parts: int) -> str:
+    """What gradients are added up over, in words."""
+    if accumulation * parts == 1:
+        return "Each batch is an optimizer step of its own."
+    if parts == 1:
+        return f"Gradients are added up over {accumulation:,} batches, as the settings ask."
+    batches = f"each of {accumulation:,} batches" if accumulation > 1 else "a batch"
+    return f"Gradients are added up over the {parts:,} parts of {batches}; what is learned does not change by it."
 
 
 def _gib(size: int) -> str:

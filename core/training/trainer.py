@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset as RowTable
+from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from core.data.batches.augmentation import augmented
@@ -23,6 +24,7 @@ from core.data.batches.collate import IGNORED, Batch, Encoder
 from core.data.rows import Row
 from core.evaluation.scores import token_losses
 from core.spec import Settings
+from core.training.beside import Beside, raise_failed
 from core.training.levers.frozen import no_input_hooks, take_off_input_hooks
 from core.training.levers.packed import LAYOUT, packed
 from core.training.levers.packing import Arranger, Together
@@ -84,6 +86,11 @@ class StudioTrainer(SFTTrainer):
                 return super().train(*args, **kwargs)
             finally:
                 take_off_input_hooks(self.model)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """Answer tokens of an optimizer step; a batch that could not be made ends the training here."""
+        raise_failed(batch_samples)
+        return super()._get_num_items_in_batch(batch_samples, device)
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of one batch."""
@@ -167,6 +174,22 @@ class Collator:
         return epoch * self._count + (turn * step + place) * self._size
 
 
+class EpochsDraw(TrainerCallback):
+    """Draws the number at random that torch draws for each epoch, but not where the loader's processes stay.
+
+    What is left to chance in the model, such as dropout, comes from the same numbers then, with and without them.
+    """
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The first time torch draws it itself, for the processes that it starts."""
+        if self._begun:
+            torch.empty((), dtype=torch.int64).random_()
+        self._begun = True
+
+
 def make_trainer(
     model: Any,
     encoder: Encoder,
@@ -189,16 +212,19 @@ def make_trainer(
         bf16: whether the adapter computes in bfloat16.
         together: which rows share a prefix or are packed; None leaves every batch as it is.
     """
+    collate = Collator(encoder, settings, len(rows), together.arranger if together else None)
     frozen_first = "frozen_first" not in settings.without
     with _any_head(model), no_input_hooks(model) if frozen_first else nullcontext():
         trainer = StudioTrainer(
             model=model,
             args=_arguments(settings, folder, device, bf16),
-            data_collator=Collator(encoder, settings, len(rows), together.arranger if together else None),
+            data_collator=Beside(collate) if settings.workers else collate,
             train_dataset=RowTable.from_dict({"image": [""]}),  # TRL looks at one row to see that there are pictures
             processing_class=encoder.processor,
         )
     trainer.train_dataset = rows
+    if settings.workers:
+        trainer.add_callback(EpochsDraw())
     trainer.picture_keys = together.keys if together else None
     trainer.seen, trainer.filling = encoder.seen, encoder.eyes.spent if encoder.eyes else None
     trainer.everywhere, trainer.frozen_first = "answers_only" in settings.without, frozen_first
