@@ -195,6 +195,10 @@ class Encoder:
                 batch[key] = _stacked(given, max(value.shape[1] for value in given), fills[key], left)
         return batch
 
+    def pictures_together(self, rows: Sequence[Row], inputs: Sequence[Batch]) -> Batch:
+        """What `pictures` gives for some rows that all have some, as one batch."""
+        return self._joined(rows, {key: [given[key] for given in inputs] for key in inputs[0]})
+
     def _pictures(self, rows: Sequence[Row], encoded: Sequence[Batch], tokens: Collection[str]) -> Batch:
         """The inputs that do not go by token; with eyes, glimpses in the place of those that only a tower reads."""
         eyes = self.eyes

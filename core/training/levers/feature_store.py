@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from core.training.levers.features import Features, nbytes
+from core.training.levers.features import Features
 
 DISK_BYTES = 10 << 30
 """Most that all features take."""
@@ -69,21 +69,22 @@ class FeatureStore:
 
     def put(self, key: str, features: Features) -> None:
         """Keeps them where there is room; a disk that takes nothing more is left alone from then on."""
-        size = nbytes(features)
-        if self._full or not self._room(size):
+        if self._full:
+            return
+        found: list[torch.Tensor] = []
+        shape = {name: _numbered(value, found) for name, value in features.items()}
+        content = save({str(number): tensor for number, tensor in enumerate(found)}, {"shape": json.dumps(shape)})
+        if not self._room(len(content)):
             self._full = True
             return
         path = self._path(key)
         part = path.with_name(f"{uuid.uuid4().hex}{PART}")
-        found: list[torch.Tensor] = []
-        shape = {name: _numbered(value, found) for name, value in features.items()}
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            numbered = {str(number): tensor.contiguous() for number, tensor in enumerate(found)}
-            save_file(numbered, part, {"shape": json.dumps(shape)})
+            part.write_bytes(content)
             os.replace(part, path)
-            self._used += size
-        except (OSError, SafetensorError):
+            self._used += len(content)
+        except OSError:
             self._full = True
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from core.data.batches.eyes import GLIMPSES, Glimpse
 from core.data.rows import Picture, Row
 from core.training.levers.feature_store import FeatureStore
 from core.training.levers.features import Features, mapped, nbytes, rebuilt, taken_apart, together
+from core.training.levers.vision_batches import Way, apart, counted, joined_inputs
 
 FORM = 1
 """Raised when features are computed or kept in another way."""
@@ -42,6 +43,8 @@ class Kind:
     """Inputs that only the tower reads."""
     without: frozenset[str] = frozenset()
     """Fields of the output that nobody reads."""
+    way: Way | None = None
+    """How the output for several rows falls into those of each; None sends them through the tower one by one."""
 
 
 class VisionCache:
@@ -68,6 +71,11 @@ class VisionCache:
         """For a process that only prepares rows: without model and features."""
         return self.__dict__ | {"_base": None, "_memory": {}}
 
+    def looking(self, way: Way) -> VisionCache:
+        """The same, sending several rows through the tower at once."""
+        self._kind = replace(self._kind, way=way)
+        return self
+
     @property
     def inputs(self) -> frozenset[str]:
         """Inputs of the model that only the tower reads."""
@@ -88,35 +96,46 @@ class VisionCache:
         if glimpses is None:
             return batch
         started = time.monotonic()
-        parts = [self._features(glimpse) for glimpse in glimpses]
+        known = self._features(glimpses)
+        parts = [known[self._key(glimpse.row)] for glimpse in glimpses]
         self._seconds += time.monotonic() - started
         rest = {name: value for name, value in batch.items() if name != GLIMPSES}
         device = self._base.device
         features = {name: mapped(value, lambda t: t.to(device)) for name, value in together(parts).items()}
         return rest | {"mm_encoder_outputs": {"image": rebuilt(self._kind.output, features)}}
 
-    def _features(self, glimpse: Glimpse) -> Features:
-        """From memory, from the disk, or from the tower."""
-        key = self._key(glimpse.row)
-        found = self._memory.get(key)
-        if found is not None:
-            return found
-        found = self._store.get(key)
-        if found is None:
-            found = self._looked(glimpse)
-            self._store.put(key, found)
-        if (size := nbytes(found)) <= self._free:
-            self._free -= size
-            self._memory[key] = found
+    def _features(self, glimpses: Sequence[Glimpse]) -> dict[str, Features]:
+        """By key: from memory, from the disk, or from the tower."""
+        wanted = {self._key(glimpse.row): glimpse for glimpse in glimpses}
+        known = {key: self._memory.get(key) or self._store.get(key) for key in wanted}
+        missing = [key for key, features in known.items() if features is None]
+        for key, features in zip(missing, self._looked([wanted[key] for key in missing]), strict=True):
+            self._store.put(key, features)
+            known[key] = features
+        found = {key: features for key, features in known.items() if features is not None}
+        for key, features in found.items():
+            if key not in self._memory and (size := nbytes(features)) <= self._free:
+                self._free -= size
+                self._memory[key] = features
         return found
 
-    def _looked(self, glimpse: Glimpse) -> Features:
+    def _looked(self, glimpses: Sequence[Glimpse]) -> list[Features]:
         """From the tower. It is the same in training and in evaluation; that has been proven."""
-        self.computed += 1
-        inputs = glimpse.inputs or self._encoder.pictures(glimpse.row)
+        self.computed += len(glimpses)
+        rows = [glimpse.row for glimpse in glimpses]
+        inputs = [glimpse.inputs or self._encoder.pictures(glimpse.row) for glimpse in glimpses]
         # What a look computes in inference mode could not be used in training.
         with torch.inference_mode(False), torch.no_grad():
-            return taken_apart(features_of(self._base, inputs), self._kind.without)
+            if self._kind.way is not None and len(rows) > 1:
+                joined = joined_inputs(self._encoder, rows, inputs)
+                together = self._from_tower(joined) if joined is not None else {}
+                parts = apart(together, counted(self._kind.way, rows, inputs)) if together else None
+                if parts is not None:
+                    return parts
+            return [self._from_tower(given) for given in inputs]
+
+    def _from_tower(self, inputs: Batch) -> Features:
+        return taken_apart(features_of(self._base, inputs), self._kind.without)
 
     def _key(self, row: Row) -> str:
         name = hashlib.sha256(self._identity.encode())

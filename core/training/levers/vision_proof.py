@@ -25,6 +25,7 @@ from core.spec import Settings
 from core.training.levers.applied import Applied, left_off
 from core.training.levers.feature_store import FeatureStore
 from core.training.levers.features import ON_THE_WAY, nbytes, taken_apart, tensors
+from core.training.levers.vision_batches import Way, find_way, joined_inputs
 from core.training.levers.vision_cache import Kind, VisionCache, features_of, identity
 
 SEARCHED = 200
@@ -37,6 +38,8 @@ ROUGH = 5e-2
 """The same in 16 bits, where a batch of another size rounds differently."""
 
 
+AT_ONCE = frozenset({"cuda"})
+"""Devices on which several rows go through the tower at once."""
 FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)
 """What a model's code raises when it is given what it does not expect."""
 
@@ -96,6 +99,8 @@ def _proven(
         cache = VisionCache(base, encoder, kind, f"{name}:{sorted(kind.without)}", store)
         reason = _disagreement(base, encoder, tried, cache)
         if reason is None:
+            if base.device.type in AT_ONCE and (way := _way(base, encoder, tried, kind)):
+                cache = cache.looking(way)
             return cache, nbytes(taken_apart(output, kind.without))
     raise Unfit(reason)
 
@@ -175,8 +180,8 @@ def _disagreement(base: Any, encoder: Encoder, rows: Sequence[Row], cache: Visio
         encoder.eyes = cache
         try:
             for _ in range(2):
-                batch = to_device(encoder.training(rows), base.device, base.dtype)
-                found, _ = token_losses(base, encoder.seen(batch))
+                seen = encoder.seen(to_device(encoder.training(rows), base.device, base.dtype))
+            found, _ = token_losses(base, seen)
         except FAULTS as fault:
             return _in_words(fault)
         finally:
@@ -185,6 +190,20 @@ def _disagreement(base: Any, encoder: Encoder, rows: Sequence[Row], cache: Visio
     if gap <= TOLERANCE.get(base.dtype, ROUGH):
         return None
     return f"With it, the loss of real rows differs by {float(gap):.1g}."
+
+
+def _way(base: Any, encoder: Encoder, rows: Sequence[Row], kind: Kind) -> Way | None:
+    """How several rows can go through the tower at once, if they can."""
+    seeing = [row for row in rows if row.pictures]
+    inputs = [encoder.pictures(row) for row in seeing]
+    if len(seeing) < 2 or (joined := joined_inputs(encoder, seeing, inputs)) is None:
+        return None
+    with evaluating(base), torch.no_grad():
+        alone = [taken_apart(features_of(base, given), kind.without) for given in inputs]
+        try:
+            return find_way(seeing, inputs, features_of(base, joined), alone, TOLERANCE.get(base.dtype, ROUGH))
+        except FAULTS:  # one by one, then: that is known to work
+            return None
 
 
 def _in_words(fault: Exception) -> str:

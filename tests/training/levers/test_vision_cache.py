@@ -16,10 +16,10 @@ from core.data.batches.eyes import GLIMPSES
 from core.data.rows import Row, ask
 from core.evaluation.scores import look_at
 from core.spec import Settings
-from core.training.levers import vision_cache
+from core.training.levers import vision_cache, vision_proof
 from core.training.levers.applied import Applied
 from core.training.levers.vision_proof import open_vision_cache
-from tests.data.tiny_families import Family, mllama
+from tests.data.tiny_families import Family, internvl, mllama
 from tests.training.levers.same_work import (
     EVERYTHING,
     FAMILIES,
@@ -227,3 +227,21 @@ def test_processes_that_prepare_rows_get_no_model(tmp_path: Path) -> None:
     assert other._base is None
     assert other.inputs == job.encoder.eyes.inputs
     assert replace(job.applied) == job.applied
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "internvl"])
+def test_several_rows_go_through_the_tower_at_once_where_that_is_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision_proof, "AT_ONCE", {"cpu"})
+    family = internvl() if name == "internvl" else FAMILIES[name]()
+    job = opened(family, tmp_path)
+    assert job.applied.on, job.applied.reason
+    others = rows((90, 40), (40, 40), (40, 90))
+    expected = loss_and_gradients(job.model, encoder_of(family).training(others))
+    towers = Towers(job.model)
+    assert_alike(loss_and_gradients(job.model, job.given(others)), expected)
+    assert towers.calls == 1
+    one = loss_and_gradients(job.model, encoder_of(family).training(others[1:2]))
+    assert_alike(loss_and_gradients(job.model, job.given(others[1:2])), one)
+    assert towers.calls == 2, "the second time without the cache"
