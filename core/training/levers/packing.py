@@ -18,7 +18,7 @@ from core.data.batches.image_tokens import image_ids
 from core.data.rows import Row
 from core.spec import Lever, Settings
 from core.training.levers.applied import Applied, left_off
-from core.training.levers.layout import Layout, best_layout, laid_out, lengths_of
+from core.training.levers.layout import Group, Layout, best_layout, laid_out, lengths_of
 from core.training.levers.packed import bare, position_maker
 from core.training.levers.row_proof import pick, proof, spoken_against
 from core.training.levers.shared_pictures import Sharing, groups_of, sharing
@@ -96,7 +96,7 @@ def put_together(
         pad_id=encoder.pad_id,
     )
     shared = _shared(model, encoder, rows, settings, known, arranger, against)
-    packs = _packs(model, encoder, rows, settings, arranger, against)
+    packs = _packs(model, encoder, rows, settings, arranger, against, shared.on)
     chosen = Arranger(shared.on, packs.on, arranger.signs, arranger.hidden, arranger.positions, arranger.pad_id)
     notes = _notes(known, by_picture, shared.on, len(rows))
     keys = known.keys if by_picture and known.pairs else None
@@ -129,16 +129,23 @@ def _shared(
         tried = [rows[at] for at in pair]
         groups = groups_of(tried, [encoder.whole(row, keep=True) for row in tried], arranger.signs)
         if groups:
-            tried += _another(rows, tried)
+            tried = [*_another(rows, tried[0]), *tried]  # in front, where the others would see it
+            groups = [Group(tuple(at + len(tried) - 2 for at in group.rows), group.prefix) for group in groups]
             on, words = proof(model, encoder, tried, groups, arranger.positions)
             return Applied(lever, on, f"{known.mean:.1f} rows to a picture, on average. {words}" if on else words)
     return Applied(lever, False, "In these rows other words stand before the pictures, so that no two begin alike.")
 
 
 def _packs(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, arranger: Arranger, against: str | None
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    settings: Settings,
+    arranger: Arranger,
+    against: str | None,
+    shares: bool,
 ) -> Applied:
-    """Whether rows fill up what would be padding."""
+    """Whether rows fill up what would be padding; where some share a prefix, that was tried beside another row."""
     lever: Lever = "packing"
     if lever in settings.without:
         return left_off(lever)
@@ -146,14 +153,17 @@ def _packs(
         return Applied(lever, False, "Rows are computed one at a time, so that there is no padding.")
     if against is not None:
         return Applied(lever, False, against)
-    on, words = proof(model, encoder, [rows[0], rows[1], *_another(rows, [rows[0]])], [], arranger.positions)
-    return Applied(lever, on, f"Short rows stand in one row where that saves padding. {words}" if on else words)
+    tried = shares and _another(rows, rows[0])
+    on, words = (True, "") if tried else proof(model, encoder, rows[:2], [], arranger.positions)
+    return Applied(
+        lever, on, f"Short rows stand in one row where that saves padding. {words}".rstrip() if on else words
+    )
 
 
-def _another(rows: Sequence[Row], tried: Sequence[Row]) -> list[Row]:
-    """A row with other pictures than the first of those that are tried, of the first rows; none where there is none."""
+def _another(rows: Sequence[Row], than: Row) -> list[Row]:
+    """One row with other pictures, of the first rows; none where there is none."""
     near = (rows[at] for at in range(min(len(rows), 64)))
-    return [row for row in near if row.pictures != tried[0].pictures][:1]
+    return [row for row in near if row.pictures != than.pictures][:1]
 
 
 def _notes(known: Sharing, by_picture: bool, shares: bool, rows: int) -> tuple[str, ...]:

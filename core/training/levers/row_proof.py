@@ -1,8 +1,8 @@
 """Whether rows can share a prefix or lie behind one another in a model and give the same: what speaks against it, and
 a proof on real rows.
 
-The losses of every learned token are compared between the rows as they are and the same rows in one packed row. Each
-row by itself, without padding, says how much they differ anyway in this precision.
+The losses of every learned token are compared between the rows as they are and the same rows in one packed row. Where
+they differ by more than numbers of this precision do, each row by itself says how much padding alone makes.
 What it does not do: look at gradients (the same sums of the same products; tests compare them).
 """
 
@@ -18,7 +18,7 @@ from core.data.rows import Row
 from core.evaluation.answers import evaluating
 from core.evaluation.scores import token_losses
 from core.spec import Settings
-from core.training.levers.layout import in_one_row, laid_out, lengths_of
+from core.training.levers.layout import Group, in_one_row, laid_out, lengths_of
 from core.training.levers.packed import LAYOUT, bare, looks_ahead, packed
 
 MASKED = frozenset({"sdpa", "eager"})
@@ -26,9 +26,9 @@ MASKED = frozenset({"sdpa", "eager"})
 CAUSAL = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers that know of other tokens only what their mask shows them."""
 NOISE = 4.0
-"""The mean difference may be so many times what the rows by themselves differ, ..."""
+"""The mean difference may be so many times what it is between rows with and without padding."""
 FLOOR = 1e-5
-"""... and this share of the mean loss."""
+"""Up to this share of a loss, or to the precision's smallest step where that is larger, nobody asks why."""
 RAISED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RuntimeError, NotImplementedError)
 """What models raise at inputs that they were not made for."""
 
@@ -57,7 +57,7 @@ def spoken_against(model: Any, processor: Any, settings: Settings) -> str | None
 
 @torch.no_grad()
 def proof(
-    model: Any, encoder: Encoder, rows: Sequence[Row], groups: Any, positions: frozenset[str]
+    model: Any, encoder: Encoder, rows: Sequence[Row], groups: Sequence[Group], positions: frozenset[str]
 ) -> tuple[bool, str]:
     """Whether the rows in one packed row have the losses that they have as they are, and a sentence about it.
 
@@ -76,7 +76,7 @@ def proof(
 
 
 def _compared(
-    model: Any, encoder: Encoder, rows: Sequence[Row], groups: Any, positions: frozenset[str]
+    model: Any, encoder: Encoder, rows: Sequence[Row], groups: Sequence[Group], positions: frozenset[str]
 ) -> tuple[bool, str]:
     encoded = [encoder.whole(row, keep=True) for row in rows]
     plain = _ready(model, encoder, encoder.joined(rows, encoded))
@@ -87,17 +87,16 @@ def _compared(
         return False, "The tokens of its pictures look at the question behind them, which each row has of its own."
     with evaluating(model):
         before = _by_row(model, plain)
-        after = _by_row(model, packed(model, joined))
+        after = _by_row(model, packed(model, joined))[_order(plain, joined)]
+        off = float((after - before).abs().mean())
+        tried = f"Tried on {len(rows)} rows: the losses"
+        if off <= max(FLOOR, torch.finfo(bare(model).dtype).eps) * (1 + float(before.mean())):
+            return True, f"{tried} differ by {off:.1e} nats."
         alone = [_by_row(model, _ready(model, encoder, encoder.training([row]))) for row in rows]
-    after = after[_order(plain, joined)]
-    mean, noise = float(before.mean()), float((torch.cat(alone) - before).abs().mean())
-    off = float((after - before).abs().mean())
-    if off <= NOISE * noise + FLOOR * (1 + mean):
-        return (
-            True,
-            f"Tried on {len(rows)} rows: the losses differ by {off:.1e} nats, rows by themselves by {noise:.1e}.",
-        )
-    return False, f"Tried on {len(rows)} rows: the losses would differ by {off:.1e} nats, which is not the same."
+    noise = float((torch.cat(alone) - before).abs().mean())
+    if off <= NOISE * noise:
+        return True, f"{tried} differ by {off:.1e} nats, and those of the rows without padding by {noise:.1e}."
+    return False, f"{tried} would differ by {off:.1e} nats, which is not the same."
 
 
 def pick(encoded: Sequence[Batch], names: frozenset[str]) -> Batch:
