@@ -191,7 +191,7 @@ def _used(factors: Factors) -> float | None:
     rank = min(factors.b.shape[1:] + factors.a.shape[2:])
     if factors.b.shape[2] > LARGEST_RANK:
         return None
-    left, right = factors.b.mT @ factors.b, factors.a @ factors.a.mT  # [E, r, r]
+    left, right = (factors.b.mT @ factors.b).cpu(), (factors.a @ factors.a.mT).cpu()  # [E, r, r], small
     if not (torch.isfinite(left).all() and torch.isfinite(right).all()):
         return None
     values, vectors = torch.linalg.eigh(left)

@@ -14,6 +14,7 @@ from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.lora.updates import squares
 from core.lora.wrap import wrap
+from core.models.inspection import inspect_model
 from core.models.loading import load_model
 from core.models.source import DEMO_MODEL
 from core.spec import Plan, Recipe, Selection, Settings, Source, Spec, write
@@ -23,6 +24,7 @@ from core.training.proof import prove, write_proof
 from core.training.worker import run
 from tests.lora.every_kind import every_kind, inspection
 from tests.lora.training_steps import trained
+from tests.models.families import FAMILIES, tiny_model
 from tests.training.short_jobs import SHORT, demo_inspection, of_kind, status_of
 
 PLAN = Plan(("image", "attention"), 3, 6.0, full_modules=("head",))
@@ -249,3 +251,28 @@ def test_a_proof_of_an_earlier_attempt_does_not_stay(colours: Source, tmp_path: 
     hash_before(copy.deepcopy(wrapped()), tmp_path, metrics)
     metrics.close()
     assert not (tmp_path / "proof.json").exists()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_family_is_told_apart_by_its_components(name: str) -> None:
+    """Vision alone is chosen and moved; every weight of the model is counted once, under its component."""
+    base = tiny_model(name)
+    made = inspect_model(base, Source("folder", name))
+    plan = make_plan(made, Selection(cells=("vision.attention", "vision.mlp")), Recipe(2, 4.0))
+    model = wrap(copy.deepcopy(base), plan)
+    before = hash_frozen(model)
+    for key, value in model.named_parameters():
+        if "lora_B" in key or "lora_embedding_B" in key:
+            torch.nn.init.normal_(value)
+    proof = prove(model, before, made, plan)
+    assert proof["frozen"]["same"]
+    assert {part for part, each in proof["components"].items() if each["update"]} == {"vision"}
+    assert {each["component"] for each in proof["modules"]} == {"vision"}
+    assert set(before.digests) >= {key for key, _ in base.named_parameters()}
+    weights: dict[str, float] = {}
+    modules = {module.name: module.component for module in made.modules}
+    for key, value in base.named_parameters():
+        component = modules[key.rpartition(".")[0]]
+        weights[component] = weights.get(component, 0.0) + squares(value)
+    found = {part: each["weight"] ** 2 for part, each in proof["components"].items() if each["weight"]}
+    assert found == pytest.approx({part: total for part, total in weights.items() if total}, rel=1e-6)

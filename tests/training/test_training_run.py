@@ -71,6 +71,18 @@ def test_every_point_has_its_keys(finished: Path) -> None:
     assert all(point["text"] for point in of_kind(finished, "note"))
 
 
+def test_looks_are_judged_by_the_measure_that_suits_the_data(finished: Path) -> None:
+    (chosen,) = [point for point in of_kind(finished, "choice") if point["name"] == "metric"]
+    assert (chosen["value"], chosen["by"]) == ("accuracy", "studio")
+    assert "3 different answers" in chosen["reason"]
+    for point in of_kind(finished, "eval"):
+        assert point["metric"] == "accuracy"
+        assert point["metrics"]["accuracy"] == point["exact_match"]
+        assert 0 < point["metrics"]["majority"] < 1
+    for score in (status_of(finished).before, status_of(finished).after):
+        assert score.interval[0] <= score.metrics["accuracy"] <= score.interval[1]
+
+
 def test_samples_name_pictures_in_the_data_folder_and_each_look_answers_them(finished: Path) -> None:
     (samples,) = of_kind(finished, "samples")
     folder = Path(spec_of(finished).data.name)
