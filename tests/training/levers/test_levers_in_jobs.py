@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.spec import LEVERS
+from core.spec import LEVERS, Source, Spec, read, write
 from core.training.levers import vision_proof
 from core.training.worker import run
 from tests.training.short_jobs import of_kind, status_of
@@ -40,6 +43,27 @@ def test_a_job_learns_the_same_with_and_without_them(checkpointing: bool, new_jo
     assert not any(off.values())
     reasons = [point["reason"] for point in of_kind(fast, "lever")]
     assert all(reason.endswith(".") for reason in reasons)
+
+
+@pytest.mark.parametrize("order", ["rows", "pictures"])
+def test_rows_that_share_a_picture_learn_the_same_from_kept_features(
+    order: str, colours: Source, new_job: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = shutil.copytree(Path(colours.name), tmp_path / "shared")
+    for split in ("train", "heldout"):
+        lines = (data / split / "metadata.jsonl").read_text().splitlines()
+        asked = [json.loads(line) for line in lines[:8] for _ in range(2)]
+        for number, row in enumerate(asked):
+            row["question"] += " Please." * (number % 2)
+        (data / split / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    found = []
+    for name, without in (("fast", ()), ("slow", LEVERS)):
+        folder = new_job(name, order=order, without=without)
+        spec = read(Spec, folder / "spec.json")
+        write(replace(spec, data=Source("folder", str(data))), folder / "spec.json")
+        found.append(losses(folder))
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    assert levers(tmp_path / "fast")["vision_cache"]
 
 
 def test_jobs_of_one_data_folder_share_what_the_tower_said(
