@@ -56,7 +56,9 @@ from core.training.metrics import Metrics
 from core.training.noise import check_noise
 from core.training.proof import WORTH_SAYING, hash_before, write_proof
 from core.training.ranks import RankAllocation
+from core.training.reports import Report
 from core.training.saving import renew_card, save_adapter
+from core.training.shortage import as_error, diagnose, in_use, let_go, ran_out
 from core.training.status import StatusFile
 from core.training.stopping import STOPPED_EARLY, Stopped, StopRequest
 from core.training.trainer import make_trainer
@@ -118,6 +120,13 @@ def run_job(desk: Desk) -> None:
         StudioError: it cannot go on, in words.
         Exception: anything that the libraries below raise.
     """
+    with contextlib.closing(Report(desk.spec, desk.folder, desk.metrics.note)) as report:
+        desk.metrics.reader = report.point
+        _run(desk)
+
+
+def _run(desk: Desk) -> None:
+    """The job from its data to its adapter."""
     try:
         ready = _prepare(desk)
         desk.stop.be_patient()
@@ -133,7 +142,7 @@ def run_job(desk: Desk) -> None:
         whole = _train(desk, ready, looks, before, watch, best)
         ending.settle()
     except Exception as error:
-        _save_what_is_good(desk, ready, watch, error)
+        _rescue(desk, ready, watch, error)
         raise
     state: State = "finished" if whole else "stopped"
     _save(desk, ready, state)
@@ -156,14 +165,25 @@ def _watching(desk: Desk, ready: Prepared) -> tuple[Watch, BestLook]:
     return Watch(parts, kept, desk.metrics), best
 
 
-def _save_what_is_good(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None:
-    """What was learned until an error came is kept: of weights that came apart the last good ones."""
+def _rescue(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None:
+    """What was learned until an error came is kept: of weights that came apart the last good ones.
+
+    Raises:
+        OutOfMemory: instead of an error that says so without numbers.
+    """
     step = desk.status.value.step
+    if short := ran_out(error):
+        used = in_use(error, ready.device)
+        let_go(error)
     if isinstance(error, Diverged):
         step = watch.good.put_back()
         desk.status.show(kept_step=step)
     if step and not isinstance(error, OSError):  # a full disk takes no adapter
         _save(desk, ready, "failed")
+    if short:
+        advice = diagnose(used, desk.spec, ready.chosen.work)
+        desk.metrics.add("diagnosis", **advice.point())
+        raise as_error(advice) from error
 
 
 def _save(desk: Desk, ready: Prepared, state: State) -> None:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ class Metrics:
     def __init__(self, folder: Path) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._file = os.open(folder / POINTS, flags, 0o644)
+        self.reader: Callable[[str, dict[str, Any]], None] | None = None
+        """Is told the kind and the values of each point after it is written."""
 
     def add(self, kind: str, **values: Any) -> None:
         """Appends one point, stamped with the time (seconds since 1970).
@@ -33,6 +36,8 @@ class Metrics:
         line = json.dumps(_finite(point), allow_nan=False, ensure_ascii=False).encode() + b"\n"
         if os.write(self._file, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.reader is not None:
+            self.reader(kind, values)
 
     def note(self, text: str) -> None:
         """Records what was chosen or noticed, in words."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -23,6 +23,9 @@ SEVERAL = 5
 """Steps in a row far above the median that are an explosion; a single one is a hard batch."""
 TIMES, NATS = 4.0, 1.0
 """The loss is far above from so many times its median and so much more on: near zero a factor alone says little."""
+HARD, ABOVE_HARD = 0.9, 1.5
+"""It has to be so many times above this share of the history as well: where each fourth batch is hard, five in a row
+are no explosion."""
 GRADIENT_TIMES = 100.0
 """The gradient is far above from so many times its median, and its median in the first steps, on."""
 LEVEL_LOOKS = 5
@@ -87,9 +90,10 @@ class Health:
         if far:
             self._bad.append(step)
             return self._explosion(step, far) if len(self._bad) >= SEVERAL else None
+        for one in (*self._bad, step):  # those that stood out were hard batches
+            self._losses.append(one.loss)
+            self._gradients.append(one.gradient)
         self._bad.clear()
-        self._losses.append(step.loss)
-        self._gradients.append(step.gradient)
         if len(self._first) < ENOUGH:
             self._first.append(step.gradient)
         self._before = step
@@ -100,10 +104,10 @@ class Health:
         if len(self._losses) < ENOUGH:
             return ""
         usual = median(self._losses)
-        if step.loss > TIMES * usual + NATS:
+        if step.loss > max(TIMES * usual + NATS, ABOVE_HARD * _hard(self._losses)):
             return f"the loss was {step.loss:.3g}, and {usual:.3g} before"
         usual = max(median(self._gradients), median(self._first))
-        if step.gradient > GRADIENT_TIMES * usual > 0:
+        if step.gradient > max(GRADIENT_TIMES * usual, ABOVE_HARD * _hard(self._gradients)) > 0:
             return f"the gradient's norm was {step.gradient:.3g}, and {usual:.3g} before"
         return ""
 
@@ -151,6 +155,12 @@ def standstill(losses: Sequence[tuple[int, float]], step: int, total: int) -> Di
         f"It was lowest at step {at:,} ({lowest:.3g}) and {happened} after {LEVEL_LOOKS} more looks: {meaning}.",
         "You can stop here; next time take a patience of 3 looks, more rows or a smaller rank",
     )
+
+
+def _hard(values: Iterable[float]) -> float:
+    """The value of a hard batch."""
+    ordered = sorted(values)
+    return ordered[int(HARD * (len(ordered) - 1))]
 
 
 def _kind(step: Step) -> str:
