@@ -18,6 +18,11 @@ MAPPINGS = (
     "MODEL_FOR_VISUAL_QUESTION_ANSWERING_MAPPING_NAMES",
 )
 """Of `transformers.models.auto.modeling_auto`; the first that names a type decides its usual class."""
+WITHOUT_WORDS = {
+    "BlipForQuestionAnswering": "gives a loss and not what each word would be, so that nothing can be learned from it",
+    "GitForCausalLM": "puts places for its picture before its words, so that the loss would look at the wrong ones",
+}
+"""Classes that generate and still cannot be taught as all others are, and why."""
 _REMEDY_CLASS = "Take a version of the model made for transformers (often “-hf”), or a newer transformers"
 
 
@@ -87,4 +92,8 @@ def check_writes(found: Any, asked: str) -> None:
             asked,
             f"its class {found.__name__} writes no text, so it cannot answer in words",
             "Take a model that answers, such as the chat or instruct version of this one",
+        )
+    if found.__name__ in WITHOUT_WORDS:
+        raise SourceRefused(
+            asked, f"its class {found.__name__} {WITHOUT_WORDS[found.__name__]}", "Take a chat model, or Florence-2"
         )
