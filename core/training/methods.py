@@ -1,6 +1,7 @@
-"""What some methods need beside the plain loop: AdaLoRA's ranks and its regularization, EVA's start from data.
+"""What some methods need beside the plain loop: AdaLoRA's regularization, EVA's start from data.
 
-What it does not do: put the adapter on (`core.lora.wrap`), or say which methods go together (`core.lora.limits`).
+What it does not do: allot AdaLoRA's ranks (`ranks`), put the adapter on (`core.lora.wrap`), or say which methods go
+together (`core.lora.limits`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from core.data.batches.collate import Batch, Encoder, to_device
 from core.data.rows import Row
@@ -19,21 +19,6 @@ ADAPTER = "default"
 """PEFT's name of our only adapter."""
 EVA_BATCHES = 256
 """After so many batches the directions of the inputs have settled, or never will."""
-
-
-class RankAllocation(TrainerCallback):
-    """Lets AdaLoRA move its rank to where it matters, after each optimizer step (arXiv:2303.10512, algorithm 1)."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Gradients are still there; what no gradient reached counts as unimportant."""
-        for parameter in self._trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self._model.base_model.update_and_allocate(state.global_step + 1)
 
 
 def orthogonality(model: Any) -> torch.Tensor | None:
