@@ -219,10 +219,16 @@ JOBS = {
     "dora on language": (Selection(cells=("language.attention",)), Recipe(4, 8.0, method="dora"), {}),
     "pissa on vision": (Selection(cells=("vision.attention",)), Recipe(4, 8.0, start="pissa"), {}),
     "language in 4 bits": (Selection(cells=("language.mlp",)), Recipe(4, 8.0), {"quantization": "4bit"}),
+    "adalora on both": (
+        Selection(cells=("vision.attention", "language.attention")),
+        Recipe(4, 8.0, method="adalora"),
+        {"steps": 8},
+    ),
     "projector in full": (Selection(full=("projector",)), Recipe(4, 8.0), {}),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_proves_what_it_changed(name: str, colours: Source, tmp_path: Path) -> None:
     selection, recipe, settings = JOBS[name]
@@ -241,6 +247,7 @@ def test_a_job_proves_what_it_changed(name: str, colours: Source, tmp_path: Path
     assert not of_kind(tmp_path, "diagnosis")
     card = (tmp_path / "adapter" / "README.md").read_text()
     assert made["words"] in card
+    assert ("where AdaLoRA's rank went" in card) == (recipe.method == "adalora")
 
 
 def test_a_proof_of_an_earlier_attempt_does_not_stay(colours: Source, tmp_path: Path) -> None:

@@ -83,6 +83,14 @@ def test_looks_are_judged_by_the_measure_that_suits_the_data(finished: Path) -> 
         assert score.interval[0] <= score.metrics["accuracy"] <= score.interval[1]
 
 
+def test_what_changed_is_proved(finished: Path) -> None:
+    proof = json.loads((finished / "proof.json").read_text())
+    assert proof["frozen"]["same"], proof["words"]
+    changed = {name: part["update"] > 0 for name, part in proof["components"].items()}
+    assert changed == {"vision": False, "projector": False, "language": True}
+    assert proof["words"] in (finished / "adapter" / "README.md").read_text()
+
+
 def test_samples_name_pictures_in_the_data_folder_and_each_look_answers_them(finished: Path) -> None:
     (samples,) = of_kind(finished, "samples")
     folder = Path(spec_of(finished).data.name)
