@@ -132,6 +132,7 @@ def _run(desk: Desk) -> None:
         desk.stop.be_patient()
         looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
         before = _look_before(desk, ready.model, looks)
+        desk.status.show(phase="noting the frozen weights")
         frozen = hash_before(ready.model, desk.folder, desk.metrics)
     except Stopped:
         desk.status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
