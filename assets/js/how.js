@@ -11,9 +11,9 @@ import { CHOICES, LEVERS } from "./words.js";
 const inWords = (value) => (value === true ? "on" : value === false ? "off" : value === null || value === undefined ? "none" : String(value));
 
 // What the studio would choose for the next start, as far as the memory's estimate has told.
-function foreseen(name) {
+function foreseen({ name, value }) {
   const found = currentMemory()?.choices?.find((each) => each.name === name);
-  return found?.by === "studio" && html`<small class="soft" title="${found.reason}">now that is ${inWords(found.value)}</small>`;
+  return found?.by === "studio" && found.value !== value && html`<small class="soft" title="${found.reason}">that would be ${inWords(found.value)}</small>`;
 }
 
 // How the next start is to have it.
@@ -28,7 +28,9 @@ function control(name) {
 
 const by = (who) => `chosen by ${who === "you" ? "you" : "the studio"}`;
 
-const choiceRow = (preview) => ({ name, value, reason, by: who }) => html`<tr><th scope="row">${CHOICES[name]?.title ?? name}</th><td class="value">${inWords(value)}<span class="who">${by(who)}</span></td><td class="why">${reason}</td><td class="next">${control(name)}${preview ? "" : foreseen(name)}</td></tr>`;
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
+
+const choiceRow = (preview) => ({ name, value, reason, by: who }) => html`<tr><th scope="row">${CHOICES[name]?.title ?? name}</th><td class="value">${inWords(value)}<span class="who">${by(who)}</span></td><td class="why">${reason && sentence(reason)}</td><td class="next">${control(name)}${!preview && control(name) && foreseen({ name, value })}</td></tr>`;
 
 function leverControl(name) {
   if (!state.form.levers) return "";
@@ -54,7 +56,7 @@ function body() {
   if (!choices.length && !levers.length) return "";
   const on = levers.filter((each) => each.on).length;
   return html`<div class="card"><details data-how-fold ${state.howFolded ? "" : html`open`}><summary data-key="how-fold">${title}${levers.length > 0 && html`<span class="soft"> · ${on} of ${levers.length} levers on</span>`}</summary>
-    ${table(preview ? "chosen at the start" : "chosen", choices.map(choiceRow(preview)), preview)}${table("lever", levers.map(leverRow))}
+    ${table(preview ? "chosen at the start" : "chosen", choices.map(choiceRow(preview)), preview)}${table("lever", [...levers].sort((a, b) => b.on - a.on).map(leverRow))}
     <p class="small soft">${preview ? LEVERS_LEAD : html`${LEVERS_LEAD} What you set under “next time” counts for the next start.`}</p></details></div>`;
 }
 

@@ -63,7 +63,7 @@ async function ask() {
   const asked = question();
   try {
     const found = await answer(asked, signal);
-    update({ memoryError: null, memoryKnown: known.size, howPreview: { choices: found.choices ?? [], levers: [] } });
+    update({ memoryError: null, memoryKnown: known.size });
     askPace(asked, found).catch(() => null); // a figure less, and no fault of the choice
     if (found.answer && found.answer !== "fits") {
       await answer(asked, signal, true);

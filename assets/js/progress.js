@@ -10,13 +10,15 @@ import { diagnoses } from "./diagnosis.js";
 
 const PATIENCE = 15000; // milliseconds before a stop may be hurried
 
-function facts({ status, train }) {
-  const last = train.at(-1);
+function facts(run) {
+  const { status } = run;
+  const last = run.train.at(-1);
   const items = [
     status.total_steps > 0 && ["step", `${count(status.step)} of ${count(status.total_steps)}`],
     status.steps_per_second && ["speed", speed(status, last)],
     isRunning() && status.eta_seconds !== null && ["left", `about ${duration(status.eta_seconds)}`],
     last && ["loss", figure(last.loss)],
+    keptEarlier(run) && ["adapter of", `step ${count(status.kept_step)}`],
     status.trainable && ["training", `${count(status.trainable)} parameters`],
   ].filter(Boolean);
   return html`<div class="facts-row">${items.map(([name, value]) => html`<span>${name} <b>${value}</b></span>`)}</div>`;
@@ -53,11 +55,20 @@ const normal = (text) => (text ?? "").trim().toLowerCase().replace(/\.$/, "").tr
 
 const verdict = (answer, expected) => (answer === undefined || answer === null ? html`<span class="soft">…</span>` : html`<span class="${same(answer, expected) ? "right" : "wrong"}" title="${answer}">${answer || "(nothing)"}</span>`);
 
+// Whether the adapter holds the weights of a step before the last one.
+export const keptEarlier = ({ status }) => Boolean(status.kept_step && status.kept_step !== status.step && !isRunning());
+
+// The newest answers; once the training is over those of the weights that became the adapter.
+function answersNow(run) {
+  const kept = !isRunning() && run.answers.find(({ step }) => step === run.status.kept_step);
+  return kept || run.answers.at(-1);
+}
+
 export function answersTable(run) {
   if (!run.samples.length) return "";
-  const latest = run.answers.at(-1);
+  const latest = answersNow(run);
   const now = new Map((latest?.answers ?? []).map((each) => [each.index, each.answer]));
-  return html`<div class="card"><div class="cap"><strong>The same pictures, before and ${isRunning() ? "now" : "after"}</strong><span>held out: never trained on${latest ? ` · at step ${count(latest.step)}` : ""}</span></div>
+  return html`<div class="card"><div class="cap"><strong>The same pictures, before and ${isRunning() ? "now" : "after"}</strong><span>held out: never trained on${latest ? ` · at step ${count(latest.step)}${keptEarlier(run) ? ", whose weights are the adapter’s" : ""}` : ""}</span></div>
     <table class="answers"><thead><tr><th scope="col">picture</th><th scope="col" class="q">question</th><th scope="col">expected</th><th scope="col">base model</th><th scope="col">${isRunning() ? "now" : "after"}</th></tr></thead><tbody>
     ${run.samples.map((sample) => html`<tr><td><img src="${pictureUrl(`jobs/${run.id}/pictures`, sample.picture)}" alt="held-out picture ${sample.index}"></td><td class="q">${sample.question}</td><td>${sample.expected}</td>
       <td class="says">${verdict(sample.base, sample.expected)}</td><td class="says">${verdict(now.get(sample.index), sample.expected)}</td></tr>`)}</tbody></table></div>`;

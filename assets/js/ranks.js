@@ -8,6 +8,7 @@ import { heat, mountHeat } from "./heat.js";
 import { CONFIG, color, dashLegend, dashOf, layout, line } from "./plot_parts.js";
 import { COMPONENTS, COMPONENT_SHORT } from "./words.js";
 import { count } from "./format.js";
+import { isRunning } from "./run.js";
 import { when } from "./when.js";
 
 const places = new WeakMap(); // the run's list of modules -> its rows
@@ -88,11 +89,11 @@ let drawn = null;
 
 // A rank stays as it is until it changes: steps, not slopes.
 function plot(element, run, theme) {
-  const mark = [run.id, run.ranks.length, theme].join();
+  const end = Math.max(isRunning() ? 0 : run.status.step, run.ranks.at(-1).step);
+  const mark = [run.id, run.ranks.length, end, theme].join();
   if (drawn === mark) return;
   if (!window.Plotly) return void plotly().then(() => plot(element, run, theme), () => {}); // the other plots say so
   drawn = mark;
-  const end = Math.max(run.status.step, run.ranks.at(-1).step);
   const traces = componentsOf(run).map((name) => {
     const points = [...run.ranks, { ...run.ranks.at(-1), step: end }];
     return line(points.map(({ step }) => step), points.map((point) => sum(ranksOf(run, point, name))), COMPONENT_SHORT[name], color(name), { line: { dash: dashOf(name), shape: "hv" }, trace: { hovertemplate: "%{y}<extra>%{fullData.name}</extra>" } });

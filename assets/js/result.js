@@ -6,7 +6,7 @@ import { pictureUrl, url } from "./api.js";
 import { ago, bytes, count, percent, when } from "./format.js";
 import { COMPONENT_SHORT, METHODS, STARTS, STATE_NAME } from "./words.js";
 import { isRunning, watch } from "./run.js";
-import { answersTable } from "./progress.js";
+import { answersTable, keptEarlier } from "./progress.js";
 import { scoresTable } from "./scores.js";
 
 const TOLD = 0.9; // a loss below this share of the one before is no chance
@@ -19,12 +19,13 @@ function noGain(before, after) {
   return `But it learned something: the loss on them fell from ${before.loss.toFixed(2)} to ${after.loss.toFixed(2)}. Only answers that are the same word by word count as right; train for more steps, and look at the answers below.`;
 }
 
-function saying({ before, after, majority, state: how }) {
+function saying(run) {
+  const { before, after, majority, kept_step: kept, state: how } = run.status;
   const gain = after.exact_match - before.exact_match;
   const times = before.exact_match > 0 && gain > 0 ? ` (${(after.exact_match / before.exact_match).toFixed(1)}×)` : "";
   const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before, ${count(before.correct)} were. ${noGain(before, after)}`;
   const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}${after.exact_match < majority ? ": still better than this" : ""}.` : "";
-  return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}`;
+  return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}${keptEarlier(run) ? ` The adapter holds the weights of step ${count(kept)}, which were the best.` : ""}`;
 }
 
 function hero(run) {
@@ -32,7 +33,7 @@ function hero(run) {
   if (!status.after) return unmeasured(run);
   return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${info.model} · ${info.data}</span></div>
     <div class="hero"><div class="figure">${percent(status.before.exact_match)}<small>right before</small></div><div class="to" aria-hidden="true">→</div>
-      <div class="figure ${status.after.exact_match > Math.max(status.before.exact_match, status.majority ?? 0) ? "after" : "poor"}">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(status)}</p></div>
+      <div class="figure ${status.after.exact_match > Math.max(status.before.exact_match, status.majority ?? 0) ? "after" : "poor"}">${percent(status.after.exact_match)}<small>right after</small></div><p class="say">${saying(run)}</p></div>
     ${scoresTable(run)}${download(run)}${made(info, status)}</div>`;
 }
 

@@ -16,6 +16,8 @@ from tests.browser.conftest import ROOT, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 STEPS = 60
+KEPT = "studio.state.run.answers.find((each) => each.step === studio.state.run.status.kept_step)"
+"""The answers of the weights that became the adapter, where these are not the last."""
 
 
 def peft_count(cells: list[str], rank: int) -> int:
@@ -87,7 +89,7 @@ def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     assert status["after"]["exact_match"] > status["before"]["exact_match"]  # type: ignore[index]
     page.locator(".tries [data-sample]").first.click()
     page.wait_for_selector("#compare-answers .verdict.tuned .says", timeout=120_000)
-    shown = tab.ask("studio.state.run.answers.at(-1).answers[0].answer")
+    shown = tab.ask(f"({KEPT} ?? studio.state.run.answers.at(-1)).answers[0].answer")
     assert page.inner_text("#compare-answers .tuned .says") == shown
     base = tab.ask("studio.state.run.samples[0].base")
     assert page.inner_text("#compare-answers .base .says") == (base or "(nothing)")

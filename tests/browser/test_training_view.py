@@ -240,6 +240,15 @@ def test_the_scores_stand_side_by_side_the_main_one_first(tab: Tab) -> None:
     assert "better" in cer, "of errors less is better"
 
 
+def test_the_answers_are_those_of_the_weights_that_were_kept(tab: Tab) -> None:
+    page = look_at(tab, DORA, "result")
+    assert "The adapter holds the weights of step 100" in page.inner_text("#hero")
+    assert "at step 100, whose weights are the adapter’s" in page.inner_text("#hero")
+    kept = tab.ask("studio.state.run.answers.find(({ step }) => step === 100).answers.map(({ answer }) => answer)")
+    shown = page.locator("#hero .answers td:last-child span").all_inner_texts()
+    assert shown == kept
+
+
 def test_a_job_of_an_older_release_is_shown_as_far_as_it_goes(tab: Tab) -> None:
     page = look_at(tab, OLD, "train")
     drawn(tab)

@@ -1,5 +1,5 @@
-"""Two trainings by the real worker as a person watches them: DoRA on vision and language with its proof, and AdaLoRA with
-where its rank went.
+"""Two trainings by the real worker as a person watches them: DoRA on vision and language with its proof, and AdaLoRA
+with where its rank went.
 """
 
 from __future__ import annotations
