@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.data.batches.collate import IGNORED, Encoder
+from core.data.batches.collate import Encoder
 from core.data.batches.conversations import check_row, stop_ids
 from core.data.previewing.preview import light_encoder, preview
 from core.data.rows import PictureInMemory, Row, Turn
