@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,12 @@ def _table(rows: Any, settings: Any) -> Any:
     """Every row as often as it is learned, in the order in which ours learns them."""
     from datasets import Dataset
 
+    from core.training.levers.shared_pictures import ShuffledPictures, sharing
     from core.training.trainer import ShuffledRows
 
-    order = ShuffledRows(len(rows), settings.seed)
+    order: Iterable[int] = ShuffledRows(len(rows), settings.seed)
+    if settings.order == "pictures":
+        order = ShuffledPictures(sharing(rows, None, lambda: None).keys, settings.seed)
     turns = [rows[index] for _ in range(round(settings.epochs)) for index in order]
     return Dataset.from_list([_conversation(row) for row in turns])
 
