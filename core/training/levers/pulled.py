@@ -31,7 +31,7 @@ def pull(
         source: where the model is from, with its revision.
         job: its folder.
     """
-    one = telling(rows)[:1] or list(rows[:1])
+    one = telling(rows)[:1] or [rows[0]]
     batch = to_device(encoder.training(one), model.device, model.dtype)
     frozen = frozen_first(model, batch, settings)
     kept = open_vision_cache(model, encoder, rows, settings, source, features_folder(job))

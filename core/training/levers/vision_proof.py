@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.data.batches.collate import IGNORED, Encoder, to_device
+from core.data.batches.trial import sampled
 from core.data.rows import Row
 from core.evaluation.answers import evaluating
 from core.evaluation.scores import token_losses
@@ -88,7 +88,7 @@ def _proven(
         raise Unfit("This model's code takes no features that were computed before.")
     tried = telling(rows)[: settings.batch_size]
     if not tried:
-        raise Unfit(f"None of the first {SEARCHED} rows has a picture.")
+        raise Unfit("None of the rows that were looked at has a picture.")
     inputs = encoder.pictures(tried[0])
     try:
         modules, output = _frozen_and_steady(base, inputs)
@@ -107,7 +107,7 @@ def _proven(
 
 def telling(rows: Sequence[Row]) -> list[Row]:
     """A few rows: first those with pictures, of different numbers if there are, then one without."""
-    first = list(islice(iter(rows), SEARCHED))
+    first = sampled(rows, SEARCHED)
     seeing = sorted((row for row in first if row.pictures), key=lambda row: len(row.pictures))
     if not seeing:
         return []
