@@ -13,6 +13,11 @@ from core.errors import StudioError
 from core.job_files import SPEC, STATUS
 from core.spec import Spec, Status, read
 
+PACE = (
+    "batch_size", "at_once", "checkpointing", "quantization", "quantized_part", "precision", "attention", "optimizer",
+    "workers", "order", "without",
+)  # fmt: skip
+"""Settings on which the time of a row depends."""
 LEAST_STEPS = 10
 """Steps that a run must have done for its pace to mean something."""
 
@@ -96,6 +101,5 @@ def _alike(run: Run, spec: Spec, device: str) -> bool:
         run.status.device == device
         and (run.spec.model, run.spec.data) == (spec.model, spec.data)
         and run.spec.plan == spec.plan
-        and (old.batch_size, old.checkpointing, old.quantization)
-        == (new.batch_size, new.checkpointing, new.quantization)
+        and all(getattr(old, name) == getattr(new, name) for name in PACE)
     )

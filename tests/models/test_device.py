@@ -59,3 +59,42 @@ def test_the_worker_keeps_one_gpu_before_torch_is_there() -> None:
     environment = os.environ | {NAME: "5,6"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "5\n"
+
+
+@pytest.fixture
+def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("_no_gpu")
+@pytest.mark.parametrize(
+    ("flags", "speed", "parameters", "dtype", "words"),
+    [
+        ({"avx512_bf16": True}, 4.0, device.LARGE, torch.bfloat16, "natively and faster"),
+        ({"amx_bf16": True}, 8.0, device.LARGE, torch.bfloat16, "natively and faster"),
+        ({"avx512_bf16": True}, 0.9, device.LARGE, torch.float32, "slower on this processor"),
+        ({"avx512_bf16": True}, 4.0, device.LARGE - 1, torch.float32, "so small a model"),
+        ({"avx512_f": True, "avx512_bf16": False}, 4.0, device.LARGE, torch.float32, "does not compute in bfloat16"),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_only_where_that_is_really_faster(
+    flags: dict, speed: float, parameters: int, dtype: torch.dtype, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    monkeypatch.setattr(device, "bf16_speed", lambda: speed)
+    where, found, reason = choose_device(parameters=parameters)
+    assert (where, found) == ("cpu", dtype)
+    assert words in reason
+
+
+@pytest.mark.usefixtures("_no_gpu")
+@pytest.mark.parametrize(("asked", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_the_precision_that_was_asked_for_is_taken(asked: str, dtype: torch.dtype) -> None:
+    assert choose_device(asked, 10**10)[1] is dtype
+    assert choose_device(asked)[2].endswith("as the settings ask")
+
+
+def test_the_speed_of_bfloat16_is_measured_once_and_is_a_ratio() -> None:
+    assert device.bf16_speed() is device.bf16_speed()
+    assert 0.001 < device.bf16_speed() < 1000

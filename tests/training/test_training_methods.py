@@ -109,11 +109,11 @@ def test_checkpointing_changes_no_loss(colours: Source, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", [BOTH, PROJECTOR_IN_FULL], ids=["lora", "the projector in full"])
-@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+@pytest.mark.parametrize(("quantization", "part"), [("8bit", "all"), ("4bit", "all"), ("4bit", "language")])
 def test_a_packed_model_learns_and_saves_the_same_adapter(
-    quantization: str, selection: Selection, colours: Source, tmp_path: Path
+    quantization: str, part: str, selection: Selection, colours: Source, tmp_path: Path
 ) -> None:
-    spec = spec_of(colours, selection, Recipe(4, 8.0), quantization=quantization)
+    spec = spec_of(colours, selection, Recipe(4, 8.0), quantization=quantization, quantized_part=part)
     refuse_impossible(spec.plan, demo_inspection(), spec.settings)
     folder = ran(tmp_path / "job", spec)
     losses = [point["loss"] for point in of_kind(folder, "train")]
