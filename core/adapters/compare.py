@@ -198,7 +198,7 @@ def _loaded(spec: Spec, token: bool) -> Any:
     inspection = relabelled(inspect_source(spec.model, token=token), spec.selection.relabels)
     device, dtype, _ = choose_device(settings.precision, inspection.total_params)
     whole = (*spec.plan.full_modules, *left_whole(inspection, settings.quantized_part))
-    attention = None if settings.attention in ("auto", "sdpa") else settings.attention
+    attention = "eager" if settings.attention == "eager" else None  # flash attention may not be on this machine
     return load_model(spec.model, device, dtype, token, settings.quantization, whole, attention)
 
 
