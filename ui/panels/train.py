@@ -139,6 +139,9 @@ def build_train(studio: Studio) -> SettingsForm:
         None, [form.unit, form.length], form.length, js="(unit, length) => window.studio.converted(unit, length)"
     ).then(None, form.widgets(), None, js=READ_FORM)
     # What other panels need of the settings is kept in the page, and what they propose is put back into the form.
-    gr.on([widget.input for widget in form.widgets()], None, form.widgets(), None, js=READ_FORM)
+    read = [widget.input for widget in form.widgets()]
+    texts = (widget for widget in form.widgets() if isinstance(widget, gr.Textbox))
+    read += [widget.blur for widget in texts]  # `input` misses what is pasted
+    gr.on(read, None, form.widgets(), None, js=READ_FORM)
     form_event.click(None, form.widgets(), form.widgets(), js=WRITE_FORM)
     return form
