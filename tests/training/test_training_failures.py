@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.errors import DataError
+from core.errors import DataError, InspectionError
 from core.spec import Source, Status, write
 from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.trainer import StudioTrainer
 from core.training.worker import main, run
 from tests.training.short_jobs import make_spec, of_kind, status_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def failed(folder: Path) -> Status:
@@ -150,12 +154,12 @@ def test_a_loss_that_is_no_number_from_the_first_step_on_leaves_no_adapter(
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "smaller batch size"),
+        (MemoryError(), "the memory did not suffice: More was asked for with"),
         (
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
-            "smaller batch size",
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 3145728 bytes"),
+            "3 MiB more were asked for",
         ),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "smaller batch size"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "2.0 GiB more were asked for"),
         (PermissionError(errno.EACCES, "Permission denied", "/secret/place"), "rights"),
         (KeyError("/secret/place"), "unexpected happened (KeyError)"),
     ],
@@ -175,6 +179,69 @@ def test_what_libraries_raise_becomes_a_sentence(
     assert words in said
     assert "/secret" not in said
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_memory_that_runs_out_while_training_becomes_advice_with_numbers(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = StudioTrainer.training_step
+
+    def short(self: StudioTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        if self.state.global_step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 512.00 MiB. GPU 0 has ...")
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(StudioTrainer, "training_step", short)
+    folder = new_job(batch_size=8)
+    assert run(folder) == 1
+    status = status_of(folder)
+    assert (status.state, status.step) == ("failed", 2)
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file(), "what was learned until then is kept"
+    (point,) = of_kind(folder, "diagnosis")
+    assert point["title"] == "The memory did not suffice"
+    assert "512 MiB more were asked for" in point["text"]
+    assert "estimated at" in point["text"]
+    assert re.search(r"take \d rows? at a time, \d times a step", point["remedy"])
+    assert re.search(r"which saves [\d.]+ [MG]iB", point["remedy"])
+    assert status.error == f"The job was run: the memory did not suffice: {point['text']} {point['remedy']}."
+
+
+def test_memory_that_runs_out_on_a_model_without_an_estimate_is_advice_too(
+    new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_estimate(*_: object) -> None:
+        raise InspectionError("An estimate was asked for", "there is none", "Try it")
+
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("core.training.shortage.estimate", no_estimate)
+    monkeypatch.setattr(StudioTrainer, "training_step", short)
+    error = failed(new_job()).error
+    assert "GiB in use by this job" in error
+    assert "fewer rows at a time" in error
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to such a limit")
+def test_memory_that_really_runs_out(new_job: Callable[..., Path]) -> None:
+    """The process may have a little more address space than it has at the first step, which then asks for a lot."""
+    folder = new_job(steps=2)
+    code = (
+        "import resource, sys; from pathlib import Path; import torch\n"
+        "from core.training.trainer import StudioTrainer; from core.training.worker import run\n"
+        "def short(self, *args, **kwargs):\n"
+        "    now = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, (now + 2**30, resource.RLIM_INFINITY))\n"
+        "    try: torch.ones(2**30)\n"
+        "    finally: resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "StudioTrainer.training_step = short\n"
+        "sys.exit(run(Path(sys.argv[1])))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT).returncode == 1
+    (point,) = of_kind(folder, "diagnosis")
+    assert "4.0 GiB more were asked for" in point["text"]
+    assert "saves" in point["remedy"]
 
 
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
