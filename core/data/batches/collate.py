@@ -28,6 +28,7 @@ from core.data.batches.conversations import (
     encode_prompts,
 )
 from core.data.batches.eyes import GLIMPSES, Eyes, Glimpse
+from core.data.batches.padding import differ_at_most_in, equal, filled, missing, stacked
 from core.data.batches.single import begun, beside, of_one_length, opened
 from core.data.batches.spans import Span, earlier_answers
 from core.data.rows import PictureInMemory, Row, Turn, ask
@@ -191,8 +192,8 @@ class Encoder:
         batch: Batch = {}
         for key, like in names.items():
             if key in fills:
-                given = [row[key] if key in row else _missing(like, row["input_ids"], fills[key]) for row in encoded]
-                batch[key] = _stacked(given, max(value.shape[1] for value in given), fills[key], left)
+                given = [row[key] if key in row else missing(like, row["input_ids"], fills[key]) for row in encoded]
+                batch[key] = stacked(given, max(value.shape[1] for value in given), fills[key], left)
         return batch
 
     def pictures_together(self, rows: Sequence[Row], inputs: Sequence[Batch]) -> Batch:
@@ -234,15 +235,15 @@ class Encoder:
 
     def _joined(self, rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> Batch:
         """The pictures of rows that all have some."""
-        if all(_differ_at_most_in(values, 1) for values in columns.values()):
+        if all(differ_at_most_in(values, 1) for values in columns.values()):
             return {key: torch.cat(list(values)) for key, values in columns.items()}
-        fillable = all(_differ_at_most_in(values, 2) for values in columns.values())
+        fillable = all(differ_at_most_in(values, 2) for values in columns.values())
         if fillable and self._zeros_fill:
-            return _filled(columns)
+            return filled(columns)
         together = encode_prompts(self.processor, rows)
         made = {key: together[key] for key in columns}
         if fillable and self._zeros_fill is None:
-            self._zeros_fill = _equal(made, _filled(columns))
+            self._zeros_fill = equal(made, filled(columns))
         return made
 
     def _among_blind(self, rows: Sequence[Row], sees: Sequence[bool], made: Batch) -> Batch:
@@ -327,51 +328,3 @@ def _extended(encoded: Encoded, answer: Sequence[int], answer_type: int | None =
             last = torch.full_like(last, answer_type)
         longer[key] = torch.cat((prompt[key], last.expand(-1, len(answer), *last.shape[2:])), dim=1)
     return longer
-
-
-def _missing(like: torch.Tensor, ids: torch.Tensor, fill: int) -> torch.Tensor:
-    """What stands for an input [1, T, ...] that only other rows have, for tokens [1, T]."""
-    return like.new_full((1, ids.shape[1], *like.shape[2:]), fill)
-
-
-def _stacked(values: Sequence[torch.Tensor], longest: int, fill: int, left: bool) -> torch.Tensor:
-    """[1, T, ...] tensors as one [B, longest, ...]; further axes (pictures of a row) are as the largest."""
-    sizes = [max(value.shape[axis] for value in values) for axis in range(2, values[0].ndim)]
-    grown = [_grown(value, sizes, fill) for value in values]
-    return torch.cat([_padded(value, longest, fill, left) for value in grown])
-
-
-def _grown(value: torch.Tensor, sizes: Sequence[int], fill: int) -> torch.Tensor:
-    """The tensor [1, T, ...] with its further axes filled up to these sizes."""
-    if list(value.shape[2:]) == list(sizes):
-        return value
-    grown = value.new_full((*value.shape[:2], *sizes), fill)
-    grown[tuple(slice(0, size) for size in value.shape)] = value
-    return grown
-
-
-def _padded(value: torch.Tensor, length: int, fill: int, left: bool) -> torch.Tensor:
-    """A [1, T, ...] tensor filled up to `length` on its second axis."""
-    missing = value.new_full((1, length - value.shape[1], *value.shape[2:]), fill)
-    return torch.cat((missing, value) if left else (value, missing), dim=1)
-
-
-def _differ_at_most_in(values: Sequence[Any], axes: int) -> bool:
-    """Whether these are tensors of one kind whose shapes differ in the first so many axes at most."""
-    if not all(isinstance(value, torch.Tensor) and value.ndim >= axes for value in values):
-        return False
-    return len({(value.ndim, value.shape[axes:], value.dtype) for value in values}) == 1
-
-
-def _filled(columns: Mapping[str, Sequence[torch.Tensor]]) -> Batch:
-    """Tensors [1, N, ...] joined, those with a smaller N filled up with zeros."""
-    batch: Batch = {}
-    for key, values in columns.items():
-        longest = max(value.shape[1] for value in values)
-        batch[key] = torch.cat([_padded(value, longest, 0, left=False) for value in values])
-    return batch
-
-
-def _equal(one: Batch, other: Batch) -> bool:
-    """Whether two batches hold the same tensors."""
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
