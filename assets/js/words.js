@@ -202,5 +202,6 @@ export const LEVERS = {
   vision_cache: "Frozen vision sees each picture once",
   shared_pictures: "Questions of a picture share it",
   packing: "Short rows packed without padding",
+  fused_lora: "A layer and its LoRA in one step",
   kernels: "Liger kernels",
 };

@@ -68,6 +68,7 @@ OFFERED: dict[str, tuple[tuple[str, str], ...]] = {
         (words.LEVER_CACHE, "vision_cache"),
         (words.LEVER_SHARED, "shared_pictures"),
         (words.LEVER_PACKING, "packing"),
+        (words.LEVER_FUSED, "fused_lora"),
         (words.LEVER_KERNELS, "kernels"),
     ),
 }

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from core.data.batches.collate import Batch
+from core.evaluation.answers import evaluating
 from core.evaluation.scores import token_losses
 from core.models.components import Label, component_labels
 from core.spec import Settings
@@ -92,13 +93,10 @@ def asks_for_gradient(model: Any, batch: Batch) -> dict[str, bool]:
         return hook
 
     handles = [module.register_forward_hook(watch(component)) for component, module in _seeing(base)]
-    was_training = model.training
-    model.train()
     try:
-        with torch.random.fork_rng(), torch.enable_grad():
+        with evaluating(model), torch.enable_grad():  # who asks for a gradient does so in training as well
             token_losses(base, batch)
     finally:
-        model.train(was_training)
         for handle in handles:
             handle.remove()
     return {component: found[component] for component in SEEING if component in found}

@@ -15,6 +15,7 @@ from core.spec import Settings
 from core.training.levers.answers import answers_only
 from core.training.levers.applied import Applied
 from core.training.levers.frozen import frozen_first
+from core.training.levers.fused_lora import fuse_lora
 from core.training.levers.vision_proof import open_vision_cache, telling
 
 
@@ -34,8 +35,9 @@ def pull(
     one = telling(rows)[:1] or [rows[0]]
     batch = to_device(encoder.training(one), model.device, model.dtype)
     frozen = frozen_first(model, batch, settings)
+    fused = fuse_lora(model, settings)
     kept = open_vision_cache(model, encoder, rows, settings, source, features_folder(job))
-    return answers_only(model, settings), frozen, kept
+    return answers_only(model, settings), frozen, fused, kept
 
 
 def features_folder(job: Path) -> Path | None:

@@ -53,21 +53,17 @@ def sharing(rows: Sequence[Row], most: int | None, between: Callable[[], None]) 
     """
     count = len(rows) if most is None else min(most, len(rows))
     keys = torch.empty(count, dtype=torch.long)
-    first: dict[int, int] = {}
-    pairs: list[tuple[int, int]] = []
-    seeing = 0
+    blind = 0
     for at, row in enumerate(islice(iter(rows), count)):
         if at % CHUNK == 0:
             between()
         names = [picture.name for picture in row.pictures] or [f"no picture\0{at}"]
-        key = int.from_bytes(blake2b("\0".join(names).encode(), digest_size=8).digest(), "big", signed=True)
-        keys[at] = key
-        if not row.pictures:
-            continue
-        seeing += 1
-        if first.setdefault(key, at) != at and len(pairs) < EXAMPLES:
-            pairs.append((first[key], at))
-    return Sharing(keys, seeing, len(first), tuple(pairs))
+        keys[at] = int.from_bytes(blake2b("\0".join(names).encode(), digest_size=8).digest(), "big", signed=True)
+        blind += not row.pictures
+    ordered, places = keys.sort(stable=True)
+    again = (ordered[1:] == ordered[:-1]).nonzero().squeeze(1)  # [N - P], the same pictures as the one before
+    pairs = sorted((int(places[at]), int(places[at + 1])) for at in again[:EXAMPLES])
+    return Sharing(keys, count - blind, count - blind - len(again), tuple(pairs))
 
 
 class ShuffledPictures(torch.utils.data.Sampler[int]):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from core.data.batches.collate import IGNORED, Encoder, to_device
 from core.data.batches.trial import sampled
@@ -121,6 +122,8 @@ def _frozen_and_steady(base: Any, inputs: dict[str, Any]) -> tuple[dict[str, Any
     Raises:
         Unfit: something in them is trained, or they are others in training than in evaluation.
     """
+    if any(isinstance(module, BatchNorm) and module.track_running_stats for module in base.modules()):
+        raise Unfit("Layers of this model change by looking at pictures (batch normalization).")
     ran: dict[str, Any] = {}
     handles = [
         module.register_forward_pre_hook(lambda module, args, name=name: ran.update({name: module}))
