@@ -71,7 +71,7 @@ class _LinearWithLora(torch.autograd.Function):
     """x [..., in] -> y [..., out] with a frozen W [out, in], and A [r, in], B [out, r] that learn."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: torch.Tensor,
         weight: torch.Tensor,
@@ -88,7 +88,7 @@ class _LinearWithLora(torch.autograd.Function):
         return y.view(*x.shape[:-1], y.shape[-1])
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, small, weight, a, b = ctx.saved_tensors
         g = gradient.reshape(-1, gradient.shape[-1])  # [N, out]
         back = (g @ b).mul_(ctx.scale)  # [N, r]
