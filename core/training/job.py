@@ -22,7 +22,7 @@ from core.data.batches.limits import token_limit
 from core.data.batches.trial import sampled, try_rows
 from core.data.previewing.fitting import refuse_unfit
 from core.data.previewing.preview import light_encoder
-from core.data.rows import Dataset
+from core.data.rows import Dataset, Row
 from core.data.source import check_pictures, load_dataset
 from core.data.wording import majority_share
 from core.errors import CountMismatch, Diverged
@@ -41,14 +41,14 @@ from core.models.packing import left_whole
 from core.models.relabel import relabelled
 from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
-from core.spec import Inspection, Spec, State
+from core.spec import Inspection, Settings, Spec, State
 from core.training.callbacks import Progress
 from core.training.choices import Choices, choose_for_rows, lines
 from core.training.computer import this_computer
 from core.training.ending import Ending
 from core.training.frozen_hash import Frozen
 from core.training.levers.kernels import apply_kernels
-from core.training.levers.packing import put_together
+from core.training.levers.packing import Together, put_together
 from core.training.levers.pulled import pull
 from core.training.looks import Looks, choose_rows
 from core.training.methods import start_from_data
@@ -99,6 +99,8 @@ class Prepared:
     """Of the model, with the person's labels: which component a module belongs to."""
     chosen: Choices
     """What was left to choose."""
+    together: Together
+    """Which rows share a prefix or are packed."""
     start: dict[str, Any] | None
     """What a start that changes the weights began with; see `core.lora.starts`."""
 
@@ -272,13 +274,28 @@ def _prepare(desk: Desk) -> Prepared:
     if spec.plan.start == "eva":
         status.enter("looking at the data for a start")
         start_from_data(wrapped, encoder, data.train, chosen.at_once.value, desk.stop.check)
-    status.enter("trying what makes it faster")
-    for lever in pull(wrapped, encoder, data.train, chosen.settled(spec.settings), repr(spec.model), desk.folder):
-        metrics.add("lever", **lever.point())
-    desk.stop.check()
+    together = _made_faster(desk, wrapped, encoder, data.train, chosen.settled(spec.settings))
     status.enter("asking the base model", trainable=spec.trainable)
     start = remember_start(wrapped, spec.plan)
-    return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, chosen, start)
+    return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, chosen, together, start)
+
+
+def _made_faster(desk: Desk, model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings) -> Together:
+    """Pulls the levers that this model and these rows allow, and says what became of each.
+
+    Raises:
+        Stopped: the job was asked to stop meanwhile.
+    """
+    desk.status.enter("trying what makes it faster")
+    pulled = pull(model, encoder, rows, settings, repr(desk.spec.model), desk.folder)
+    desk.stop.check()
+    together = put_together(model, encoder, rows, settings, desk.stop.check)
+    for lever in (*pulled, *together.levers):
+        desk.metrics.add("lever", **lever.point())
+    for note in together.notes:
+        desk.metrics.note(note)
+    desk.stop.check()
+    return together
 
 
 def _tried(desk: Desk, processor: Any, data: Dataset) -> int | None:
@@ -329,11 +346,7 @@ def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before, watch: Wat
     settings = ready.chosen.settled(desk.spec.settings)
     bf16 = ready.dtype == torch.bfloat16
     rows = ready.data.train
-    together = put_together(ready.model, ready.encoder, rows, settings, desk.stop.check)
-    for note in together.notes:
-        desk.metrics.note(note)
-    for lever in together.levers:
-        desk.metrics.add("lever", **lever.point())
+    together = ready.together
     trainer = make_trainer(ready.model, ready.encoder, rows, settings, desk.folder, ready.device, bf16, together)
     quick = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
     pace, machine = Pace(quick, before.seconds, trainer.filling), Machine(ready.device)

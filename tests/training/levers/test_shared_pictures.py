@@ -231,6 +231,12 @@ def test_a_model_that_gives_something_else_leaves_it_off(monkeypatch: pytest.Mon
     assert together.arranger is None or not together.arranger.share
 
 
+def test_sixteen_bits_are_judged_by_what_they_can_tell_apart() -> None:
+    family = qwen2_5_vl()
+    together = decided(adapted(family.model.to(torch.bfloat16)), encoder_of(family), rows())
+    assert all(lever.on for lever in together.levers), together.levers
+
+
 def test_rows_of_a_picture_come_together_in_an_order_of_chance() -> None:
     learned = [ask(picture(at % 5), f"What is {at}?", "a") for at in range(20)] + [
         ask((), "1?", "1"),
