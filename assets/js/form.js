@@ -15,6 +15,11 @@ export function readForm(names, values) {
 // What a field for a number that may be left empty holds: null, the number, or what is no number as it stands there.
 const number = (text) => (Number.isNaN(Number(text ?? "")) ? text : Number(text ?? "") || null);
 
+// What the widgets shall hold; where nothing is known, what they hold. A field that may be empty is one for text.
+export function writeForm(names, values) {
+  return names.map((name, i) => (MAY_BE_EMPTY.includes(name) ? String(state.form[name] ?? "") : (state.form[name] ?? values[i])));
+}
+
 // Puts values into the widgets, by the names that they have there; Gradio's hidden button carries them over.
 export function setForm(values) {
   const form = { ...state.form, ...values };

@@ -3,7 +3,7 @@
 import { NOTHING_SELECTED, recall, state, subscribe, update } from "./store.js";
 import { getJson } from "./api.js";
 import { choiceForServer } from "./choice.js";
-import { converted, readForm } from "./form.js";
+import { converted, readForm, writeForm } from "./form.js";
 import { labelled, readInspection } from "./model.js";
 import { draw, html } from "./html.js";
 import { goTo, mountSteps } from "./steps.js";
@@ -101,8 +101,8 @@ window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
   choice: () => JSON.stringify({ ...choiceForServer(), ticket: state.ticket }),
   readForm,
+  writeForm,
   converted,
-  form: () => state.form,
   modelKey: () => state.modelKey,
   job: () => state.job,
   stop: () => JSON.stringify({ job: state.job, force: state.force }),

@@ -20,7 +20,6 @@ from ui.choice import read_choice, refuse_unconfirmed
 from ui.datasets import dataset_of, source_of
 from ui.handlers import with_request
 from ui.islands import heading, island
-from ui.panels.fields import MAY_BE_EMPTY
 from ui.panels.settings import SettingsForm, build_form, settings_of
 from ui.plainly import sentence
 from ui.studio import Studio
@@ -93,10 +92,7 @@ def stop(studio: Studio, request: gr.Request, asked: str) -> str:
 
 NAMES = json.dumps([field.name for field in fields(SettingsForm)])
 READ_FORM = f"(...form) => window.studio.readForm({NAMES}, form)"
-EMPTY = json.dumps(list(MAY_BE_EMPTY))
-WRITE_FORM = (
-    f"(...form) => {NAMES}.map((name, i) => window.studio.form()[name] ?? ({EMPTY}.includes(name) ? '' : form[i]))"
-)
+WRITE_FORM = f"(...form) => window.studio.writeForm({NAMES}, form)"
 """What the page's script reads of the form, and what it writes there; unknown values stay."""
 
 
