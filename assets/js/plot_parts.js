@@ -27,7 +27,7 @@ export function smooth(values, weight) {
 }
 
 // A screen has no more than so many columns: of each only the lowest and the highest value are drawn, so that no peak is lost.
-const MOST = 1500;
+const MOST = 800;
 
 export function thin(x, y) {
   if (y.length <= MOST) return [x, y];
