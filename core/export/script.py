@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from core.errors import PlanError
 from core.export import script_parts as parts
 from core.export.context import Context, Exported
 from core.export.data_parts import data_blocks, data_constants, with_imports
@@ -27,6 +28,8 @@ LAST_NOTE = (
     "The script looks at no held-out rows: it never ends early, and the weights of its last step become the adapter "
     "(the settings' keep: last)."
 )
+NO_CONVERSATION = ("blip", "florence2")
+"""Types of models that are asked in a way of their own (`core.models.manner`)."""
 NO_DATA = "my-data"
 """Where the script looks for rows when none were chosen."""
 NO_DATA_NOTE = (
@@ -40,8 +43,14 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     """The script.
 
     Raises:
-        PlanError: AdaLoRA without a number of steps, or the plan does not fit the model.
+        PlanError: AdaLoRA without a number of steps, the plan does not fit the model, or it holds no conversation.
     """
+    if inspection.model_type in NO_CONVERSATION:
+        raise PlanError(
+            f"A script for {inspection.model_class} was asked for",
+            "it holds no conversation, and TRL's trainer knows no other way to ask a model",
+            "Train it here, or take the PEFT config",
+        )
     labelled = relabelled(inspection, context.selection.relabels)
     trainable = budget(labelled, plan).trainable
     listing = bool(plan.target_modules) and not is_adalora(plan) and rewrites(inspection.model_type)

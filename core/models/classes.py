@@ -93,6 +93,15 @@ def check_writes(found: Any, asked: str) -> None:
             f"its class {found.__name__} writes no text, so it cannot answer in words",
             "Take a model that answers, such as the chat or instruct version of this one",
         )
+
+
+def check_teachable(found: Any, asked: str) -> None:
+    """Looks whether a class of transformers can be trained here, as `check_writes` whether it can be loaded.
+
+    Raises:
+        SourceRefused: it cannot generate, or its answers cannot be taught.
+    """
+    check_writes(found, asked)
     if found.__name__ in WITHOUT_WORDS:
         raise SourceRefused(
             asked, f"its class {found.__name__} {WITHOUT_WORDS[found.__name__]}", "Take a chat model, or Florence-2"

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from core.models.classes import WITHOUT_WORDS
+
 _QUESTION = (
     "{% for message in messages if message['role'] != 'system' %}{% for content in message['content'] %}"
     "{% if content['type'] == 'text' %}{{ content['text'] }}{% endif %}{% endfor %}{% endfor %}"
@@ -49,7 +51,8 @@ def settle_manner(processor: Any, config: Any) -> None:
         config: the model's.
     """
     kind = type(processor).__name__
-    if kind not in TEMPLATES:
+    classes = getattr(config, "architectures", None) or ()
+    if kind not in TEMPLATES or WITHOUT_WORDS.keys() & set(classes):
         return
     if not getattr(processor, "chat_template", None):
         processor.chat_template = TEMPLATES[kind]

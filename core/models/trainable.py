@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from core.models.classes import WITHOUT_WORDS, check_writes
+from core.models.classes import WITHOUT_WORDS, check_teachable
 from core.models.libraries import import_what_is_slow
 from core.models.repository import clip
 from core.models.source import check_trainable
@@ -24,7 +24,7 @@ def refuse_untrainable(inspection: Inspection) -> None:
     """
     if not writes_words(inspection):
         name = clip(inspection.source.name.rstrip("/").rpartition("/")[2])
-        check_writes(_class(inspection.model_class), f"Training “{name}” was asked for")
+        check_teachable(_class(inspection.model_class), f"Training “{name}” was asked for")
     check_trainable(inspection.source)
 
 

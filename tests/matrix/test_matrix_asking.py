@@ -12,12 +12,16 @@ from core.data.batches.collate import Encoder
 from core.data.batches.conversations import check_row, stop_ids
 from core.data.previewing.preview import light_encoder, preview
 from core.data.rows import PictureInMemory, Row, Turn
-from core.errors import DataError, SourceRefused
+from core.errors import DataError, PlanError, SourceRefused
 from core.evaluation.answers import answers_of_batch
 from core.evaluation.scores import row_losses
-from core.models.classes import check_writes
+from core.export.context import Context
+from core.export.plan_export import export
+from core.lora.plan import make_plan
+from core.models.classes import check_teachable
 from core.models.loading import load_processor
 from core.models.manner import manner_of, settle_manner
+from core.spec import Recipe, Selection
 from tests.matrix.line import Base, loaded
 
 SINGLE = ("florence2", "blip")
@@ -97,4 +101,13 @@ def test_a_class_without_words_is_refused() -> None:
 
     for kind in (BlipForQuestionAnswering, GitForCausalLM):
         with pytest.raises(SourceRefused, match=kind.__name__):
-            check_writes(kind, "Training it was asked for")
+            check_teachable(kind, "Training it was asked for")
+
+
+def test_there_is_no_script_for_what_trl_cannot_ask(asked) -> None:
+    _, _, base = asked
+    selection, recipe = Selection(("vision.attention",)), Recipe(2, 4.0)
+    plan = make_plan(base.inspection, selection, recipe)
+    context = Context("model", selection, recipe)
+    with pytest.raises(PlanError, match="holds no conversation"):
+        export(plan, base.inspection, context, "script")
