@@ -44,17 +44,16 @@ def test_the_precision_is_the_one_asked_for() -> None:
 
 @pytest.mark.parametrize("quantization", ["8bit", "4bit"])
 def test_the_output_embedding_is_not_packed_whatever_its_name(quantization: str, tmp_path: Path) -> None:
-    from transformers import BlipConfig, BlipForConditionalGeneration
+    from transformers import GitConfig, GitForCausalLM
 
     size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
-    text = {**size, "vocab_size": 160, "encoder_hidden_size": 32, "bos_token_id": 1, "sep_token_id": 2}
-    config = BlipConfig(text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8})
-    BlipForConditionalGeneration(config).save_pretrained(tmp_path)
-    query = "text_decoder.bert.encoder.layer.0.attention.self.query"
+    vision = {**size, "image_size": 32, "patch_size": 8}
+    GitForCausalLM(GitConfig(vision_config=vision, vocab_size=160, **size)).save_pretrained(tmp_path)
+    query = "git.encoder.layer.0.attention.self.query"
     source = Source("folder", str(tmp_path))
     model = load_model(source, "cpu", torch.float32, quantization=quantization, whole=(query,))
-    head = model.text_decoder.cls.predictions.decoder
-    assert type(head) is type(model.get_submodule(query)) is torch.nn.Linear
+    assert model.get_output_embeddings() is model.output
+    assert type(model.output) is type(model.get_submodule(query)) is torch.nn.Linear
     assert type(model.get_submodule(query.replace("query", "key"))) is not torch.nn.Linear
 
 
