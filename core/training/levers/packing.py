@@ -154,7 +154,7 @@ def _packs(
     if against is not None:
         return Applied(lever, False, against)
     tried = shares and _another(rows, rows[0])
-    on, words = (True, "") if tried else proof(model, encoder, rows[:2], [], arranger.positions)
+    on, words = (True, "") if tried else proof(model, encoder, [rows[0], rows[1]], [], arranger.positions)
     return Applied(
         lever, on, f"Short rows stand in one row where that saves padding. {words}".rstrip() if on else words
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 
 import torch
 
@@ -21,7 +20,7 @@ from core.training.levers.layout import Group
 CHUNK = 4096
 """Row numbers that are plain integers at a time, and rows between two looks at whether to stop."""
 EXAMPLES = 8
-"""Pairs of rows that are kept to be tried."""
+"""Pairs of rows that are kept to be tried, each of another picture."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Sharing:
     pictures: int
     """Different ones, or sets of them."""
     pairs: tuple[tuple[int, int], ...]
-    """Some two rows that share theirs, by their places."""
+    """Two rows that share theirs, by their places, for each of some pictures."""
 
     @property
     def mean(self) -> float:
@@ -54,15 +53,18 @@ def sharing(rows: Sequence[Row], most: int | None, between: Callable[[], None]) 
     count = len(rows) if most is None else min(most, len(rows))
     keys = torch.empty(count, dtype=torch.long)
     blind = 0
-    for at, row in enumerate(islice(iter(rows), count)):
+    for at in range(count):
         if at % CHUNK == 0:
             between()
+        row = rows[at]
         names = [picture.name for picture in row.pictures] or [f"no picture\0{at}"]
         keys[at] = int.from_bytes(blake2b("\0".join(names).encode(), digest_size=8).digest(), "big", signed=True)
         blind += not row.pictures
     ordered, places = keys.sort(stable=True)
     again = (ordered[1:] == ordered[:-1]).nonzero().squeeze(1)  # [N - P], the same pictures as the one before
-    pairs = sorted((int(places[at]), int(places[at + 1])) for at in again[:EXAMPLES])
+    first = torch.ones_like(again, dtype=torch.bool)  # of its picture
+    first[1:] = again[1:] != again[:-1] + 1
+    pairs = sorted((int(places[at]), int(places[at + 1])) for at in again[first][:EXAMPLES])
     return Sharing(keys, count - blind, count - blind - len(again), tuple(pairs))
 
 

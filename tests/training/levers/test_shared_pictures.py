@@ -244,6 +244,7 @@ def test_rows_of_a_picture_come_together_in_an_order_of_chance() -> None:
     ]
     known = sharing(learned, None, lambda: None)
     assert (known.rows, known.pictures, known.mean) == (20, 5, 4.0)
+    assert known.pairs == tuple((at, at + 5) for at in range(5))
     sampler, again = ShuffledPictures(known.keys, 3), ShuffledPictures(known.keys, 3)
     first, second = list(sampler), list(sampler)
     again.set_epoch(1)
