@@ -56,6 +56,15 @@ def _as_torch_does(mode: Any, function: Any, args: tuple[Any, ...], kwargs: dict
     return function(*args, **kwargs)
 
 
+@pytest.fixture
+def _no_checkpointing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLIP as a model whose layers cannot be computed again."""
+    from transformers import BlipForConditionalGeneration
+
+    monkeypatch.setattr(BlipForConditionalGeneration, "supports_gradient_checkpointing", False)
+
+
+@pytest.mark.usefixtures("_no_checkpointing")
 def test_a_refusal_is_remembered_and_raised_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = small_source("blip", tmp_path)
     plan, work = plan_of(resolved, "all"), WORK.but(checkpointing=True, device="cpu", precision="fp32")
@@ -68,6 +77,7 @@ def test_a_refusal_is_remembered_and_raised_anew(tmp_path: Path, monkeypatch: py
     assert first.value is not second.value
 
 
+@pytest.mark.usefixtures("_no_checkpointing")
 def test_a_change_that_cannot_be_run_is_left_out(tmp_path: Path) -> None:
     resolved = small_source("blip", tmp_path)
     plan = plan_of(resolved, "all")
