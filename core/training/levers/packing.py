@@ -23,7 +23,7 @@ from core.training.levers.packed import bare, position_maker
 from core.training.levers.row_proof import pick, proof, spoken_against
 from core.training.levers.shared_pictures import Sharing, groups_of, sharing
 
-LOOKED_AT = 4_000
+LOOKED_AT = 1_000
 """Rows whose pictures are compared to say how many share one, where no more has to be known."""
 SOME = 1024
 """Hidden size of a model whose config names none."""
