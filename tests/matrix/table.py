@@ -28,7 +28,8 @@ Two real steps with LoRA of rank 4 on what the studio selects by default, on a m
 config, with a batch made from the config alone: {counts}.
 
 - **trained**: how many of the targets have moved after two steps. Where not all did, the last layers of a tower are not
-  read, or a part takes no place in such a batch (sound, experts that no token was sent to).
+  read, a gate begins closed in a model that was never trained (Mllama's), or a part takes no place in such a batch
+  (sound, experts that no token was sent to).
 - **refused**: before a launch, with this reason.
 - **not run**: neither its default config made small nor a batch made from it runs here, for the reason given; with its
   own files such a model is tried on real rows before its weights are loaded.

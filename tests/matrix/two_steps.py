@@ -127,7 +127,7 @@ def _steps(wrapped: Any, batch: dict[str, Any], steps: int = 2) -> list[float]:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return losses
 
 
