@@ -1,6 +1,6 @@
 """One thing that a job chose when it started, and why.
 
-What it does not do: choose (`core.training.choices`), or write the point; `core.training.job` writes it.
+What it does not do: choose (`core.training.choices`), or write the point; `core.training.preparing` writes it.
 """
 
 from __future__ import annotations

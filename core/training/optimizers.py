@@ -79,7 +79,7 @@ def faster_ones(trained: Mapping[str, torch.nn.Parameter]) -> set[str]:
 
 
 def _keep_tables_precise(model: Any) -> None:
-    """Embeddings that are trained in full keep a 32-bit state; in 8 bits they learn unstably (arXiv:2110.02861, 2.3)."""
+    """Embeddings trained in full keep a 32-bit state; in 8 bits they learn unstably (arXiv:2110.02861, section 2.3)."""
     from bitsandbytes.optim.optimizer import GlobalOptimManager
 
     manager = GlobalOptimManager.get_instance()

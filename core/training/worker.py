@@ -62,7 +62,8 @@ def _run(folder: Path, status: StatusFile, stop: StopRequest) -> None:
     spec = read(Spec, folder / SPEC)
     _keep_to_itself()
     with contextlib.closing(Metrics(folder)) as metrics:
-        from core.training.job import Desk, run_job  # after the first status: these imports take seconds
+        from core.training.desk import Desk
+        from core.training.job import run_job  # after the first status: these imports take seconds
 
         _quiet()
         run_job(Desk(folder, spec, status, metrics, stop))

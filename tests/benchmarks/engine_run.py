@@ -46,7 +46,7 @@ def _trl(program: str, folder: Path, spec: Spec) -> dict[str, Any]:
     from core.data.source import load_dataset
     from core.models.device import choose_device
     from core.models.loading import load_model, load_processor
-    from core.training.job import wrap
+    from core.training.preparing import wrap
 
     settings = spec.settings
     data = load_dataset(spec.data)

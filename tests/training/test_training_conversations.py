@@ -37,7 +37,7 @@ def job(family: Family, folder: Path, batch_size: int, monkeypatch: pytest.Monke
     plan = make_plan(inspection, selection, Recipe(rank=4, alpha=8.0))
     settings = Settings(**SHORT | {"steps": 12, "eval_every": 12, "batch_size": batch_size, "learning_rate": 3e-2})
     trainable = budget(inspection, plan).trainable
-    monkeypatch.setattr("core.training.job.load_dataset", lambda source, sets: DATA)
+    monkeypatch.setattr("core.training.preparing.load_dataset", lambda source, sets: DATA)
     write(Spec("forms", source, Source("demo", "digits"), selection, plan, settings, trainable), place / "spec.json")
     run(place)
     return place
@@ -59,6 +59,6 @@ def test_rows_of_all_forms_are_trained_on(
 def test_what_cannot_share_a_batch_ends_the_job_at_once_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.job.load_model", lambda *_, **__: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr("core.training.preparing.load_model", lambda *_, **__: pytest.fail("the weights were loaded"))
     place = job(mllama(), tmp_path, 4, monkeypatch)
     assert "Take a batch size of 1" in str(status_of(place).error)

@@ -55,7 +55,7 @@ def big(count: int) -> Dataset:
 
 def peak_of_job(data: Dataset, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> int:
     """The peak of Python's own memory (bytes) in a short job over the rows."""
-    monkeypatch.setattr("core.training.job.load_dataset", lambda source, sets: data)
+    monkeypatch.setattr("core.training.preparing.load_dataset", lambda source, sets: data)
     made, selection = demo_inspection(), Selection(cells=("language.attention",))
     plan = make_plan(made, selection, Recipe(rank=4, alpha=8.0, start=start))
     settings = Settings(**SHORT | {"steps": 3, "final_rows": 4, "eval_rows": 2})
@@ -113,7 +113,7 @@ def test_held_out_rows_are_chosen_without_looking_at_all() -> None:
 def test_a_row_that_is_too_long_ends_the_job_before_the_model_is_loaded(
     tmp_path: Path, colours: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.job.load_model", lambda *_, **__: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr("core.training.preparing.load_model", lambda *_, **__: pytest.fail("the weights were loaded"))
     spec = make_spec(colours, max_tokens=20)
     write(spec, tmp_path / "spec.json")
     assert run(tmp_path) == 1

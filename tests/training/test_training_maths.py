@@ -13,7 +13,7 @@ from core.data.batches.conversations import stop_ids
 from core.data.source import load_dataset
 from core.models.loading import load_model, load_processor
 from core.spec import Source, Spec
-from core.training.job import wrap
+from core.training.preparing import wrap
 from core.training.trainer import StudioTrainer, make_trainer
 from tests.training.short_jobs import make_spec
 

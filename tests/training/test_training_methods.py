@@ -134,7 +134,7 @@ def test_what_peft_cannot_do_on_a_cpu_is_said_before_anything_is_loaded(colours:
 def test_a_model_in_bfloat16_learns_as_well(
     name: str, colours: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.training.job.choose_device", lambda *_: ("cpu", torch.bfloat16, "CPU in bfloat16"))
+    monkeypatch.setattr("core.training.preparing.choose_device", lambda *_: ("cpu", torch.bfloat16, "CPU in bfloat16"))
     folder = ran(tmp_path / "job", spec_of(colours, *PLANS[name], steps=3))
     losses = [point["loss"] for point in of_kind(folder, "train")]
     assert losses[-1] < losses[0]

@@ -12,7 +12,7 @@ from core.data.source import load_dataset
 from core.evaluation.scores import row_losses
 from core.models.loading import load_model, load_processor
 from core.spec import Source
-from core.training.job import wrap
+from core.training.preparing import wrap
 from core.training.trainer import make_trainer
 from tests.training.short_jobs import make_spec
 

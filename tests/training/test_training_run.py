@@ -186,7 +186,7 @@ def test_a_second_attempt_starts_its_series_anew(new_job: Callable[..., Path]) -
 def test_only_the_adapter_learns(colours: Source, tmp_path: Path, cells: tuple[str, ...]) -> None:
     from core.data.batches.collate import Encoder
     from core.data.batches.conversations import stop_ids
-    from core.training.job import wrap
+    from core.training.preparing import wrap
     from core.training.trainer import make_trainer
 
     spec = make_spec(colours, cells=cells, steps=2)

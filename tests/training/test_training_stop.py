@@ -14,7 +14,7 @@ import pytest
 
 from core.models.source import DEMO_MODEL
 from core.spec import Source
-from core.training import job
+from core.training import preparing
 from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.worker import run
@@ -109,14 +109,14 @@ def test_a_stop_while_loading_does_not_wait_for_the_weights(
     new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = new_job(steps=2)
-    load = job.load_processor
+    load = preparing.load_processor
 
     def stopped_meanwhile(source: Source) -> object:
         (folder / "stop").touch()
         return load(source)
 
-    monkeypatch.setattr(job, "load_processor", stopped_meanwhile)
-    monkeypatch.setattr(job, "load_model", lambda *_: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr(preparing, "load_processor", stopped_meanwhile)
+    monkeypatch.setattr(preparing, "load_model", lambda *_: pytest.fail("the weights were loaded"))
     assert run(folder) == 0
     assert status_of(folder).state == "stopped"
 
@@ -125,10 +125,10 @@ def test_a_model_that_cannot_converse_is_refused_before_its_weights_are_loaded(
     new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = new_job(steps=2)
-    processor = job.load_processor(DEMO_MODEL)
+    processor = preparing.load_processor(DEMO_MODEL)
     processor.chat_template = None
-    monkeypatch.setattr(job, "load_processor", lambda _: processor)
-    monkeypatch.setattr(job, "load_model", lambda *_: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr(preparing, "load_processor", lambda _: processor)
+    monkeypatch.setattr(preparing, "load_model", lambda *_: pytest.fail("the weights were loaded"))
     assert run(folder) == 1
     assert "without a chat template" in status_of(folder).error
 
