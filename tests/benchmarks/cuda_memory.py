@@ -18,15 +18,9 @@ from core.memory.workload import Workload
 from core.models.source import Resolved
 from tests.benchmarks.figure import Figure
 from tests.memory.big_models import big_source
+from tests.memory.card import CASES, WORK
 from tests.memory.measuring import plan_of
 
-WORK = Workload(batch=2, text_tokens=64, supervised_tokens=20, precision="bf16", device="cuda")
-CASES = [
-    (name, part, checkpointing)
-    for name in ("LLaVA-1.5 7B", "Qwen2.5-VL 7B", "Llama 3.2 Vision 11B")
-    for part, checkpointing in (("all", False), ("language", False), ("language", True), ("all", True))
-]
-"""Model, what is trained, and whether layers are computed again."""
 STEPS = 4
 
 
@@ -38,7 +32,7 @@ def measure() -> Iterator[Figure]:
         raise RuntimeError("a CUDA device is needed")
     context = _used()
     with tempfile.TemporaryDirectory(prefix="studio-cuda-") as folder:
-        for name, part, checkpointing in CASES:
+        for name, part, checkpointing, *_ in CASES:
             resolved = big_source(name, Path(folder))
             work = WORK.but(checkpointing=checkpointing)
             expected = estimate(resolved, plan_of(resolved, part), work)
@@ -98,6 +92,7 @@ def _steps(model: Any, resolved: Resolved, part: str, work: Workload) -> float:
     wrapped = wrap(model, plan_of(resolved, part)).train()
     if work.checkpointing:
         wrapped.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
+        wrapped.get_base_model().disable_input_require_grads()  # as the worker keeps such hooks out
     with torch.device("cuda"):
         batch = _real_batch(wrapped, work)
     trained = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from core.memory.estimate import CPU_PROCESS, estimate
 from core.memory.workload import Workload
+from tests.memory import card
 from tests.memory.big_models import CONFIGS as BIG
 from tests.memory.big_models import big_source
 from tests.memory.measuring import measured_peak, plan_of
@@ -17,7 +18,6 @@ from tests.memory.small_models import FAMILIES, SIDE, small_model, small_source
 
 FILE = Path(__file__).resolve().parents[2] / "assets" / "docs" / "memory.md"
 SMALL = Workload(batch=3, image_size=(SIDE, SIDE), text_tokens=48, supervised_tokens=16)
-LARGE = Workload(batch=2, text_tokens=64, supervised_tokens=20, precision="bf16", device="cuda")
 SIDED = ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl_moe", "smolvlm", "gemma3", "mllama", "florence2")
 """Families that are also trained on one side only."""
 CASES = [
@@ -43,7 +43,7 @@ MIDDLE = """
 
 The step of the real class in bfloat16 without data: a few layers of each kind and arithmetic, against every layer.
 {rows} rows, {text} tokens of text and a picture of 448 x 448 pixels, LoRA of rank 8 on everything, and on language with
-checkpointing. GiB on a CUDA device, with what is assumed for CUDA itself. Nobody has measured these on a card yet.
+checkpointing. GiB on a CUDA device, with what is assumed for CUDA itself.
 
 | model | trained | checkpointing | a few layers | every layer | error |
 | --- | --- | --- | ---: | ---: | ---: |
@@ -95,7 +95,7 @@ def _large(folder: Path) -> Iterator[str]:
     for name in BIG:
         resolved = big_source(name, folder)
         for part, checkpointing in (("all", False), ("language", True)):
-            plan, work = plan_of(resolved, part), LARGE.but(checkpointing=checkpointing)
+            plan, work = plan_of(resolved, part), card.WORK.but(checkpointing=checkpointing)
             short = estimate(resolved, plan, work).peak_bytes / 2**30
             full = estimate(resolved, plan, work, every_layer=True).peak_bytes / 2**30
             again, error = "on" if checkpointing else "off", round(100 * (short / full - 1), 2) + 0.0
@@ -110,8 +110,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="studio-memory-") as name:
         folder = Path(name)
         head = HEAD.format(count=len(FAMILIES), rows=SMALL.batch, side=SIDE, text=SMALL.text_tokens)
-        middle = MIDDLE.format(rows=LARGE.batch, text=LARGE.text_tokens)
-        text = head + "\n".join(_small(folder)) + "\n" + middle + "\n".join(_large(folder)) + "\n"
+        middle = MIDDLE.format(rows=card.WORK.batch, text=card.WORK.text_tokens)
+        text = head + "\n".join(_small(folder)) + "\n" + middle + "\n".join(_large(folder)) + "\n" + card.section()
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(text, encoding="utf-8")
     return 0
