@@ -10,12 +10,12 @@ What it does not do: compute them (see `metrics`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from statistics import median
 from typing import Literal
 
+from core.data.batches.trial import sampled
 from core.data.rows import Dataset, Row
 from core.data.wording import normal_form
 from core.evaluation.metrics import Name
@@ -40,8 +40,8 @@ LABELS: dict[str, str] = {
 }
 WHOLE_ANSWERS = ("exact_match", "accuracy")
 """Measures by which the most common answer can be told beside: what guessing would score."""
-LOOKED_AT = 2000
-"""Rows of each side whose answers say what kind they are."""
+LOOKED_AT = 1000
+"""Rows whose answers say what kind they are: held-out ones, and where those are few, others of the training."""
 MOST_CLASSES, LEAST_OF_EACH = 50, 4
 """So many different answers at most, each this often on average, are classes."""
 LONG = 5
@@ -70,7 +70,8 @@ class Measures:
 
 def measures_for(data: Dataset, metric: Metric = "auto") -> Measures:
     """The measures of these data; `metric` overrules the main one."""
-    answers = [row.answer for row in chain(_some(data.heldout), _some(data.train))]
+    judged = sampled(data.heldout, LOOKED_AT)
+    answers = [row.answer for row in (*judged, *sampled(data.train, LOOKED_AT - len(judged)))]
     kind, reason = _kind(data.format, answers)
     names = MEASURES[kind]
     if metric != "auto":
@@ -105,7 +106,3 @@ def _kind(form: Format | None, answers: Sequence[str]) -> tuple[Kind, str]:
             )
     kind: Kind = known or "questions"
     return kind, _REASONS[kind]
-
-
-def _some(rows: Iterable[Row]) -> Iterable[Row]:
-    return islice(rows, LOOKED_AT)

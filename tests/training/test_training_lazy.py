@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def big(count: int) -> Dataset:
     return Dataset("big", "Big", "", "", "", Made(count), Made(max(10_000, count // 10)), {})
 
 
+@contextmanager
+def traced() -> Iterator[list[int]]:
+    """The peak of Python's own memory (bytes) inside, known afterwards; what fails inside traces nothing further on."""
+    peak: list[int] = []
+    tracemalloc.start()
+    try:
+        yield peak
+        peak.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
 def peak_of_job(data: Dataset, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> int:
     """The peak of Python's own memory (bytes) in a short job over the rows."""
     monkeypatch.setattr("core.training.preparing.load_dataset", lambda source, sets: data)
@@ -62,11 +75,9 @@ def peak_of_job(data: Dataset, folder: Path, start: Start, monkeypatch: pytest.M
     spec = Spec("big", DEMO_MODEL, Source("demo", "digits"), selection, plan, settings, budget(made, plan).trainable)
     folder.mkdir()
     write(spec, folder / "spec.json")
-    tracemalloc.start()
-    assert run(folder) == 0, status_of(folder).error
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
+    with traced() as peak:
+        assert run(folder) == 0, status_of(folder).error
+    return peak[0]
 
 
 @pytest.mark.slow
@@ -95,13 +106,11 @@ def test_the_order_is_transformers_own() -> None:
 
 def test_the_order_of_a_million_rows_takes_eight_bytes_a_row() -> None:
     order = iter(ShuffledRows(MANY, 0))
-    tracemalloc.start()
-    seen = [next(order) for _ in range(20_000)]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with traced() as peak:
+        seen = [next(order) for _ in range(20_000)]
     assert len(set(seen)) == 20_000
     assert max(seen) > MANY - 1000
-    assert peak < 2 << 20
+    assert peak[0] < 2 << 20
 
 
 def test_held_out_rows_are_chosen_without_looking_at_all() -> None:

@@ -50,7 +50,8 @@ def try_rows(
     Raises:
         DataError: the model cannot learn from a row, named in the sentence.
     """
-    rows = [*sampled(train, SAMPLE), *sampled(heldout, SAMPLE)]
+    learned = sampled(train, SAMPLE)
+    rows = [*learned, *sampled(heldout, SAMPLE)]
     shapes: dict[tuple[object, ...], Row] = {}
     for row in rows:
         check_row(encoder.processor, row, encoder.stop_ids)
@@ -59,7 +60,7 @@ def try_rows(
     for row in dict.fromkeys([*list(shapes.values())[:SHAPES], *longest]):
         check()
         encoder.training([row])
-    if batch_size > 1 and len(encoder.apart(sampled(train, SAMPLE))) > 1:
+    if batch_size > 1 and len(encoder.apart(learned)) > 1:
         raise DataError(
             "Training was asked for",
             "some rows have pictures and some have none, which this model cannot read in one batch",

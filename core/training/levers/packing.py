@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ LOOKED_AT = 1_000
 """Rows whose pictures are compared to say how many share one, where no more has to be known."""
 SOME = 1024
 """Hidden size of a model whose config names none."""
+NEAR = 64
+"""First rows among which one with other pictures is looked for."""
 WORTH_A_WORD = 1.2
 """Rows to a picture from which on it is said that another order would let them be learned together."""
 
@@ -162,8 +165,8 @@ def _packs(
 
 def _another(rows: Sequence[Row], than: Row) -> list[Row]:
     """One row with other pictures, of the first rows; none where there is none."""
-    near = (rows[at] for at in range(min(len(rows), 64)))
-    return [row for row in near if row.pictures != than.pictures][:1]
+    near = (rows[at] for at in range(min(len(rows), NEAR)))
+    return list(islice((row for row in near if row.pictures != than.pictures), 1))
 
 
 def _notes(known: Sharing, by_picture: bool, shares: bool, rows: int) -> tuple[str, ...]:

@@ -32,11 +32,11 @@ def pull(
         source: where the model is from, with its revision.
         job: its folder.
     """
-    one = telling(rows)[:1] or [rows[0]]
-    batch = to_device(encoder.training(one), model.device, model.dtype)
+    few = telling(rows)
+    batch = to_device(encoder.training(few[:1] or [rows[0]]), model.device, model.dtype)
     frozen = frozen_first(model, batch, settings)
     fused = fuse_lora(model, settings)
-    kept = open_vision_cache(model, encoder, rows, settings, source, features_folder(job))
+    kept = open_vision_cache(model, encoder, few, settings, source, features_folder(job))
     return answers_only(model, settings), frozen, fused, kept
 
 

@@ -57,7 +57,7 @@ def open_vision_cache(
     Args:
         model: PEFT model with everything frozen that will be.
         encoder: of the job; without eyes.
-        rows: to learn from.
+        rows: to learn from, or those of them that are `telling`.
         settings: of the job.
         source: where the model is from, with its revision.
         folder: for features on disk; None keeps them in memory alone.
