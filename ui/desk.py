@@ -57,8 +57,10 @@ class Work:
 
 @dataclass
 class Preview:
-    """The first rows of a draft, and their pictures numbered over all of them."""
+    """Some rows of a draft, and their pictures numbered over all of them."""
 
+    numbers: tuple[int, ...]
+    """Of the rows, counted from 0 over all that there are."""
     items: tuple[Item, ...]
     pictures: tuple[Picture, ...]
     drawn: dict[int, bytes] = field(default_factory=dict)
@@ -140,17 +142,26 @@ class Bench:
 
 
 def preview_of(tree: Tree, reading: Reading) -> Preview:
-    """Reads the first rows. Raises StudioError: see `core.data.formats.records.records`."""
-    from core.data.formats.records import records
+    """Reads the first rows, or some of different classes where each class has a folder.
 
-    items: list[Item] = []
+    Raises:
+        StudioError: see `core.data.formats.records.records`.
+    """
+    from core.data.formats.folders import of_each_class
+    from core.data.formats.records import records, records_at
+
+    in_folders = reading.format == "classes" and not reading.tables
+    first = enumerate(records(tree, reading, limit=FIRST_ROWS))
+    some = records_at(tree, reading, frozenset(of_each_class(tree, reading, FIRST_ROWS))) if in_folders else first
+    items: dict[int, Item] = {}
     held = 0
-    for item in records(tree, reading, limit=FIRST_ROWS):
-        items.append(item)
+    for number, item in some:
+        items[number] = item
         held += bytes_held(item.row)
         if held > MOST_HELD:
             break
-    return Preview(tuple(items), tuple(picture for item in items if item.row for picture in item.row.pictures))
+    pictures = (picture for item in items.values() if item.row for picture in item.row.pictures)
+    return Preview(tuple(items), tuple(items.values()), tuple(pictures))
 
 
 def bytes_held(row: Row | None) -> int:
@@ -189,6 +200,9 @@ class Desk:
         """Has data fetched in the background; the id that it has meanwhile leads to the draft afterwards."""
         fetch = Fetch(token_hex(16), title, Work("looking"))
         with self._lock:
+            over = [key for key, other in self._fetches.items() if key[0] == owner and other.work.doing == "failed"]
+            for key in over:  # nobody comes back to them once something else is asked for
+                del self._fetches[key]
             self._fetches[owner, fetch.id] = fetch
         self.lanes.submit(owner, lambda: self._do_fetch(owner, drafts, fetch, task))
         return fetch
@@ -213,9 +227,9 @@ class Desk:
                 work.doing = "failed"
 
     def fetches(self, owner: str) -> list[Fetch]:
-        """Those of an owner that have not become drafts."""
+        """Those of an owner that are on their way; one that failed says so where it is open, and is no draft."""
         with self._lock:
-            return [fetch for (whose, _), fetch in self._fetches.items() if whose == owner and not fetch.draft]
+            return [fetch for (whose, _), fetch in self._fetches.items() if whose == owner and fetch.work.goes_on]
 
     def fetched(self, owner: str, name: str) -> Fetch | None:
         """What is on its way under this id, or has not arrived."""

@@ -104,7 +104,9 @@ def draft_shown(bench: Bench) -> dict[str, Any]:
         "guess": to_dict(draft.guess),
         "reading": to_dict(draft.reading),
         "columns": list(draft.guess.columns),
-        "rows": [_item(item, numbers) for item in preview.items],
+        "rows": [
+            {"number": row, **_item(item, numbers)} for row, item in zip(preview.numbers, preview.items, strict=True)
+        ],
         "report": to_dict(draft.report) if draft.report else None,
         "stored": draft.stored or None,
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -171,7 +171,7 @@ def measured(question: Question) -> dict[str, Any]:
             {"row": places[each.row], "called": each.called, "tokens": each.tokens} for each in found.too_long
         ],
         "unusable": found.unusable,
-        "reason": found.reason,
+        "reasons": [{"reason": reason, "rows": rows} for reason, rows in found.reasons],
         "measured": found.measured,
         "of": found.of,
         "notes": list(found.notes),
@@ -203,20 +203,24 @@ def _rows(question: Question) -> list[Row | None]:
     numbers = question.asked.get("rows")
     if not isinstance(numbers, list) or not 0 < len(numbers) <= MOST_ROWS:
         raise SpecError(ASKED, f"it names no rows, or more than {MOST_ROWS}", "Ask for some at a time")
-    there = _first_rows(question)
+    there, known = _rows_in_sight(question)
     for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(there):
+        if not isinstance(number, int) or isinstance(number, bool) or number not in known:
             raise SpecError(ASKED, "there is no such row", "Reload the page")
     return [there[number] for number in numbers]
 
 
-def _first_rows(question: Question) -> Any:
-    """A draft's first rows, None where one cannot be used; all rows of a data set to learn from."""
+def _rows_in_sight(question: Question) -> tuple[Any, Collection[int]]:
+    """Rows by their numbers, and these: those of a draft that are shown, None where one cannot be used; all rows of a
+    data set to learn from."""
     bench = _bench(question)
-    if bench is not None:
-        side = bench.draft.reading.max_side
-        return [item.row and to_be_stored(item.row, side) for item in bench.preview.items]
-    return dataset_of(question.studio, question.asked.get("data"), question.owner).train
+    if bench is None:
+        rows = dataset_of(question.studio, question.asked.get("data"), question.owner).train
+        return rows, range(len(rows))
+    side, preview = bench.draft.reading.max_side, bench.preview
+    stored = (item.row and to_be_stored(item.row, side) for item in preview.items)
+    shown = dict(zip(preview.numbers, stored, strict=True))
+    return shown, shown.keys()
 
 
 def _all_rows(question: Question) -> tuple[Any, Any]:

@@ -36,11 +36,14 @@ function remedies(lengths, report) {
     <button data-out data-key="too-long-out">Leave ${rows.length === 1 ? "this row" : `these ${rows.length} rows`} out</button></div>`;
 }
 
+// Each reason once, in the sentence of its first row.
+const whyNot = (reasons) => (reasons.length === 1 ? reasons[0].reason : html`<ul class="places">${reasons.map(({ reason, rows }) => html`<li>${reason}${rows > 1 && html` <span class="soft num">${count(rows)} rows</span>`}</li>`)}</ul>`);
+
 export function tooLong(lengths, report) {
-  const { over, unusable, reason, limit, limit_reason: why, too_long: rows, longest, measured, of, notes = [] } = lengths;
+  const { over, unusable, reasons, limit, limit_reason: why, too_long: rows, longest, measured, of, notes = [] } = lengths;
   if (!measured) return "";
   const far = notes.map((note) => html`<div class="note">${mark("warning", WARNING)} ${note}</div>`);
-  const bad = html`${far}${unusable > 0 && html`<div class="note"><b>${mark("warning", WARNING)} The model cannot learn from ${count(unusable)} of the ${count(measured)} rows that were measured</b>${reason}</div>`}`;
+  const bad = html`${far}${unusable > 0 && html`<div class="note"><b>${mark("warning", WARNING)} The model cannot learn from ${count(unusable)} of the ${count(measured)} rows that were measured</b>${whyNot(reasons)}</div>`}`;
   if (!over) return html`${bad}<p class="small fine-line">${limit ? html`${mark("fine", ["✓", measured < of ? "Every row that was measured fits" : "Every row fits"])} <span class="soft">the longest has ${count(longest)} of ${count(limit)} tokens (${why})</span>` : html`<span class="soft">The longest row has ${count(longest)} tokens; this model names no limit.</span>`}</p>`;
   return html`${bad}<div class="note bad"><b>${mark("error", ERROR)} ${over === 1 ? "1 row is" : `${count(over)} rows are`} longer than the ${count(limit)} tokens that are taken</b>The limit: ${why}. A job refuses such rows; nothing is ever cut.
     <ul class="places">${rows.slice(0, FEW).map(({ called, tokens }) => html`<li>${called}: <span class="num">${count(tokens)} tokens</span></li>`)}</ul>${rows.length > FEW && html`<p class="small">and ${count(over - FEW)} more</p>`}${remedies(lengths, report)}</div>`;

@@ -32,7 +32,8 @@ function trouble(row) {
   return row.trouble.filter(({ kind }) => kind !== OF_THE_FILE).map(({ title, detail }) => html`<p class="trouble">${row.turns.length ? mark("warning", WARNING) : mark("error", ERROR)} ${title}${detail && html`: <span class="soft">${detail}</span>`}</p>`);
 }
 
-function tableRow(draft, row, number, stamp, sides) {
+function tableRow(draft, row, stamp, sides) {
+  const { number } = row; // over all rows, where those in sight are of different classes
   const { asked, answer } = told(row.turns);
   const out = draft.reading.drop_rows.includes(number);
   const again = () => html`<button class="quiet" data-in="${number}" data-key="row-${number}" aria-label="Take row ${number + 1} back">Take back</button>`;
@@ -48,9 +49,10 @@ function table(draft) {
   const stamp = version(JSON.stringify(draft.reading));
   const sides = draft.reading.drop_rows.length > 0 || rows.some(({ side }) => side);
   const shown = view.all ? rows : rows.slice(0, FEW);
+  const first = rows.at(-1).number < rows.length;
   return html`<div class="scroll"><table class="rows"><thead><tr><th scope="col">picture</th><th scope="col">asked</th><th scope="col">answer to learn</th>${sides && html`<th scope="col">side</th>`}<th scope="col">where</th></tr></thead>
-    <tbody>${shown.map((row, number) => tableRow(draft, row, number, stamp, sides))}</tbody></table></div>
-    ${rows.length > FEW && html`<button class="link" data-all data-key="rows-all">${view.all ? "Show fewer" : `Show all of the first ${rows.length} rows`}</button>`}`;
+    <tbody>${shown.map((row) => tableRow(draft, row, stamp, sides))}</tbody></table></div>
+    ${rows.length > FEW && html`<button class="link" data-all data-key="rows-all">${view.all ? "Show fewer" : first ? `Show all of the first ${rows.length} rows` : `Show all ${rows.length} rows that were picked`}</button>`}`;
 }
 
 // A picture that cannot be opened says so, in place of the browser's broken sign.
@@ -62,9 +64,14 @@ function replaceBroken({ target }) {
 }
 
 export function mountRows(element) {
-  element.innerHTML = '<section class="card" aria-labelledby="h-rows"><div class="cap"><h3 id="h-rows">The first rows</h3><span>real ones, as they stand in the data</span></div><div class="table"></div></section>';
+  element.innerHTML = '<section class="card" aria-labelledby="h-rows"><div class="cap"><h3 id="h-rows"></h3><span>real ones, as they stand in the data</span></div><div class="table"></div></section>';
   const box = element.querySelector(".table");
-  const show = () => state.draft?.reading && draw(box, table(state.draft));
+  const show = () => {
+    if (!state.draft?.reading) return;
+    const { rows } = state.draft;
+    element.querySelector("h3").textContent = rows.length && rows.at(-1).number >= rows.length ? "Some rows of different classes" : "The first rows";
+    draw(box, table(state.draft));
+  };
   element.addEventListener("error", replaceBroken, true);
   element.addEventListener("click", ({ target }) => {
     const { out, in: back, all } = target.dataset;

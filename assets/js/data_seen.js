@@ -29,7 +29,7 @@ const numbers = (n) => Array.from({ length: n }, (_, i) => i);
 
 // The rows that can be looked at, by their numbers.
 function lookable(key) {
-  if (isDraft(key)) return numbers(state.draft.rows.length).filter((i) => state.draft.rows[i].turns.length);
+  if (isDraft(key)) return state.draft.rows.filter(({ turns }) => turns.length).map(({ number }) => number);
   return numbers(Math.min(setOf(key)?.train ?? 0, 200));
 }
 
@@ -38,7 +38,7 @@ const isReady = (key) => key && state.step === "data" && state.model && !state.m
 function pager(view, rows) {
   if (rows.length <= AT_ONCE) return "";
   const last = Math.min(view.from + AT_ONCE, rows.length);
-  return html`<div class="pager"><button data-turn="-1" data-key="turn-back" aria-label="Earlier rows" ${view.from ? "" : html`aria-disabled="true"`}>←</button><span class="num small">rows ${view.from + 1} to ${last} of ${isDraft(view.key) ? `the first ${rows.length}` : rows.length}</span><button data-turn="1" data-key="turn-on" aria-label="Further rows" ${last < rows.length ? "" : html`aria-disabled="true"`}>→</button></div>`;
+  return html`<div class="pager"><button data-turn="-1" data-key="turn-back" aria-label="Earlier rows" ${view.from ? "" : html`aria-disabled="true"`}>←</button><span class="num small">rows ${view.from + 1} to ${last} of ${isDraft(view.key) ? `the ${rows.length} above` : rows.length}</span><button data-turn="1" data-key="turn-on" aria-label="Further rows" ${last < rows.length ? "" : html`aria-disabled="true"`}>→</button></div>`;
 }
 
 function shown(view) {

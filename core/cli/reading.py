@@ -87,6 +87,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-side", type=int, metavar="PIXELS", help="make larger pictures smaller")
     parser.add_argument("--limit", type=int, metavar="ROWS", help="read at most so many rows")
+    parser.add_argument(
+        "--foreign-paths",
+        action="store_true",
+        help="look for pictures that are named by paths of another machine by the ends of these paths, among the files",
+    )
 
 
 @contextmanager
@@ -134,6 +139,7 @@ def reading_of(reading: Reading, options: argparse.Namespace) -> Reading:
     for key in ("template", "answer_template", "system", "max_side", "limit"):
         if (value := getattr(options, key)) is not None:
             plain[key] = value
+    plain["foreign_paths"] = reading.foreign_paths or options.foreign_paths
     plain["drop"] = [*plain["drop"], *_kinds(options.drop)]
     split = _split(reading.split, options)
     plain["split"] = to_dict(replace(split, group=split.group and (options.group or "group" in plain["columns"])))

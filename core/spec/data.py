@@ -84,6 +84,8 @@ class Reading:
     """Pixels: pictures with a longer side are made smaller when the data set is stored."""
     limit: int | None = None
     """At most so many rows are read; a stream of the Hub needs an end."""
+    foreign_paths: bool = False
+    """Whether a path of another machine is looked for by its end, among the files that were given."""
 
     def __post_init__(self) -> None:
         for text in (self.template, self.answer_template, self.system):

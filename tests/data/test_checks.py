@@ -14,10 +14,11 @@ from PIL import Image
 from core.data.checking import findings
 from core.data.checking.checks import check
 from core.data.checking.findings import KINDS, can_drop
-from core.data.checking.looks import Looks
+from core.data.checking.looks import Look, Looks, look_at
 from core.data.checking.survey import Cancelled
 from core.data.files.tree import tree_of_folder
 from core.data.formats.expectation import expected_rows
+from core.data.rows import Picture
 from core.spec import Finding, Reading, Report, Split, from_dict, to_dict
 from tests.data.made_data import ANSWERS, VQA, line, make, make_csv, picture, pressed
 
@@ -123,7 +124,8 @@ def test_every_kind_has_whole_sentences_and_a_change_that_a_reading_takes() -> N
             assert not text.endswith("."), "the page ends sentences"
         assert bool(finding.action) == bool(finding.change), kind
         pressed(VQA, finding)
-        assert can_drop(kind) == (known.change is None)
+        also = kind in (findings.FOREIGN_PATH, findings.UNKNOWN_SPLIT)  # their buttons do something better
+        assert can_drop(kind) == (known.change is None or also)
         places.add(findings.Place("a.csv", 3))
         assert "{" not in findings.finding(kind, places, dropped=False).title, "the number is filled in"
 
@@ -282,7 +284,9 @@ def test_the_check_can_be_stopped_and_tells_how_far_it_is(tmp_path: Path) -> Non
     told: list[int] = []
     with pytest.raises(Cancelled):
         check(tree_of_folder(tmp_path), VQA, lambda done, total: told.append(done), lambda: len(told) >= 10)
-    assert told == list(range(1, 11))
+    assert len(told) == 10
+    assert told == sorted(told)
+    assert all(done <= row for row, done in enumerate(told, 1)), "more rows were told than were read"
 
 
 @pytest.mark.parametrize("kind", ["rows.jsonl", "rows.json", "rows.csv", "rows.parquet", "folders"])
@@ -352,7 +356,10 @@ def test_a_remark_on_a_whole_file_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(text.encode("latin-1"))
     found = report(tmp_path)
     assert (found.rows, found.usable, found.blocked) == (30, 30, False)
-    assert one(found, findings.ENCODING).places[0].file == "rows.jsonl"
+    finding = one(found, findings.ENCODING)
+    assert (finding.count, finding.title) == (1, "1 file is not in UTF-8 and was read as Latin-1")
+    (place,) = finding.places
+    assert (place.file, place.row, place.detail) == ("rows.jsonl", 1, "and 29 further places in it")
     assert found.answers == (("ein Kätzchen", 30),)
 
 
@@ -361,7 +368,9 @@ def test_a_writer_on_both_sides_is_an_error_where_groups_count(tmp_path: Path) -
     make(tmp_path, lines)
     columns = {**VQA.columns, "group": "writer", "split": "side"}
     reading = replace(VQA, columns=columns, split=Split("column", group=True))
-    finding = one(report(tmp_path, reading), findings.LEAK)
+    finding = one(report(tmp_path, reading), findings.GROUP_LEAK)
+    assert finding.title == "4 rows to learn from are of groups that are also held out", "and no word of pictures"
+    assert findings.LEAK not in kinds(report(tmp_path, reading))
     assert [place.row for place in finding.places] == [12, 20, 28, 36]
     assert "“w3”" in finding.places[0].detail
     assert not report(tmp_path, pressed(reading, finding)).blocked
@@ -386,3 +395,69 @@ def test_groups_on_both_sides_of_a_column_are_kept_together_by_a_new_split(tmp_p
     after = report(folder, pressed(reading, one(report(folder, reading), findings.SHARED_GROUP)))
     assert not after.blocked
     assert (after.train, after.heldout) == (54, 6)
+
+
+def test_words_on_both_sides_are_no_pictures(tmp_path: Path) -> None:
+    """Rows of text alone that say the same as held-out ones."""
+    said = {"image": "", "question": "What is 1 + 1?", "answer": "2"}
+    lines = [line(n, side="test" if n > 34 else "train") for n in range(40)]
+    make(tmp_path, [*lines, {**said, "side": "train"}, {**said, "side": "test"}])
+    reading = replace(VQA, columns={**VQA.columns, "split": "side"}, split=Split("column"))
+    assert one(report(tmp_path, reading), findings.LEAK).title == "1 row to learn from says the same as a held-out one"
+
+
+def test_rows_are_not_done_before_their_pictures_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int | None]] = []
+    looked: list[str] = []
+
+    def slowly(picture: Picture) -> Look:
+        time.sleep(0.002)  # longer than a row takes to be read
+        look = look_at(picture)
+        looked.append(picture.name)
+        return look
+
+    def tell(done: int, total: int | None) -> None:
+        assert done <= len(looked)
+        told.append((done, total))
+
+    monkeypatch.setattr("core.data.checking.survey.look_at", slowly)
+    check(tree_of_folder(make(tmp_path, rows(30))), VQA, tell)
+    assert told == sorted(told, key=lambda each: each[0]), "it never goes back"
+    assert told[-1] == (30, 30)
+    assert all(total is None or done < total for done, total in told[:-1]), "all of them only at the end"
+
+
+def test_a_check_can_be_stopped_while_the_last_pictures_are_looked_at(tmp_path: Path) -> None:
+    read: list[int] = []
+    with pytest.raises(Cancelled):
+        check(
+            tree_of_folder(make(tmp_path, rows(20))),
+            VQA,
+            lambda done, _: read.append(done),
+            lambda: len(read) >= 20,
+        )
+
+
+@pytest.mark.parametrize(("longest", "edge"), [(10_001, 10_002), (99_999, 100_000), (100_001, 100_002)])
+def test_a_histogram_ends_where_the_values_end(tmp_path: Path, longest: int, edge: int) -> None:
+    """Its bars grow tenfold; the last one is drawn as far as there is anything."""
+    found = report(make(tmp_path, [*rows(30), line(30, answer="x" * longest)]))
+    assert found.lengths is not None
+    assert found.lengths.edges[0] == min(map(len, ANSWERS))
+    assert found.lengths.edges[-1] == edge
+    assert list(found.lengths.edges) == sorted(set(found.lengths.edges))
+    assert sum(found.lengths.counts) == 31
+
+
+def test_copies_with_other_captions_are_named(tmp_path: Path) -> None:
+    """Pictures that look alike and are told of in other words; five captions of one picture are no contradiction."""
+    folder = make(tmp_path, [line(n, answer=f"a thing called {n}") for n in range(30)])
+    with (folder / "rows.jsonl").open("a") as file:
+        file.write(json.dumps(line(3, answer="another word for it")) + "\n")
+    reading = Reading("captions", ("rows.jsonl",), {"image": "image", "text": "answer"}, template="What is it?")
+    assert findings.NEAR_OTHER not in kinds(report(folder, reading))
+    picture(3).resize((50, 38)).save(folder / "7.png")
+    finding = one(report(folder, reading), findings.NEAR_OTHER)
+    assert [(place.row, place.detail) for place in finding.places] == [
+        (8, "“a thing called 7”, and “a thing called 3” in rows.jsonl, row 4")
+    ]

@@ -68,7 +68,9 @@ def test_pictures_that_are_made_far_larger_are_told(name: str) -> None:
 def test_rows_that_cannot_be_learned_are_counted_with_the_reason() -> None:
     found = lengths(encoder_for("paligemma"), [*FORMS["single"], *FORMS["text_only"]])
     assert (found.measured, found.unusable) == (4, 2)
-    assert "no picture" in found.reason
+    ((reason, rows),) = found.reasons
+    assert "no picture" in reason
+    assert rows == 2
     assert sum(found.whole.counts) == 2
 
 

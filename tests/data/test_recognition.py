@@ -364,6 +364,18 @@ def test_a_column_of_yes_and_no_is_no_verdict_about_classes_or_answers(tmp_path)
     assert recognise(tree).reading.format == "vqa"
 
 
+def test_a_label_of_a_meme_is_a_class_of_picture_and_text_together(tmp_path):
+    """As Hateful Memes has it: nothing says that the text does not belong to its picture; it stands in it."""
+    rows = [
+        {"id": 42950 + n, "img": f"img/{42950 + n}.png", "label": n % 2, "text": f"when you see {n} of them coming"}
+        for n in range(8)
+    ]
+    guess = recognise(tree_of({"train.jsonl": lines(rows), **numbered("img/{}.png", 8, 42950)}, tmp_path))
+    assert (guess.reading.format, guess.reading.columns["label"]) == ("classes", "label")
+    assert guess.reading.template.endswith("\n{text}"), "a class of both cannot be told by the picture alone"
+    assert "pairs" in dict(guess.others)
+
+
 def test_a_table_that_is_not_read_is_named(tmp_path):
     pictures = numbered("{}.png", 16, 0)
     asked = "".join(f"{n}.png,What is {n}?,a box {n}\n" for n in range(16))

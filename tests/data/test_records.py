@@ -295,6 +295,75 @@ def test_language_group_and_split_columns_are_kept(tree):
     assert items[2].trouble[0][0] == "unknown_split"
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("C:\\Users\\anna\\pets\\cats\\1.png", "cats/1.png"),
+        ("/home/anna/pets/dogs/1.png", "dogs/1.png"),
+        ("D:/2.png", "2.png"),
+        ("/mnt/elsewhere/1.png", ""),
+        ("/home/anna/../cats/1.png", ""),
+        ("\\\\server\\cats\\1.png", ""),
+        ("file:///pets/cats/1.png", ""),
+        ("/etc/passwd", ""),
+    ],
+)
+def test_a_path_of_another_machine_is_looked_for_by_its_end_when_that_was_chosen(tree, name, found):
+    """Never opened as it stands, and never guessed: two pictures with this end are none."""
+    files = {"cats/1.png": png(1), "dogs/1.png": png(2), "2.png": png(3)}
+    given = tree(**{"a.jsonl": lines([{"image": name, "text": "a"}]), **files})
+    ((kind, detail),) = one(given, CAPTIONS).trouble
+    assert kind == ("foreign_path" if found else "unsafe_path")
+    assert f"“{found}” would be taken" in detail if found else "would be taken" not in detail
+    item = one(given, replace(CAPTIONS, foreign_paths=True))
+    assert (item.row.picture_name if item.row else "") == found
+    assert found or item.trouble[0][0] == "unsafe_path"
+
+
+@pytest.mark.parametrize(
+    ("format", "answer", "said"),
+    [
+        ("vqa", {"answer": "red"}, ""),
+        ("vqa", {"colour": "red"}, '{"colour": "red"}'),
+        ("vqa", ["red", "red", "blue"], ""),
+        ("vqa", [{"answer": "red"}, {"answer": "red"}], ""),
+        ("vqa", [{"colour": "red"}], '[{"colour": "red"}]'),
+        ("vqa", '{"colour": "red"}', ""),
+        ("captions", ["red", "blue"], ""),
+        ("captions", {"colour": "red"}, '{"colour": "red"}'),
+        ("classes", {"id": 7}, '{"id": 7}'),
+        ("classes", ["red", "blue"], ""),
+        ("ocr", {"total": 5}, ""),
+        ("prompt_completion", {"colour": "red"}, '{"colour": "red"}'),
+        ("prompt_completion", ["red"], '["red"]'),
+        ("prompt_completion", [{"role": "assistant", "content": "red"}], ""),
+    ],
+)
+def test_an_object_that_no_form_takes_apart_is_told(tree, format, answer, said):
+    """It is learned as JSON, which may be meant or not."""
+    parts = {
+        "vqa": {"question": "asked", "answer": "said"},
+        "captions": {"text": "said"},
+        "classes": {"label": "said"},
+        "ocr": {"text": "said"},
+        "prompt_completion": {"prompt": "asked", "completion": "said"},
+    }[format]
+    template = "What is it?" if "asked" not in parts.values() else ""
+    reading = Reading(format, ("a.jsonl",), {"image": "image", **parts}, template)
+    given = tree(**{"a.jsonl": lines([{"image": "1.png", "asked": "What is it?", "said": answer}]), "1.png": png()})
+    items = list(records(given, reading))
+    assert {kind for item in items for kind, _ in item.trouble} == ({"structure"} if said else set())
+    if said:
+        assert items[0].row.answer == said
+
+
+def test_a_template_that_comes_out_empty_asks_nothing(tree):
+    rows = [{"image": "1.png", "text": "a", "hint": hint} for hint in ("What is it?", "")]
+    first, second = records(tree(**{"a.jsonl": lines(rows), "1.png": png()}), replace(CAPTIONS, template="{hint}"))
+    assert first.row.question == "What is it?"
+    assert (second.row, second.trouble[0][0]) == (None, "empty_question")
+
+
 def test_rows_say_where_they_stand(tree):
     files = {"a.jsonl": lines([{"image": "1.png", "text": "a"}]), "1.png": png()}
     assert one(tree(**files), CAPTIONS).row.origin == "a.jsonl, line 1"

@@ -87,6 +87,18 @@ def near_leak(folder: Path) -> Reading:
     return reading
 
 
+def writer_on_both_sides(folder: Path) -> Reading:
+    make(folder, [line(n, writer=f"w{n % 8}", side="test" if n % 8 == 7 or n == 3 else "train") for n in range(60)])
+    columns = {**VQA.columns, "group": "writer", "split": "side"}
+    return replace(VQA, columns=columns, split=Split("column", group=True))
+
+
+def near_other(folder: Path) -> Reading:
+    make(folder, [*rows(7), line(7, answer="a horse"), *rows()[8:]])
+    picture(3).resize((50, 38)).save(folder / "7.png")
+    return VQA
+
+
 def near_duplicate(folder: Path) -> Reading:
     make(folder, rows())
     picture(3).resize((50, 38)).save(folder / "7.png")
@@ -168,6 +180,7 @@ MADE: dict[str, Callable[[Path], Reading]] = {
     findings.BROKEN_ROW: broken_line,
     findings.MISSING_IMAGE: with_row({"image": "none.png"}),
     findings.UNSAFE_PATH: with_row({"image": "../../etc/passwd"}),
+    findings.FOREIGN_PATH: with_row({"image": "C:\\Users\\anna\\pets\\2.png"}),
     findings.UNREADABLE_IMAGE: with_picture(lambda path: path.write_bytes(path.read_bytes()[:60])),
     findings.IMAGE_COUNT: with_conversation(("human", "<image> <image> Which?"), ("gpt", "the first")),
     findings.NO_IMAGE: with_row({"image": ""}, CAPTIONS),
@@ -179,6 +192,8 @@ MADE: dict[str, Callable[[Path], Reading]] = {
         make(folder, [line(n, side=("train", "train", "test", "moon" if n < 4 else "train")[n % 4]) for n in range(60)])
         and SIDES
     ),
+    findings.STRUCTURE: with_row({"answer": {"colour": "red", "legs": [4]}}),
+    findings.NO_QUESTION: all_rows(replace(CAPTIONS, template=" ")),
     findings.NOTHING_TO_TRAIN: no_row,
     findings.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
     findings.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
@@ -186,9 +201,11 @@ MADE: dict[str, Callable[[Path], Reading]] = {
     findings.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
     findings.SHARED_GROUP: writers,
     findings.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),
+    findings.GROUP_LEAK: writer_on_both_sides,
     findings.NEAR_LEAK: near_leak,
     findings.DUPLICATE_ROW: with_row(line(1)),
     findings.NEAR_DUPLICATE: near_duplicate,
+    findings.NEAR_OTHER: near_other,
     findings.CONFLICT: with_row(line(1, answer="a horse")),
     findings.IMBALANCE: one_common,
     findings.UNSEEN_ANSWER: both_sides([line(40, answer="a horse"), *(line(n) for n in range(41, 50))]),
@@ -237,6 +254,27 @@ def test_a_remedy_does_what_it_says(tmp_path: Path, kind: str) -> None:
     else:
         assert left == []
         assert after.usable >= before.usable
+
+
+@pytest.mark.parametrize("kind", sorted(kind for kind in KINDS if KINDS[kind].action.startswith("Leave")))
+def test_one_row_is_spoken_of_as_one(kind: str) -> None:
+    """The button, and what is said when it was pressed."""
+    one, two = (findings.finding(kind, findings.Places(count), dropped=False).action for count in (1, 2))
+    assert one != two
+    assert "them" not in one
+    assert " it " in f"{one} " or one.endswith(("repetition out", "one out"))
+    assert findings.finding(kind, findings.Places(1), dropped=True).remedy.startswith("It is left out")
+    assert findings.finding(kind, findings.Places(2), dropped=True).remedy.startswith("They are left out")
+
+
+def test_sides_that_are_not_known_never_empty_a_set(tmp_path: Path) -> None:
+    """A column that was taken for the sides by mistake: all of its rows are on sides that are not known."""
+    make(tmp_path, [line(n, side=f"shelf {n}") for n in range(60)])
+    found = report(tmp_path, SIDES)
+    finding = next(each for each in found.findings if each.kind == findings.UNKNOWN_SPLIT)
+    after = report(tmp_path, pressed(SIDES, finding))
+    assert (found.usable, after.usable, after.train, after.heldout) == (0, 60, 54, 6)
+    assert not after.blocked
 
 
 def test_a_plain_picture_of_another_size_is_not_called_large_after_its_remedy(tmp_path: Path) -> None:

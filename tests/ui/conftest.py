@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from core.jobs.process import signal_group
 from core.jobs.record import read_record
-from tests.ui.parts import CANARY, make_studio
+from tests.ui.bringing import client_of
+from tests.ui.parts import ANNA, CANARY, make_studio
 from ui.studio import Studio
 
 
@@ -24,6 +26,20 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     yield made
     made.backend.close()  # type: ignore[attr-defined]
     end_workers(tmp_path)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Studio]:
+    """A server that many use."""
+    studio = make_studio(tmp_path, shared=True)
+    yield studio
+    studio.backend.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def anna(shared: Studio) -> TestClient:
+    """One of its many people."""
+    return client_of(shared, ANNA)
 
 
 def end_workers(root: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,19 +38,6 @@ from ui.panels.train import make_spec, start
 from ui.studio import Studio
 
 UNKNOWN = "f" * 64
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Studio]:
-    """A server that many use."""
-    studio = make_studio(tmp_path, shared=True)
-    yield studio
-    studio.backend.close()  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def anna(shared: Studio) -> TestClient:
-    return client_of(shared, ANNA)
 
 
 def card_of(client: TestClient) -> dict[str, Any]:

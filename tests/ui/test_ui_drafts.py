@@ -36,19 +36,6 @@ from ui.thumbnails import SIDE
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Studio]:
-    """A server that many use."""
-    studio = make_studio(tmp_path, shared=True)
-    yield studio
-    studio.backend.close()  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def anna(shared: Studio) -> TestClient:
-    return client_of(shared, ANNA)
-
-
-@pytest.fixture
 def alone(studio: Studio) -> TestClient:
     """The page on one's own machine."""
     return client_of(studio)
@@ -556,6 +543,11 @@ def test_why_data_of_the_hub_do_not_arrive_is_said(anna: TestClient, monkeypatch
     coming = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
     wait_for(lambda: said(anna.get(f"/studio/drafts/{coming}"))["state"] == "failed")
     assert "no network" in said(anna.get(f"/studio/drafts/{coming}"))["error"]
+    assert said(anna.get("/studio/drafts")) == {"drafts": []}, "what never came cannot be opened again"
+    assert "no network" in said(anna.get(f"/studio/drafts/{coming}"))["error"], "it is still said where it is open"
+    again = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
+    wait_for(lambda: said(anna.get(f"/studio/drafts/{again}"))["state"] == "failed")
+    said(anna.get(f"/studio/drafts/{coming}"), 404)
 
 
 @pytest.mark.parametrize(

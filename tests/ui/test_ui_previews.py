@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,13 @@ from core.data.files.tree import tree_of_folder
 from core.data.formats.recognition import recognise
 from core.models.loading import load_processor
 from core.models.source import DEMO_MODEL
-from tests.ui.bringing import asked_in_json, bring, client_of, noise, said, stored, vqa, waited
-from tests.ui.parts import ANNA, BEN, assert_nothing_private, assert_plain, make_studio
+from tests.ui.bringing import asked_in_json, bring, client_of, noise, said, stored, vqa, waited, zip_of
+from tests.ui.parts import BEN, assert_nothing_private, assert_plain
 from ui.desk import bytes_held, preview_of
 from ui.previews import MOST_ROWS
 from ui.studio import Studio, key_of
 
 UNKNOWN = "f" * 64
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Studio]:
-    """A server that many use."""
-    studio = make_studio(tmp_path, shared=True)
-    yield studio
-    studio.backend.close()  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def anna(shared: Studio) -> TestClient:
-    return client_of(shared, ANNA)
 
 
 @pytest.fixture
@@ -210,6 +196,22 @@ def test_pictures_of_a_draft_are_shown_as_small_as_they_will_be_stored(anna: Tes
     assert after["text"] == before["text"]
     assert waited(anna, draft["id"])["reading"]["max_side"] == 16
     assert ask(anna, "lengths", model, f"draft:{draft['id']}")["measured"] == 6
+
+
+def test_classes_in_folders_are_shown_each(anna: TestClient, model: str):
+    """The first folder alone would fill the table; the rows keep the numbers that they have among all."""
+    files = {f"{name}/{n}.png": noise(40 * at + n) for at, name in enumerate(("cat", "dog", "ox")) for n in range(40)}
+    draft = bring(anna, zip_of(files))
+    assert waited(anna, draft["id"])["state"] == "ready"
+    shown = [(row["number"], row["place"]["file"]) for row in draft["rows"]]
+    assert [name for _, name in shown] == [sorted(files)[number] for number, _ in shown]
+    assert {name.partition("/")[0] for _, name in shown} == {"cat", "dog", "ox"}
+    assert len(shown) == 24
+    ox = next(row for row in draft["rows"] if row["place"]["file"].startswith("ox/"))
+    (seen,) = look(anna, model, f"draft:{draft['id']}", [ox["number"]])
+    assert seen["text"].replace("<end_of_utterance>", "").rstrip().endswith("ox")
+    out = next(number for number in range(120) if number not in dict(shown))
+    assert_plain(ask(anna, "preview", model, f"draft:{draft['id']}", 422, rows=[out])["error"])
 
 
 def test_rows_that_hold_large_pictures_are_shown_and_measured_in_part(monkeypatch, tmp_path: Path):

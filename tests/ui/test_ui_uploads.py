@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.ui.bringing import MARK, asked_in_json, begin, bring, client_of, said, send, vqa
-from tests.ui.parts import ANNA, BEN, assert_plain, files_under, make_studio
+from tests.ui.parts import ANNA, BEN, assert_plain, files_under
 from ui.studio import Studio
 from ui.uploads import MAX_FILES, MAX_NAME, MAX_PART
 
 UNKNOWN = ("0" * 32, "no-such", "..", "%2e%2e", "%00", "x" * 3000, "' OR 1=1 --", "0" * 31 + "G")
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Studio]:
-    """A server that many use."""
-    studio = make_studio(tmp_path, shared=True)
-    yield studio
-    studio.backend.close()  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def anna(shared: Studio) -> TestClient:
-    return client_of(shared, ANNA)
 
 
 def test_an_upload_that_broke_off_goes_on_from_where_it_stopped(shared: Studio, anna: TestClient):

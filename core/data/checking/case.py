@@ -31,6 +31,7 @@ class Case:
         self.found, self.reading = found, reading
         self._places: dict[str, Places] = {}
         self._titles: dict[str, str] = {}
+        self._changes: dict[str, dict[str, object]] = {}
         chosen = np.zeros(len(found), bool)
         chosen[[row for row in reading.drop_rows if 0 <= row < len(found)]] = True
         self.alive = ~chosen
@@ -39,11 +40,23 @@ class Case:
         for kind, trouble in found.troubles.items():
             rows = np.zeros(len(found), bool)
             rows[np.frombuffer(trouble.rows, np.int64)] = True
-            self.find(kind, rows & ~chosen, partial(_told, trouble.details))
+            if kind == findings.ENCODING:
+                self._find_once_a_file(kind, rows)
+            else:
+                self.find(kind, rows & ~chosen, partial(_told, trouble.details))
         without = self.column("answer") < 0
         self.remarks = without & ~np.isin(np.arange(len(found)), self._broken())
         """What was said of a whole file and is no row, as booleans [rows]."""
         self.alive &= ~without
+
+    def _find_once_a_file(self, kind: str, rows: Numbers) -> None:
+        """A trouble that is the whole file's: named at the file's first row that has it, with how many have it."""
+        places = np.flatnonzero(rows)
+        _, first, counts = np.unique(self.column("file")[places], return_index=True, return_counts=True)
+        several = dict(zip(places[first].tolist(), counts.tolist(), strict=True))
+        once = np.zeros(len(rows), bool)
+        once[places[first]] = True
+        self.find(kind, once, lambda row: "" if several[row] == 1 else f"and {several[row] - 1:,} further places in it")
 
     def _broken(self) -> list[int]:
         """Rows that an error stands against."""
@@ -69,8 +82,12 @@ class Case:
         if self._drops(kind) or not _is_warning(kind):
             self.alive &= ~rows
 
-    def note(self, kind: str, file: str = "", detail: str = "", title: str = "") -> None:
-        """A trouble that belongs to no row."""
+    def note(
+        self, kind: str, file: str = "", detail: str = "", title: str = "", change: dict[str, object] | None = None
+    ) -> None:
+        """A trouble that belongs to no row; `change` is what its button sets, where that hangs on the reading."""
+        if change:
+            self._changes[kind] = change
         if title:
             self._titles[kind] = title
         self._places.setdefault(kind, Places()).add(Place(file, None, detail))
@@ -80,7 +97,12 @@ class Case:
         order = list(KINDS)
         kinds = sorted(self._places, key=lambda kind: order.index(kind) if kind in KINDS else 0)
         return errors_first(
-            [finding(kind, self._places[kind], self._drops(kind), self._titles.get(kind, "")) for kind in kinds]
+            [
+                finding(
+                    kind, self._places[kind], self._drops(kind), self._titles.get(kind, ""), self._changes.get(kind)
+                )
+                for kind in kinds
+            ]
         )
 
     def said(self, row: int) -> str:

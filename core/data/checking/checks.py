@@ -22,6 +22,7 @@ from core.data.checking.sameness import Sameness
 from core.data.checking.splits import hold_out
 from core.data.checking.survey import Progress, Survey, quietly, survey
 from core.data.files.tree import Tree
+from core.data.formats.templates import DEFAULT_TEMPLATES, asks_nothing
 from core.spec import Histogram, Place, Reading, Report
 
 COMMON = 20
@@ -34,6 +35,11 @@ RARE = 0.05
 """Share of the rows below which a script is called odd."""
 SIDES = (0, 28, 56, 112, 168, 224, 336, 448, 672, 896, 1344, 2048, 4096, 8192, 65536)
 LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 10_000_000)
+_WORDS_LEAK = (
+    "1 row to learn from says the same as a held-out one",
+    "{count} rows to learn from say the same as held-out ones",
+)
+"""Titles of leaks where no row has a picture."""
 ONE_ANSWER = ("vqa", "classes", "ocr", "prompt_completion")
 """Forms in which two answers to one question about one picture contradict each other."""
 
@@ -79,6 +85,8 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
     _find_refused(case, refused)
     if reading.split.group and not reading.columns.get("group"):
         case.note(findings.NO_GROUP)
+    if asks_nothing(reading):
+        case.note(findings.NO_QUESTION, change={"template": DEFAULT_TEMPLATES[reading.format]})
     _find_repetitions(case, same)
     heldout = _split(case, same)
     _find_leaks(case, same, heldout)
@@ -110,6 +118,13 @@ def _find_repetitions(case: Case, same: Sameness) -> None:
         case.find(findings.CONFLICT, conflict, lambda row: f"{case.said(first[row])} in {case.where(first[row])}")
     first = same.first_of(same.key(same.alike, answer, side), case.alive)
     case.find(findings.NEAR_DUPLICATE, (first != rows) & ~repeated, case.like(first))
+    first = same.first_of(same.key(same.alike, side), case.alive)
+    other = case.alive & (same.exact != same.exact[first]) & (answer != answer[first])
+    case.find(
+        findings.NEAR_OTHER,
+        other,
+        lambda row: f"{case.said(row)}, and {case.said(first[row])} in {case.where(first[row])}",
+    )
 
 
 def _split(case: Case, same: Sameness) -> Numbers:
@@ -130,13 +145,14 @@ def _find_leaks(case: Case, same: Sameness, heldout: Numbers) -> None:
         return
     told, kept = case.alive & ~heldout, case.alive & heldout
     exact = told & same.shared(same.exact_pictures, kept)
-    groups = case.column("group")
-    if case.reading.split.group:
-        exact |= told & (groups >= 0) & np.isin(groups, groups[kept])
-    exact |= told & same.without_pictures & np.isin(whole := same.key(same.exact), whole[kept & same.without_pictures])
+    words = told & same.without_pictures & np.isin(whole := same.key(same.exact), whole[kept & same.without_pictures])
     near = told & same.shared(same.alike_pictures, kept) & ~exact
-    case.find(findings.LEAK, exact, partial(_twin, case, same.exact_pictures, kept))
-    case.find(findings.NEAR_LEAK, near, partial(_twin, case, same.alike_pictures, kept))
+    title = "" if exact.any() else _WORDS_LEAK[int(words.sum() > 1)].format(count=f"{int(words.sum()):,}")
+    groups, names = case.column("group"), list(case.found.groups)
+    grouped = told & (groups >= 0) & np.isin(groups, groups[kept]) & case.reading.split.group & ~exact & ~words
+    case.find(findings.LEAK, exact | words, partial(_twin, case, same.exact_pictures, kept), title)
+    case.find(findings.GROUP_LEAK, grouped, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
+    case.find(findings.NEAR_LEAK, near & ~grouped, partial(_twin, case, same.alike_pictures, kept))
 
 
 def _find_shared_groups(case: Case, heldout: Numbers) -> None:
@@ -149,13 +165,12 @@ def _find_shared_groups(case: Case, heldout: Numbers) -> None:
 
 
 def _twin(case: Case, pictures: Numbers, others: Numbers, row: int) -> str:
-    """The first picture of a row that one of the other rows has too, and where; else the group."""
+    """The first picture of a row that one of the other rows has too, and where; nothing for a row without one."""
     for number in case.pictures_of(row):
         shared = np.flatnonzero(others & case.with_picture(pictures == pictures[number]))
         if len(shared):
             return f"{case.picture_name(number)}, as in {case.where(int(shared[0]))}"
-    group = case.found.group[row]
-    return f"“{list(case.found.groups)[group][:60]}” is on both sides" if group >= 0 else ""
+    return ""
 
 
 def _find_imbalance(case: Case, heldout: Numbers) -> None:
@@ -267,7 +282,10 @@ def _histogram(values: Numbers, edges: tuple[int, ...], unit: str) -> Histogram 
     counts = np.histogram(values, edges)[0]
     some = np.flatnonzero(counts)
     low, high = int(some[0]), int(some[-1]) + 1
-    return Histogram(tuple(map(float, edges[low : high + 1])), tuple(map(int, counts[low:high])), unit)
+    # the outer two are what the values reach, else one answer of 10,001 characters would be drawn as up to 100,000
+    inner = edges[low + 1 : high]
+    ends = (int(values.min()), *inner, int(values.max()) + 1)
+    return Histogram(tuple(map(float, ends)), tuple(map(int, counts[low:high])), unit)
 
 
 def _languages(case: Case, kept: Numbers) -> tuple[tuple[str, int], ...]:

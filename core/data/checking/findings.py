@@ -23,6 +23,9 @@ EMPTY_QUESTION = "empty_question"
 EMPTY_ANSWER = "empty_answer"
 BAD_TURNS = "bad_turns"
 BAD_VALUE = "bad_value"
+STRUCTURE = "structure"
+NO_QUESTION = "no_question"
+FOREIGN_PATH = "foreign_path"
 UNKNOWN_SPLIT = "unknown_split"
 NOTHING_TO_TRAIN = "nothing_to_train"
 NOTHING_HELD_OUT = "nothing_held_out"
@@ -32,8 +35,10 @@ NO_GROUP = "no_group"
 SHARED_GROUP = "shared_group"
 LEAK = "leak"
 NEAR_LEAK = "near_leak"
+GROUP_LEAK = "group_leak"
 DUPLICATE_ROW = "duplicate_row"
 NEAR_DUPLICATE = "near_duplicate"
+NEAR_OTHER = "near_other"
 CONFLICT = "conflict"
 IMBALANCE = "imbalance"
 UNSEEN_ANSWER = "unseen_answer"
@@ -68,6 +73,8 @@ class Kind:
     action: str = "Leave them out"
     change: dict[str, object] | None = None
     """Fields of `Reading` that the button sets; None leaves the rows of this kind out, {} is no button."""
+    can_drop: bool = False
+    """Whether such rows can be left out though the button does something else."""
 
 
 @dataclass
@@ -103,6 +110,16 @@ KINDS: dict[str, Kind] = {
         "{count} rows name pictures outside of the data",
         "Only pictures that came with the data are opened; no address is fetched and no other file is read",
         "Put the pictures beside the rows and name them there, or leave these rows out",
+    ),
+    FOREIGN_PATH: Kind(
+        "error",
+        "1 row names a picture by a path of another machine",
+        "{count} rows name pictures by paths of another machine",
+        "Such a path is never opened; a picture of the same name came with the data",
+        "Look at the rows first: the pictures are looked for by the ends of their paths, among those that came along",
+        "Look for them by their names",
+        {"foreign_paths": True},
+        can_drop=True,
     ),
     UNREADABLE_IMAGE: Kind(
         "error",
@@ -158,7 +175,26 @@ KINDS: dict[str, Kind] = {
         "1 row is said to be on a side that is not known",
         "{count} rows are said to be on sides that are not known",
         "Known are train, and test, validation, val, dev or held-out for rows that are only looked at",
-        "Correct the column, hold out a share instead, or leave these rows out",
+        "Correct the column, or hold out a share instead",
+        "Hold out a tenth instead",
+        _NEW_SPLIT,
+        can_drop=True,
+    ),
+    STRUCTURE: Kind(
+        "warning",
+        "1 row has a list or an object as its answer",
+        "{count} rows have lists or objects as their answers",
+        "It is learned as it would be written in JSON, with all its braces and quotes",
+        "Nothing has to be done where JSON is wanted; else choose another column above, or leave these rows out",
+    ),
+    NO_QUESTION: Kind(
+        "warning",
+        "Nothing is asked about the pictures",
+        "Nothing is asked about the pictures",
+        "The model learns to give these answers to a bare picture, and may give them to any other question, too",
+        "Write above what is asked for all rows, unless a model that is never asked anything is to be trained",
+        "Ask the usual question",
+        {"template": "What is in the picture?"},  # or what is usual for the form, see `checks`
     ),
     NOTHING_TO_TRAIN: Kind(
         "error",
@@ -222,6 +258,14 @@ KINDS: dict[str, Kind] = {
         "Leave these rows out of the training, or split anew by share, where a picture is never on both sides",
         "Leave them out of the training",
     ),
+    GROUP_LEAK: Kind(
+        "error",
+        "1 row to learn from is of a group that is also held out",
+        "{count} rows to learn from are of groups that are also held out",
+        "A group is to be on one side only, such as all rows of one writer; otherwise the result would flatter",
+        "Leave these rows out of the training, or split anew by share, where a group is never on both sides",
+        "Leave them out of the training",
+    ),
     NEAR_LEAK: Kind(
         "warning",
         "1 row to learn from has a picture that looks like a held-out one",
@@ -243,6 +287,14 @@ KINDS: dict[str, Kind] = {
         "1 row has a picture that looks like an earlier one",
         "{count} rows have pictures that look like earlier ones",
         "Almost the same picture with the same answer teaches little and counts twice",
+        "Look at them; leave the later ones out where they are copies",
+        "Leave the later ones out",
+    ),
+    NEAR_OTHER: Kind(
+        "warning",
+        "1 row has a picture that looks like an earlier one, and another answer",
+        "{count} rows have pictures that look like earlier ones, and other answers",
+        "Copies with different answers contradict each other; pictures that differ in small things look alike, too",
         "Look at them; leave the later ones out where they are copies",
         "Leave the later ones out",
     ),
@@ -281,7 +333,7 @@ KINDS: dict[str, Kind] = {
     ENCODING: Kind(
         "warning",
         "1 file is not in UTF-8 and was read as Latin-1",
-        "{count} places are not in UTF-8 and were read as Latin-1",
+        "{count} files are not in UTF-8 and were read as Latin-1",
         "Signs beyond plain letters may be wrong",
         "Look at the preview; save the file again as UTF-8 where signs are wrong",
         action="",
@@ -377,7 +429,18 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def finding(kind: str, places: Places, dropped: bool, title: str = "") -> Finding:
+_OF_ONE = {
+    "Leave them out": "Leave it out",
+    "Leave them out of the training": "Leave it out of the training",
+    "Leave the repetitions out": "Leave the repetition out",
+    "Leave the later ones out": "Leave the later one out",
+}
+"""What a button says of several rows -> what it says of one."""
+
+
+def finding(
+    kind: str, places: Places, dropped: bool, title: str = "", change: dict[str, object] | None = None
+) -> Finding:
     """The finding in words. What the reading leaves out is only a warning, without a button.
 
     Args:
@@ -385,20 +448,23 @@ def finding(kind: str, places: Places, dropped: bool, title: str = "") -> Findin
         places: where it was found.
         dropped: whether the reading leaves rows of this kind out.
         title: where one is known that says more of rows that are still there.
+        change: what the button sets, where that hangs on the reading.
 
     >>> finding(EMPTY_ANSWER, Places(2), dropped=False).title
     '2 rows have no answer'
     """
     known = KINDS[kind]
     counted = known.one if places.count == 1 else known.many.format(count=f"{places.count:,}")
-    change: dict[str, object] = {"drop": [kind]} if known.change is None else known.change
+    change = change or ({"drop": [kind]} if known.change is None else known.change)
+    single = places.count == 1
+    left = "It is left out" if single else "They are left out"
     return Finding(
         kind=kind,
         severity="warning" if dropped else known.severity,
         title=f"Left out: {counted}" if dropped else title or counted,
         reason=known.reason,
-        remedy="They are left out, and the data set says so" if dropped else known.remedy,
-        action="" if dropped else known.action,
+        remedy=f"{left}, and the data set says so" if dropped else known.remedy,
+        action="" if dropped else _OF_ONE.get(known.action, known.action) if single else known.action,
         change={} if dropped else change,
         count=places.count,
         left_out=places.count if dropped or kind == CHOSEN else 0,
@@ -413,7 +479,7 @@ def title_of(kind: str) -> str:
 
 def can_drop(kind: str) -> bool:
     """Whether rows of this kind can be left out."""
-    return kind in KINDS and KINDS[kind].change is None
+    return kind in KINDS and (KINDS[kind].change is None or KINDS[kind].can_drop)
 
 
 def errors_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

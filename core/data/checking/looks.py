@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from core.data.files.pictures import likeness, picture_header
+from core.data.files.pictures import likeness, picture_header, seen_size
 from core.data.rows import Picture
 from core.errors import DataError
 from core.files import taking_the_place_of
@@ -96,8 +96,7 @@ def _look(image: Image) -> Look:
 
     kind = image.format or ""
     frames = kind in _MAY_MOVE and getattr(image, "n_frames", 1) > 1
-    turned = image.getexif().get(0x0112, 1) >= 5
-    width, height = (image.height, image.width) if turned else image.size
+    width, height = seen_size(image)
     if frames:
         image.seek(0)
     image.draft("L", (2 * THUMB, 2 * THUMB))

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from core.data.checking import findings
 from core.data.checking.looks import Look, Looks, look_at
@@ -52,6 +53,15 @@ _SCRIPTS = (
 
 class Cancelled(DataError):
     """The person asked to stop; nothing was kept."""
+
+
+class Waiting(NamedTuple):
+    """A look that another thread is taking."""
+
+    row: int
+    """The first that has the picture."""
+    picture: int
+    coming: Future[Look]
 
 
 @dataclass
@@ -177,18 +187,29 @@ def survey(
         DataError: a table cannot be read at all.
     """
     found, total = Survey(Looks() if looks is None else looks), expected_rows(tree, reading)
-    waiting, seen = deque[tuple[int, Future[Look]]](), dict[str, int]()
+    waiting, seen = deque[Waiting](), dict[str, int]()
+
+    def tell() -> None:
+        """A row is done when its pictures are looked at, too; beyond the estimate nobody knows how many there are."""
+        done = waiting[0].row if waiting else len(found)
+        progress(done, total if total and done < total else None)
+
     pool = ThreadPoolExecutor(THREADS, "looks")
     try:
         for item in records(tree, reading):
             if cancelled():
-                raise Cancelled("The data were checked", "it was stopped", "Start again when you like")
-            found.add(item, list(_begun(item, found.looks, pool, waiting, seen)))
-            while len(waiting) > AHEAD:
-                _settle(found.looks, *waiting.popleft())
-            progress(len(found), total and max(total, len(found)))
+                raise _stopped()
+            found.add(item, list(_begun(item, len(found), found.looks, pool, waiting, seen)))
+            while len(waiting) > AHEAD or (waiting and waiting[0].coming.done()):
+                _settle(found.looks, waiting.popleft())
+            tell()
+        total = len(found)
         while waiting:
-            _settle(found.looks, *waiting.popleft())
+            if cancelled():
+                raise _stopped()
+            _settle(found.looks, waiting.popleft())
+            tell()
+        progress(total, total)
     finally:
         pool.shutdown(cancel_futures=True)
         found.looks.save()
@@ -197,7 +218,7 @@ def survey(
 
 
 def _begun(
-    item: Item, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[tuple[int, Future[Look]]], seen: dict[str, int]
+    item: Item, row: int, looks: Looks, pool: ThreadPoolExecutor, waiting: deque[Waiting], seen: dict[str, int]
 ) -> Iterator[int]:
     """Numbers of the row's pictures; those that are new are looked at by another thread."""
     pictures: tuple[Picture, ...] = item.row.pictures if item.row else ()
@@ -207,12 +228,16 @@ def _begun(
             number, new = looks.number_of(picture)
             seen[picture.name] = number
             if new:
-                waiting.append((number, pool.submit(look_at, picture)))
+                waiting.append(Waiting(row, number, pool.submit(look_at, picture)))
         yield number
 
 
-def _settle(looks: Looks, number: int, look: Future[Look]) -> None:
-    looks.put(number, look.result())
+def _settle(looks: Looks, look: Waiting) -> None:
+    looks.put(look.picture, look.coming.result())
+
+
+def _stopped() -> Cancelled:
+    return Cancelled("The data were checked", "it was stopped", "Start again when you like")
 
 
 def _note_unreadable(found: Survey) -> None:

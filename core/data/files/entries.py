@@ -142,7 +142,7 @@ def trouble_with(raw: str, climbing: bool = False) -> str:
         return "it is an address, and nothing is fetched or opened by an address"
     if raw.startswith(("//", "\\\\")):
         return "it is a path of the network"
-    if raw.startswith(("/", "\\")) or _DRIVE.match(raw):
+    if is_rooted(raw):
         return "it is a path from the root of a machine"
     if not climbing and ".." in raw.replace("\\", "/").split("/"):
         return "it climbs out with “..”"
@@ -153,6 +153,15 @@ def trouble_with(raw: str, climbing: bool = False) -> str:
     if len(raw) > MAX_NAME or any(len(part.encode()) > 255 for part in re.split(r"[\\/]", raw)):
         return "the name is too long"
     return "" if plain_name(raw) else "the name is empty"
+
+
+def is_rooted(raw: str) -> bool:
+    """Whether a name is a path from the root of a machine, of any system.
+
+    >>> is_rooted("C:\\\\pictures\\\\1.png"), is_rooted("/home/me/1.png"), is_rooted("pictures/1.png")
+    (True, True, False)
+    """
+    return raw.startswith(("/", "\\")) or _DRIVE.match(raw) is not None
 
 
 def is_noise(name: str) -> bool:

@@ -37,6 +37,8 @@ THINNEST = 200
 """Times that a picture may be longer than wide; processors of the field fail beyond (Qwen2-VL's `smart_resize`)."""
 _ORIENTATION = 0x0112
 """EXIF's tag of how a picture is turned."""
+_SIDEWAYS = range(5, 9)
+"""Its values by which width and height change places."""
 _STRIP = 2**18
 """Pixels that are converted at once."""
 _DAMAGE = (
@@ -135,6 +137,12 @@ def _orientation(image: Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except (*_DAMAGE, AttributeError):
         return 1
+
+
+def seen_size(image: Image) -> tuple[int, int]:
+    """Width and height as the picture is seen, turned as its EXIF data say; its header is enough."""
+    width, height = image.size
+    return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 
 def _turn(image: Image, orientation: int) -> None:

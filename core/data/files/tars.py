@@ -16,20 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from core.data.files import packing
 from core.data.files.entries import Entry, is_noise, plain_name, unreadable
-from core.data.files.packing import (
-    LINK,
-    MAX_ENTRIES,
-    MAX_RATIO,
-    MAX_TOTAL,
-    NOT_PLAIN,
-    SMALL,
-    Found,
-    damaged,
-    damaged_inside,
-    too_many,
-    would_grow,
-)
+from core.data.files.packing import Found
 from core.files import taking_the_place_of
 
 PACKED_TARS = (".tar.gz", ".tgz")
@@ -52,7 +41,7 @@ class TarEntry(Entry):
         try:
             return cast("BinaryIO", io.BufferedReader(_Stretch(self.archive, self.start, self.size)))
         except OSError:
-            raise damaged_inside(self.name) from None
+            raise packing.damaged_inside(self.name) from None
 
 
 class _Stretch(io.RawIOBase):
@@ -107,8 +96,8 @@ def tarred(path: Path, name: str) -> Iterator[Found]:
         DataError: it is no tar, is cut off, or holds too many files.
     """
     for count, member in enumerate(_members(path, name), start=1):
-        if count > MAX_ENTRIES:
-            raise too_many(name)
+        if count > packing.MAX_ENTRIES:
+            raise packing.too_many(name)
         if not member.isdir() and not is_noise(member.name):
             entry = TarEntry(plain_name(member.name), member.size, path, member.offset_data)
             yield Found(member.name, entry, _why_not(member))
@@ -128,14 +117,14 @@ def _members(path: Path, name: str) -> Iterator[tarfile.TarInfo]:
             if file.read(1) != b"\0":  # tarfile takes damage in the middle for the end
                 raise tarfile.ReadError
     except (tarfile.TarError, OSError, ValueError, EOFError):
-        raise damaged(name) from None
+        raise packing.damaged(name) from None
 
 
 def _why_not(member: tarfile.TarInfo) -> str:
     """Why a file is not used, by its kind; nothing when it can be."""
     if member.issym() or member.islnk():
-        return LINK
-    return "" if member.isreg() and not member.issparse() else NOT_PLAIN
+        return packing.LINK
+    return "" if member.isreg() and not member.issparse() else packing.NOT_PLAIN
 
 
 def decompressed(path: Path, name: str, staging: Path) -> Path:
@@ -156,22 +145,22 @@ def decompressed(path: Path, name: str, staging: Path) -> Path:
             with gzip.open(path, "rb") as source, taking_the_place_of(target) as staged, staged.open("xb") as file:
                 _copy(cast("BinaryIO", source), file, path.stat().st_size, name)
         except (EOFError, zlib.error):
-            raise damaged(name) from None
+            raise packing.damaged(name) from None
         except OSError as error:
             if error.errno:  # the disk's; a bad stream has no number
                 raise unreadable(name, f"it could not be unpacked ({os.strerror(error.errno)})", ZIP) from None
-            raise damaged(name) from None
+            raise packing.damaged(name) from None
     return target
 
 
 def _copy(source: BinaryIO, target: BinaryIO, packed: int, name: str) -> None:
     """Decompresses within the limits. Raises DataError: too large, or the disk is full."""
-    limit = min(MAX_TOTAL, max(SMALL, MAX_RATIO * packed))
+    limit = min(packing.MAX_TOTAL, max(packing.SMALL, packing.MAX_RATIO * packed))
     written = 0
     while chunk := source.read(_CHUNK):
         written += len(chunk)
         if written > limit:
-            raise would_grow(name, packed, limit, more=True)
+            raise packing.would_grow(name, packed, limit, more=True)
         if shutil.disk_usage(os.path.dirname(target.name)).free < RESERVE:
             raise unreadable(name, "the disk is full", ZIP)
         target.write(chunk)

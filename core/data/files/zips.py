@@ -16,22 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from core.data.files import packing
 from core.data.files.entries import Entry, is_noise, plain_name, shown, unreadable
-from core.data.files.packing import (
-    FEWER,
-    LINK,
-    MAX_ENTRIES,
-    MAX_RATIO,
-    MAX_TOTAL,
-    NOT_PLAIN,
-    SMALL,
-    Found,
-    damaged,
-    damaged_inside,
-    in_words,
-    too_many,
-    would_grow,
-)
+from core.data.files.packing import Found
 
 MAX_DIRECTORY = 64 * 2**20
 """Bytes of a zip's list of files."""
@@ -54,7 +41,7 @@ class ZipEntry(Entry):
         try:
             file = self.archive.open("rb")
         except OSError:
-            raise damaged_inside(self.name) from None
+            raise packing.damaged_inside(self.name) from None
         try:
             file.seek(self.info.header_offset)
             header = file.read(_LOCAL_HEADER)
@@ -64,7 +51,7 @@ class ZipEntry(Entry):
             member = zipfile.ZipExtFile(cast("Any", file), "r", self.info, close_fileobj=True)
         except (*_DAMAGE, struct.error):
             file.close()
-            raise damaged_inside(self.name) from None
+            raise packing.damaged_inside(self.name) from None
         return cast("BinaryIO", io.BufferedReader(_Checked(member, self.name)))
 
 
@@ -85,7 +72,7 @@ class _Checked(io.RawIOBase):
         try:
             found = self._member.read(len(buffer))
         except _DAMAGE:
-            raise damaged_inside(self.name) from None
+            raise packing.damaged_inside(self.name) from None
         buffer[: len(found)] = found
         return len(found)
 
@@ -93,7 +80,7 @@ class _Checked(io.RawIOBase):
         try:
             return self._member.seek(offset, whence)
         except _DAMAGE:
-            raise damaged_inside(self.name) from None
+            raise packing.damaged_inside(self.name) from None
 
     def tell(self) -> int:
         return self._member.tell()
@@ -114,7 +101,7 @@ class _Listing(io.FileIO):
         if size is not None and size > MAX_DIRECTORY:
             raise _TooMany
         found = super().read(size)
-        if found.count(b"PK\1\2") > MAX_ENTRIES:
+        if found.count(b"PK\1\2") > packing.MAX_ENTRIES:
             raise _TooMany
         return found
 
@@ -144,15 +131,15 @@ def _infos(path: Path, name: str) -> list[zipfile.ZipInfo]:
         with _Listing(path, "rb") as file, zipfile.ZipFile(cast("BinaryIO", file)) as archive:
             infos = archive.infolist()
     except _TooMany:
-        raise too_many(name) from None
+        raise packing.too_many(name) from None
     except _DAMAGE:
         with path.open("rb") as start:
             begun = start.read(4)
         if begun == b"PK\3\4":
-            raise damaged(name) from None
+            raise packing.damaged(name) from None
         raise unreadable(name, "it is no zip archive", "Pack the files again as a zip") from None
-    if len(infos) > MAX_ENTRIES:
-        raise too_many(name)
+    if len(infos) > packing.MAX_ENTRIES:
+        raise packing.too_many(name)
     locked = next((info for info in infos if info.flag_bits & 1), None)
     if locked is not None:
         reason = f"“{shown(_name_of(locked))}” in it is locked with a password"
@@ -163,16 +150,16 @@ def _infos(path: Path, name: str) -> list[zipfile.ZipInfo]:
 def _refuse_traps(infos: list[zipfile.ZipInfo], packed: int, name: str) -> None:
     """Raises DataError when the files of a zip are far larger than the zip, or share their packed bytes."""
     for info in infos:
-        if info.file_size > max(SMALL, MAX_RATIO * info.compress_size):
-            grown = f"would unpack from {in_words(info.compress_size)} to {in_words(info.file_size)}"
-            raise unreadable(name, f"“{shown(_name_of(info))}” in it {grown}", FEWER)
+        if info.file_size > max(packing.SMALL, packing.MAX_RATIO * info.compress_size):
+            grown = f"would unpack from {packing.in_words(info.compress_size)} to {packing.in_words(info.file_size)}"
+            raise unreadable(name, f"“{shown(_name_of(info))}” in it {grown}", packing.FEWER)
     total = sum(info.file_size for info in infos)
-    if total > min(MAX_TOTAL, max(2**30, MAX_RATIO * packed)):
-        raise would_grow(name, packed, total)
+    if total > min(packing.MAX_TOTAL, max(2**30, packing.MAX_RATIO * packed)):
+        raise packing.would_grow(name, packed, total)
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
-            raise unreadable(name, "files in it share the same bytes, as only a trap would", FEWER)
+            raise unreadable(name, "files in it share the same bytes, as only a trap would", packing.FEWER)
         end = info.header_offset + _LOCAL_HEADER + info.compress_size
 
 
@@ -180,9 +167,9 @@ def _why_not(info: zipfile.ZipInfo) -> str:
     """Why a file is not used, by its kind; nothing when it can be."""
     kind = stat.S_IFMT(info.external_attr >> 16)  # of a Unix file; nothing elsewhere
     if kind == stat.S_IFLNK:
-        return LINK
+        return packing.LINK
     if kind not in (0, stat.S_IFREG):
-        return NOT_PLAIN
+        return packing.NOT_PLAIN
     return "" if info.compress_type in _METHODS else "it is packed by a method that is not known here"
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from core.data.formats import roles
 from core.data.formats.columns import Column
 from core.data.formats.judging import judge
-from core.data.formats.templates import AS_JSON, BELONGS
-from core.data.formats.verdicts import verdict_column
+from core.data.formats.templates import AS_JSON, BELONGS, OF_BOTH
+from core.data.formats.verdicts import class_of_both, verdict_column
 from core.spec.data import Format, Part
 
 Columns = Sequence[Column]
@@ -200,6 +200,11 @@ def _texts(columns: Columns) -> list[Candidate]:
         judged = replace(judged, ocr=max(judged.ocr, 80), why=judged.why or "a column names who wrote it")
     sure = 100 if known or len(usable) == 1 else 60
     kind = judge(label, False).classes if label else judged.classes
+    both = class_of_both(columns, one)
+    if both is not None:
+        why = f"“{both.name}” says yes or no of each picture with its “{one.name}”"
+        found = candidate("classes", {"label": both}, columns, 90, why)
+        return [_with_template(found, f"{OF_BOTH}\n{{{one.name}}}"), _pairs(one, columns)]
     return [
         candidate("captions", {"text": one}, columns, min(sure, judged.captions), judged.why),
         candidate("ocr", {"text": one}, columns, min(sure, judged.ocr), judged.why),

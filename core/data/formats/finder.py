@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from core.data.files.entries import shown, trouble_with
+from core.data.files.entries import is_rooted, plain_name, shown, trouble_with
 from core.data.files.pictures import PICTURES, open_picture
 from core.data.files.tree import Entry, Tree
 from core.data.formats.turns import Unusable
@@ -66,10 +66,15 @@ def is_picture_file(name: str) -> bool:
 
 
 class Finder:
-    """Finds the pictures of one tree; names without a suffix are looked up in an index made once."""
+    """Finds the pictures of one tree; names without a suffix are looked up in an index made once.
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    Args:
+        tree: the files.
+        foreign_paths: whether a path from the root of another machine is looked for by its end.
+    """
+
+    def __init__(self, tree: Tree, foreign_paths: bool = False) -> None:
+        self._tree, self._foreign_paths = tree, foreign_paths
 
     def find(self, value: Any, place: Place, number: int = 1) -> Picture:
         """The picture that a value names or holds.
@@ -101,7 +106,12 @@ class Finder:
     def _by_name(self, name: str, beside: str) -> TreePicture:
         reason = trouble_with(name, climbing=True)
         if reason:
-            raise Unusable("unsafe_path", f"{shown(name)}: {reason}")
+            known = self._by_end(name)
+            if known is None:
+                raise Unusable("unsafe_path", f"{shown(name)}: {reason}")
+            if not self._foreign_paths:
+                raise Unusable("foreign_path", f"{shown(name)}: “{known}” would be taken")
+            return TreePicture(known, self._tree.entries[known])
         for one in dict.fromkeys((name, without_number(name))):
             try:
                 entry = self._tree.find(one, beside)
@@ -115,6 +125,27 @@ class Finder:
         if known is None:
             raise Unusable("missing_image", shown(name))
         return TreePicture(known, self._tree.entries[known])
+
+    def _by_end(self, name: str) -> str | None:
+        """The picture whose own path is the longest end of a path of another machine, if there is only one such."""
+        parts = plain_name(name).split("/")
+        if not is_rooted(name) or name.startswith(("//", "\\\\")) or ".." in parts:
+            return None
+        ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        return next((found for end in ends if (found := self._ends(end))), None)
+
+    def _ends(self, end: str) -> str | None:
+        """The one picture whose path is this, or ends like this."""
+        found = [name for name in self._last.get(end.rpartition("/")[2], ()) if f"/{name}".endswith(f"/{end}")]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _last(self) -> dict[str, list[str]]:
+        """Picture files by their names without folder."""
+        found: dict[str, list[str]] = {}
+        for name in self.pictures:
+            found.setdefault(name.rpartition("/")[2], []).append(name)
+        return found
 
     def _without_suffix(self, name: str, beside: str) -> str | None:
         """The picture that a name without its suffix, or a number, means; a folder that is there has to be its own."""

@@ -6,15 +6,17 @@ What it does not do: read a table.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 
 from core.data.files.tree import Entry, Tree
 from core.data.formats.finder import is_picture_file
 from core.data.formats.sides import side_of_folder, side_of_value
 from core.data.tables import Record
 from core.errors import DataError, StudioError
-from core.spec.data import Place
+from core.spec.data import Place, Reading
 
 IMAGE, LABEL, NAME, TEXT = "picture", "folder", "word in the file's name", "text file"
 """Names of the columns that stand for a picture's file, its folder and the text beside it."""
@@ -25,6 +27,8 @@ NO_CLASS = frozenset(
     ("IMG", "img", "image", "Image", "DSC", "dsc", "photo", "picture", "scan", "frame", "page", "file", "PXL", "line")
 )
 """Words that cameras and scanners begin names with."""
+MOST_LOOKED_AT = 100_000
+"""Pictures among which some of different classes are chosen to be shown."""
 MAX_TEXT = 1_000_000
 """Bytes of a text beside a picture."""
 
@@ -81,6 +85,19 @@ def class_records(tree: Tree) -> Iterator[Record]:
     for name in tree.entries:
         if is_picture_file(name):
             yield Record(Place(name), {IMAGE: name, LABEL: class_of(name), NAME: name_class(name)}, "")
+
+
+def of_each_class(tree: Tree, reading: Reading, count: int) -> list[int]:
+    """Numbers of so many rows of class folders, in their order: the first of each class, then the second, and so on."""
+    column = reading.columns.get("label", "")
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, int]] = []
+    for number, record in enumerate(islice(class_records(tree), min(MOST_LOOKED_AT, reading.limit or MOST_LOOKED_AT))):
+        name = str((record.values or {}).get(column, ""))
+        if seen[name] < count:
+            turns.append((seen[name], number))
+        seen[name] += 1
+    return sorted(number for _, number in sorted(turns)[:count])
 
 
 def sidecar_records(tree: Tree) -> Iterator[Record]:

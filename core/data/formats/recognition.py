@@ -91,7 +91,7 @@ def _kept(reading: Reading, before: Reading) -> Reading:
     split = before.split if before.split.by in ("share", reading.split.by) else reading.split
     split = replace(split, group=split.group and "group" in reading.columns)
     kept = replace(reading, system=before.system, split=split, max_side=before.max_side)
-    return replace(kept, drop=before.drop, limit=before.limit)
+    return replace(kept, drop=before.drop, limit=before.limit, foreign_paths=before.foreign_paths)
 
 
 def _of_tables(tables: Sequence[Table], finder: Finder, format: Format | None = None) -> Scored | None:

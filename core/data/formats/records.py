@@ -6,7 +6,7 @@ What it does not do: guess what a column is for (`core.data.formats.recognition`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
@@ -53,9 +53,17 @@ def records(tree: Tree, reading: Reading, limit: int | None = None) -> Iterator[
 
 
 def _items(tree: Tree, reading: Reading) -> Iterator[Item]:
-    finder = Finder(tree)
+    finder = Finder(tree, reading.foreign_paths)
     for record in found(tree, reading):
         yield from _of_record(record, reading, finder)
+
+
+def records_at(tree: Tree, reading: Reading, numbers: Collection[int]) -> Iterator[tuple[int, Item]]:
+    """Some rows of class folders, by their numbers: there each picture is one row, so that the others are passed by."""
+    finder, last = Finder(tree, reading.foreign_paths), max(numbers, default=-1)
+    for number, record in enumerate(islice(found(tree, reading), last + 1)):
+        if number in numbers:
+            yield from ((number, item) for item in _of_record(record, reading, finder))
 
 
 def found(tree: Tree, reading: Reading, limit: int | None = None) -> Iterator[Record]:
@@ -100,8 +108,9 @@ def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Ite
     except Unusable as trouble:
         yield replace(bare, trouble=(*warnings, (trouble.kind, trouble.detail)))
         return
+    shape = (("structure", ""),) if templates.is_structure(reading, values) else ()
     for said in conversations:
-        yield _item(replace(bare, side=side), reading, values, said, pictures)
+        yield _item(replace(bare, side=side, trouble=(*warnings, *shape)), reading, values, said, pictures)
 
 
 def _item(

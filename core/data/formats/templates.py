@@ -15,6 +15,7 @@ from core.data.formats.turns import Find, Said, Unusable, parts_of, said_in
 from core.data.formats.values import (
     ANSWER_KEYS,
     QUESTION_KEYS,
+    SAID_IN,
     answer_of,
     choices_of,
     kind_of,
@@ -38,6 +39,8 @@ DEFAULT_TEMPLATES: dict[Format, str] = {
 }
 BELONGS = "Does this text belong to the picture?"
 """Asked of a pair with a verdict; its text stands below."""
+OF_BOTH = "Of which class is this picture with its text?"
+"""Asked of a class that hangs on a picture and a text together; the text stands below."""
 AS_JSON = "Read the picture and write what it says as JSON."
 """Asked where the text of a picture is an object, as of receipts and forms."""
 ANSWERS: dict[Format, Part] = {
@@ -70,10 +73,38 @@ def conversations(reading: Reading, values: dict[str, Any], find: Find) -> list[
     if reading.format == "pairs" and "verdict" in reading.columns:
         return [_judged(reading, values)]
     question = filled(reading.template, values, reading)
+    if reading.template.strip() and not question:
+        raise Unusable("empty_question", "all that is asked comes from columns that are empty here")
     answers = _answers(reading, values)
     if not answers:
         raise Unusable("empty_answer", "")
     return [_asked(question, _worded(reading, values, answer)) for answer in answers]
+
+
+def asks_nothing(reading: Reading) -> bool:
+    """Whether a form whose rows hold no question of their own is read without one."""
+    own = reading.format not in ABOUT_A_PICTURE or "verdict" in reading.columns
+    return not own and not reading.template.strip()
+
+
+def is_structure(reading: Reading, values: dict[str, Any]) -> bool:
+    """Whether a row's answer is a list or an object that no form takes apart, so that it is learned as JSON.
+
+    A string that holds JSON is a text as it stands; an object to read off a picture is meant to be one.
+    """
+    part = ANSWERS[reading.format]
+    value = values.get(reading.columns.get(part, ""))
+    if part == "messages" or reading.format == "ocr" or not value or not isinstance(value, (dict, list, tuple)):
+        return False
+    if reading.format == "vqa" and reading.columns.get("question") == reading.columns["answer"]:
+        return False
+    kind = kind_of(value)
+    if reading.format == "prompt_completion":
+        return kind != "turns"
+    if reading.format == "vqa":
+        value = unfolded(value)
+        return one_of(value, SAID_IN) is None if isinstance(value, dict) else kind not in ("answers", "texts")
+    return kind != "texts"
 
 
 def _judged(reading: Reading, values: dict[str, Any]) -> Conversation:

@@ -12,6 +12,7 @@ import re
 from binascii import Error as NotBase64
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from core.data.files.pictures import PICTURES
@@ -25,6 +26,8 @@ MAX_LITERAL = 1_000_000
 """Characters of a string that is looked at for JSON inside."""
 SPEAKER_KEYS, SAID_KEYS = ("role", "from", "speaker"), ("content", "value", "text")
 QUESTION_KEYS, ANSWER_KEYS = ("question", "user", "q", "instruction"), ("answer", "assistant", "a", "output")
+SAID_IN = ("answer", "text", "value")
+"""Of an object that stands for one answer."""
 TEXT_KEYS = ("raw", "caption", "sentence", "text")
 """Of objects that stand for one of several captions."""
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
@@ -138,10 +141,8 @@ def parsed(text: str) -> Any:
     text = text.strip()
     if not text or text[0] not in "[{" or text[-1] not in "]}" or len(text) > MAX_LITERAL:
         return None
-    try:
+    with suppress(ValueError, RecursionError):  # it may still be a literal of Python
         return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
     try:
         return ast.literal_eval(re.sub(r"'\s*\n\s*'", "', '", text))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
@@ -216,8 +217,8 @@ def answer_of(value: Any) -> str:
         said = [text_of(item["answer"]) for item in unfolded(value)]
     elif kind == "texts":
         said = list(texts_of(value))
-    elif isinstance(value, dict) and one_of(value, ("answer", "text", "value")):
-        return answer_of(value[one_of(value, ("answer", "text", "value")) or ""])
+    elif isinstance(value, dict) and one_of(value, SAID_IN):
+        return answer_of(value[one_of(value, SAID_IN) or ""])
     else:
         return text_of(value)
     counts = Counter(text for text in said if text)

@@ -25,7 +25,9 @@ _SAYS_SO = _words(
 )
 """Names of columns that say whether picture and text belong together."""
 _MAY_SAY_SO = _words("label labels target class y gt")
-"""Names of columns that say so when they hold yes and no beside a text that is another one in each row."""
+"""Names of columns that say so when they hold yes and no beside what is said of a picture, another one in each row."""
+_SAID_OF_IT = roles.SAID_ABOUT | {"statement", "statements", "hypothesis", "claim", "query"}
+"""Names of columns of texts that are true of a picture or not; a mere `text` may be one that stands in it."""
 
 
 def verdict_of(value: Any) -> str:
@@ -42,9 +44,24 @@ def verdict_column(columns: Sequence[Column], text: Column) -> Column | None:
     """The column that says whether a text belongs to its picture; None where none says so."""
     told = [column for column in columns if column is not text and _holds_verdicts(column)]
     named = [column for column in told if roles.plain(column.name) in _SAYS_SO]
-    if not text.repeats and text.words[1] >= 2:
-        named += [column for column in told if roles.plain(column.name) in _MAY_SAY_SO]
+    if set(roles.plain(text.name).split("_")) & _SAID_OF_IT:
+        named += _labels_beside(text, told)
     return next(iter(named), None)
+
+
+def class_of_both(columns: Sequence[Column], text: Column) -> Column | None:
+    """The column that says yes or no of a picture together with a text, such as of a meme; None where none does."""
+    told = [column for column in columns if column is not text and _holds_verdicts(column)]
+    if verdict_column(columns, text) is not None:
+        return None
+    return next(iter(_labels_beside(text, told)), None)
+
+
+def _labels_beside(text: Column, told: Sequence[Column]) -> list[Column]:
+    """Labels of yes and no beside a text that is another one in each row."""
+    if text.repeats or text.words[1] < 2:
+        return []
+    return [column for column in told if roles.plain(column.name) in _MAY_SAY_SO]
 
 
 def _holds_verdicts(column: Column) -> bool:

@@ -6,6 +6,7 @@ What it does not do: decode a picture whose size is known, or measure every row 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -16,7 +17,7 @@ from core.data.batches.augmentation import ChangedPicture
 from core.data.batches.conversations import called, check_row, fitted, in_words, render
 from core.data.batches.image_tokens import image_positions
 from core.data.batches.trial import SEED, sampled
-from core.data.files.pictures import picture_header
+from core.data.files.pictures import picture_header, seen_size
 from core.data.rows import Picture, PictureInMemory, Row
 from core.errors import DataError
 from core.spec import Histogram
@@ -28,15 +29,14 @@ MEASURED = 1000
 """Rows that are measured; of more, a seeded sample."""
 MAX_NAMED = 50
 """Rows that are too long and named."""
+MAX_REASONS = 5
+"""Why rows cannot be learned from; the most common ones are named."""
 NEAR = 8
 """A row that is so near to the limit is measured by its own pictures."""
 FAR = 4.0
 """Times that a side becomes longer or shorter from which pictures are far from the model's resolution."""
 BARS = 20
 """Of a histogram."""
-SIDEWAYS = range(5, 9)
-"""Values of EXIF's Orientation by which width and height change places."""
-_ORIENTATION = 0x0112
 
 Sizes = tuple[tuple[int, int], ...]
 
@@ -70,13 +70,35 @@ class Lengths:
     """The first of them."""
     unusable: int
     """Rows that the model cannot learn from for another reason, among those measured."""
-    reason: str
-    """Of the first of these, in a sentence."""
+    reasons: tuple[tuple[str, int], ...]
+    """Why, in the sentence of the first row that has it, and how many have it; the most common ones first."""
     measured: int
     of: int
     """Rows there are."""
     notes: tuple[str, ...] = ()
     """What else the person should know, in sentences."""
+
+
+class _Refused:
+    """Rows that a model cannot learn from, by the reason; the sentence of the first of each is kept."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._said: dict[str, str] = {}
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self._counts.total()
+
+    def add(self, error: DataError) -> None:
+        """One more."""
+        self._counts[error.reason] += 1
+        self._said.setdefault(error.reason, str(error))
+
+    def most_common(self) -> tuple[tuple[str, int], ...]:
+        """Sentences with the number of their rows."""
+        return tuple((self._said[reason], rows) for reason, rows in self._counts.most_common(MAX_REASONS))
 
 
 def lengths(
@@ -98,7 +120,7 @@ def lengths(
     found: list[tuple[int, int]] = []
     too_long: list[TooLong] = []
     scales: list[float] = []
-    over, refused = 0, []
+    over, refused = 0, _Refused()
     for done, place in enumerate(places):
         if cancelled():
             break
@@ -107,7 +129,7 @@ def lengths(
         try:
             image, words = ruler.measure(row)
         except DataError as error:
-            refused.append(str(error))
+            refused.add(error)
             continue
         found.append((image, words))
         scales += ruler.scale(row)
@@ -123,9 +145,9 @@ def lengths(
         limit=encoder.limit,
         over=over,
         too_long=tuple(too_long),
-        unusable=len(refused),
-        reason=refused[0] if refused else "",
-        measured=len(found) + len(refused),
+        unusable=refused.rows,
+        reasons=refused.most_common(),
+        measured=len(found) + refused.rows,
         of=len(rows),
         notes=_notes(scales),
     )
@@ -249,5 +271,4 @@ def size_of(picture: Picture) -> tuple[int, int]:
         return picture.open().size
     path = getattr(getattr(picture, "entry", picture), "path", None)  # a zip's pictures have none of their own
     with picture_header(path if isinstance(path, Path) else picture.read(), picture.name) as image:
-        width, height = image.size
-        return (height, width) if image.getexif().get(_ORIENTATION) in SIDEWAYS else (width, height)
+        return seen_size(image)

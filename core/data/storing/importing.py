@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -302,12 +302,10 @@ def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
     """The staged folder under its hash; one that is there already is the same and stays, by the title given last."""
     sync(staged)
     for _ in range(3):
-        try:
+        with suppress(OSError):  # one of this hash is there already, which is looked at below
             staged.rename(sets / made.name)
             sync(sets)
             return made
-        except OSError:
-            pass
         try:
             _check_whole(sets, made)
             return _renamed(sets, read_about(sets, made.name), made.title)

@@ -10,15 +10,11 @@ from functools import cached_property
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from core.data.files.pictures import picture_header
+from core.data.files.pictures import picture_header, seen_size
 from core.data.rows import Picture, Row
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_ORIENTATION = 0x0112
-_SIDEWAYS = range(5, 9)
-"""Values of EXIF's Orientation by which width and height change places."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +33,7 @@ class PictureToStore:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels as it is seen. Raises DataError: it is no picture, or too large."""
         with picture_header(self.picture.read(), self.name) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION) in _SIDEWAYS
-        seen = (height, width) if turned else (width, height)
+            seen = seen_size(image)
         return smaller(seen, self.max_side) if self.max_side else seen
 
     def open(self) -> Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from io import TextIOBase
 from typing import Any
 
@@ -182,7 +183,7 @@ def _lists(entry: Entry) -> dict[str, int]:
         cursor = Cursor(file)
         if not cursor.take("{"):
             return {}
-        try:
+        with suppress(EOFError):  # reading the rows will say that the file is cut off
             while (key := _key(cursor)) is not None:
                 if cursor.take("["):
                     if cursor.peek() == "{":
@@ -193,8 +194,6 @@ def _lists(entry: Entry) -> dict[str, int]:
                 else:
                     cursor.next()
                 cursor.take(",")
-        except EOFError:
-            pass  # reading the rows will say so
     return found
 
 
