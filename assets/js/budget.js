@@ -65,7 +65,7 @@ function body(budget) {
   const parts = Object.entries(budget.byComponent);
   return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div>
     <div><div class="big" id="trainable">${count(budget.trainable)}</div>
-      <div class="soft small share num">${percent(budget.share, 2)} of ${count(budget.total)} parameters</div></div>
+      <div class="soft small share num">${percent(budget.share, 2)} of ${count(budget.total)} parameters</div><div class="small soft from narrow">learns from ${chosenSet()?.title ?? "–"}</div></div>
     <div class="bar" aria-hidden="true">${parts.map(([name, n]) => html`<i data-component="${name}" style="width:${budget.trainable ? (100 * n) / budget.trainable : 0}%"></i>`)}</div>
     <table><caption class="visually-hidden">Trainable parameters by component</caption><tbody>
       ${parts.map(([name, n]) => html`<tr data-component="${name}"><th scope="row"><span class="dot"></span>${COMPONENT_SHORT[name]}</th><td>${n ? count(n) : "frozen"}</td></tr>`)}

@@ -53,7 +53,8 @@ function summary({ rows, usable, pictures, findings }) {
 
 function working({ progress: { done, total } }) {
   const share = total ? Math.min(1, done / total) : null;
-  return html`<div class="checking"><p class="waiting" role="status">Checking every row and picture: ${count(done)}${total && done <= total ? ` of about ${count(total)}` : ""} so far…</p><button data-cancel data-key="check">Cancel</button></div>
+  const said = total && done >= total ? `All ${count(done)} rows are read; comparing them with each other…` : `Checking every row and picture: ${count(done)}${total ? ` of about ${count(total)}` : ""} so far…`;
+  return html`<div class="checking"><p class="waiting" role="status">${said}</p><button data-cancel data-key="check">Cancel</button></div>
     <div class="progress ${share === null && "endless"}" role="progressbar" aria-label="Rows checked" ${share === null ? "" : html`aria-valuemin="0" aria-valuemax="100" aria-valuenow="${Math.round(100 * share)}"`}><i style="width:${share === null ? 30 : 100 * share}%"></i></div>`;
 }
 

@@ -17,13 +17,20 @@ function inWords({ edges, counts, unit }, limit) {
 // What a single bar says: one number where it is known, else the two between which all lie.
 const around = ([low, high]) => (high - low <= 1 ? whole(low) : `${whole(low)} to ${whole(high)}`);
 
+// Where a value stands, in bars: each bar is as wide as the others, though it may hold a hundred times as many numbers.
+function placeIn(edges, value) {
+  const bar = Math.min(Math.max(edges.findLastIndex((edge) => edge <= value), 0), edges.length - 2);
+  return bar + (value - edges[bar]) / (edges[bar + 1] - edges[bar]);
+}
+
 export function histogram(data, title, limit = null) {
   const { edges, counts, unit } = data;
   if (!counts.length) return "";
   if (counts.length === 1) return html`<figure class="histogram"><figcaption>${title}</figcaption><p class="small soft">${around(edges)} ${unit} in all ${count(counts[0])}${limit && `; the limit is ${whole(limit)}`}</p></figure>`;
   const most = Math.max(...counts, 1);
   const [low, high] = [edges[0], Math.max(edges.at(-1), limit && limit < 3 * edges.at(-1) ? limit : 0, edges[0] + 1)];
-  const x = (value) => (WIDTH * (value - low)) / (high - low);
+  const end = placeIn(edges, high);
+  const x = (value) => (WIDTH * placeIn(edges, value)) / end;
   const bars = counts.map((n, i) => n > 0 && html`<rect class="${limit && edges[i + 1] > limit && edges[i] >= limit ? "over" : ""}" x="${x(edges[i]).toFixed(1)}" y="${(HEIGHT - Math.max(2, (HEIGHT * n) / most)).toFixed(1)}" width="${Math.min(WIDEST, Math.max(1.5, x(edges[i + 1]) - x(edges[i]) - 1)).toFixed(1)}" height="${Math.max(2, (HEIGHT * n) / most).toFixed(1)}"></rect>`);
   const line = limit && limit <= high ? html`<line x1="${x(limit).toFixed(1)}" x2="${x(limit).toFixed(1)}" y1="0" y2="${HEIGHT}"></line>` : "";
   return html`<figure class="histogram"><figcaption>${title}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${title}: ${inWords(data, limit)}">${bars}${line}</svg>
