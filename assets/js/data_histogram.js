@@ -31,7 +31,7 @@ export function histogram(data, title, limit = null) {
   const [low, high] = [edges[0], Math.max(edges.at(-1), limit && limit < 3 * edges.at(-1) ? limit : 0, edges[0] + 1)];
   const end = placeIn(edges, high);
   const x = (value) => (WIDTH * placeIn(edges, value)) / end;
-  const bars = counts.map((n, i) => n > 0 && html`<rect class="${limit && edges[i + 1] > limit && edges[i] >= limit ? "over" : ""}" x="${x(edges[i]).toFixed(1)}" y="${(HEIGHT - Math.max(2, (HEIGHT * n) / most)).toFixed(1)}" width="${Math.min(WIDEST, Math.max(1.5, x(edges[i + 1]) - x(edges[i]) - 1)).toFixed(1)}" height="${Math.max(2, (HEIGHT * n) / most).toFixed(1)}"></rect>`);
+  const bars = counts.map((n, i) => n > 0 && html`<rect class="${limit && edges[i + 1] > limit && edges[i] >= limit ? "over" : ""}" x="${x(edges[i]).toFixed(1)}" y="${(HEIGHT - Math.max(2, (HEIGHT * n) / most)).toFixed(1)}" width="${Math.min(WIDEST, Math.max(1.5, x(edges[i + 1]) - x(edges[i]) - 1)).toFixed(1)}" height="${Math.max(2, (HEIGHT * n) / most).toFixed(1)}"><title>${around([edges[i], edges[i + 1]])}: ${count(n)}</title></rect>`);
   const line = limit && limit <= high ? html`<line x1="${x(limit).toFixed(1)}" x2="${x(limit).toFixed(1)}" y1="0" y2="${HEIGHT}"></line>` : "";
   return html`<figure class="histogram"><figcaption>${title}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${title}: ${inWords(data, limit)}">${bars}${line}</svg>
     <div class="axis num"><span>${whole(low)}</span>${limit && html`<span class="limit">limit ${whole(limit)}${limit > high ? " →" : ""}</span>`}<span>${whole(high)} ${unit}</span></div></figure>`;

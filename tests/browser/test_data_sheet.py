@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,52 @@ def test_what_a_training_would_learn_from_stands_beside_start(tab: Tab, tmp_path
     tab.page.click("#use-data")
     tab.wait("studio.state.dataset.startsWith('stored:') && !studio.state.draft")
     expect(tab.page.locator(".budget td.from")).to_have_text("Shapes in sight")
+
+
+def test_a_phone_says_what_a_training_would_learn_from(tab: Tab) -> None:
+    said = tab.page.locator(".budget .narrow")
+    expect(said).to_be_hidden()  # a wide page has it in the table
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    expect(said).to_be_visible()
+    assert said.inner_text() == f"learns from {tab.ask('studio.state.home.datasets[0].title')}"
+
+
+def test_rows_of_every_class_are_in_sight_and_are_left_out_by_their_own_numbers(tab: Tab, tmp_path: Path) -> None:
+    for at, name in enumerate(("apples", "pears", "plums")):
+        (tmp_path / name).mkdir()
+        for number in range(30):
+            (tmp_path / name / f"{number:03}.png").write_bytes(picture(100 * at + number, "red", "circle"))
+    archive = tmp_path / "fruit.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(tmp_path.glob("*/*.png")):
+            file.write(path, path.relative_to(tmp_path))
+    bring(tab, archive)
+    expect(tab.page.locator("#h-rows")).to_have_text("Some rows of different classes")
+    tab.page.click("#draft [data-all]")
+    rows = tab.page.locator("#draft .rows tbody tr")
+    expect(rows).to_have_count(24)
+    expect(rows.filter(has_text="plums/")).to_have_count(8)
+    tab.page.click("#draft [data-out='60']")  # the first of the plums
+    tab.wait("studio.state.draft.reading.drop_rows.join() === '60'")
+    checked(tab)
+    finding = tab.ask("studio.state.draft.report.findings.find(({ kind }) => kind === 'chosen')")
+    assert [place["file"] for place in finding["places"]] == ["plums/000.png"]
+    assert tab.ask("studio.state.draft.report.usable") == 89
+
+
+def test_paths_of_another_machine_are_put_right_by_one_button(tab: Tab, tmp_path: Path) -> None:
+    rows = [["image", "question", "answer"]]
+    for number in range(16):
+        (tmp_path / f"{number:03}.png").write_bytes(picture(number, "red", "circle"))
+        rows.append([f"C:\\Users\\anna\\{number:03}.png", "Which shape is it?", "circle" if number % 2 else "ring"])
+    (tmp_path / "questions.csv").write_text(table(rows))
+    bring(tab, *sorted(tmp_path.iterdir()))
+    assert tab.ask("studio.state.draft.report.usable") == 0
+    tab.page.click("#draft [data-remedy=foreign_path]")
+    tab.wait("studio.state.draft.reading.foreign_paths")
+    checked(tab)
+    assert tab.ask("studio.state.draft.report.usable") == 16
+    expect(tab.page.locator("#draft .finding.error")).to_have_count(0)
 
 
 @pytest.mark.slow

@@ -129,6 +129,15 @@ def test_flags_say_how_rows_are_read(folder: Path, capsys):
     assert len(said["rows"]) == 2
 
 
+def test_pictures_named_by_paths_of_another_machine_are_found_when_that_is_asked(folder: Path, capsys):
+    (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("images/", "D:/data/images/"))
+    before = _json(capsys, "data", "check", str(folder))[1]
+    after = _json(capsys, "data", "check", str(folder), "--foreign-paths")[1]
+    assert "foreign_path" in {each["kind"] for each in before["problems"]}
+    assert "foreign_path" not in {each["kind"] for each in after["problems"]}
+    assert (before["usable"], after["usable"]) == (0, ROWS)
+
+
 def test_preview_shows_which_tokens_are_learned(folder: Path, capsys):
     said = _json(capsys, "data", "preview", str(folder), "--rows", "1", "--model", "demo")[1]
     row = said["rows"][0]
