@@ -8,11 +8,18 @@ export const url = (path) => new URL(path, ROOT).href;
 // The address of a picture below a path; its name is a person's own and may hold any sign.
 export const pictureUrl = (path, name) => url(`${path}/${name.split("/").map(encodeURIComponent).join("/")}`);
 
+const GIVEN_UP = 204; // what the server says to a page that it thinks gone
+const UNREADABLE = "The server's answer broke off. Try again.";
+
 async function answered(asking) {
   const answer = await asking.catch((error) => {
     throw error.name === "AbortError" ? error : new Error("The server does not answer. Look whether it still runs, and try again.");
   });
-  const data = await answer.json().catch(() => ({}));
+  if (answer.status === GIVEN_UP) throw new DOMException("the server took it for given up", "AbortError");
+  const data = await answer.json().catch((error) => {
+    if (answer.ok) throw error.name === "AbortError" ? error : new Error(UNREADABLE); // given up while it was read, or cut off
+    return {};
+  });
   if (!answer.ok) throw Object.assign(new Error(data.error ?? `The server answered ${answer.status}. Reload the page.`), { status: answer.status });
   return data;
 }

@@ -67,7 +67,7 @@ function normTraces(run) {
   if (!run.norms.length) return [line(...over(run.train, (point) => point.grad_norm), "gradient norm", color("ink"), { line: { width: 1.8 } })];
   const points = run.norms.filter((point) => point[options.norm]); // a step may know one norm and not another
   return componentsOf(run).map((name) => {
-    const [x, y] = over(points, (point) => point[options.norm][name]);
+    const [x, y] = over(points, (point) => point[options.norm][name] || null); // nothing has no place on a scale of powers
     return line(x, smooth(y, options.smoothing), COMPONENT_SHORT[name], color(name), { line: { width: 2, dash: dashOf(name) } });
   });
 }
@@ -111,8 +111,8 @@ const scale = () => (options.log ? { type: "log" } : { type: "linear", rangemode
 export const CHARTS = [
   { id: "loss", title: () => "Loss", traces: lossTraces, last: (run) => figure(run.train.at(-1)?.loss), from: (run) => [run.train.length, run.evals.length, run.best?.step, options.smoothing, options.log], y: () => scale(), scaled: () => options.log },
   { id: "answers", title: (run) => `${METRIC_NAME[shownMetric(run)] ?? shownMetric(run)} on the way`, traces: metricTraces, last: (run) => inMetric(shownMetric(run), measured(run.evals.at(-1) ?? {}, shownMetric(run))), from: (run) => [run.evals.length, run.status.majority, run.status.total_steps, shownMetric(run)], y: metricAxis, scaled: shownMetric },
-  { id: "norm", title: (run) => (run.norms.length ? `${NORM_NAME[options.norm][0]} norm by component` : "Gradient norm"), traces: normTraces, last: lastNorms, inLegend: (run) => run.norms.length > 0, from: (run) => [run.norms.length || run.train.length, options.norm, options.smoothing], y: (run) => (run.norms.length ? { type: "log", exponentformat: "power", nticks: 6 } : { rangemode: "tozero" }), scaled: () => options.norm },
+  { id: "norm", title: (run) => (run.norms.length ? `${NORM_NAME[options.norm][0]} norm by component` : "Gradient norm"), traces: normTraces, last: lastNorms, inLegend: (run) => run.norms.length > 0, from: (run) => [run.norms.length || run.train.length, options.norm, options.smoothing], y: (run) => (run.norms.length ? { type: "log", tickformat: "~e", nticks: 6 } : { rangemode: "tozero" }), scaled: () => options.norm },
   { id: "memory", title: () => "Memory", traces: memoryTraces, last: lastMemory, from: (run) => [memories(run).length], y: () => ({ rangemode: "tozero", ticksuffix: " GiB" }), shown: (run) => memories(run).length > 0 },
   { id: "speed", title: () => "Throughput", traces: (run) => [line(...over(speeds(run), (point) => point.rows_per_second), "rows per second", color("ok"), { line: { width: 1.8 } })], last: lastSpeed, from: (run) => [speeds(run).length], y: () => ({ rangemode: "tozero" }), small: true, shown: (run) => speeds(run).length > 0 },
-  { id: "rate", title: () => "Learning rate", traces: (run) => [line(...over(run.train, (point) => point.learning_rate), "learning rate", color("accent"), { line: { width: 1.8 } })], last: (run) => figure(run.train.at(-1)?.learning_rate), from: (run) => [run.train.length], y: () => ({ rangemode: "tozero", tickformat: "~e" }), small: true },
+  { id: "rate", title: () => "Learning rate", traces: (run) => [line(...over(run.train, (point) => point.learning_rate), "learning rate", color("accent"), { line: { width: 1.8 } })], last: (run) => figure(run.train.at(-1)?.learning_rate), from: (run) => [run.train.length], y: () => ({ rangemode: "tozero", tickformat: "~g" }), small: true },
 ];

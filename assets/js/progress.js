@@ -6,7 +6,7 @@ import { getJson, pictureUrl } from "./api.js";
 import { count, duration, figure, percent } from "./format.js";
 import { STATE_NAME } from "./words.js";
 import { isRunning } from "./run.js";
-import { diagnoses } from "./diagnosis.js";
+import { diagnoses, isDiagnosed } from "./diagnosis.js";
 
 const PATIENCE = 15000; // milliseconds before a stop may be hurried
 
@@ -45,7 +45,7 @@ function head(run) {
     <div class="progress ${kind}" role="progressbar" aria-label="Steps done" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${Math.round(100 * share)}"><i style="width:${100 * share}%"></i></div>
     ${facts(run)}
     ${run.stopError && html`<div class="note bad" role="alert" style="margin-top:12px"><b>Not stopped</b>${run.stopError}</div>`}
-    ${status.error && html`<div class="note bad" role="alert" style="margin-top:12px"><b>${STATE_NAME[status.state]}</b>${status.error}</div>`}
+    ${status.error && !isDiagnosed(run) && html`<div class="note bad" role="alert" style="margin-top:12px"><b>${STATE_NAME[status.state]}</b>${status.error}</div>`}
     ${diagnoses(run)}
     ${status.device && html`<p class="small soft" style="margin-top:10px">Runs on ${status.device}</p>`}</div>`;
 }

@@ -196,12 +196,13 @@ export const CHOICES = {
   metric: { title: "Judged by", options: [["auto", "by the data"], ["exact_match", "right answers"], ["token_f1", "token F1"], ["anls", "ANLS"], ["cer", "CER"], ["wer", "WER"]] },
 };
 
+// As the form of the settings (ui/words.py) calls them.
 export const LEVERS = {
-  answers_only: "Head and loss on answers alone",
-  frozen_first: "Backward pass ends where learning ends",
-  vision_cache: "Frozen vision sees each picture once",
-  shared_pictures: "Questions of a picture share it",
-  packing: "Short rows packed without padding",
+  answers_only: "Only answers go through the head",
+  frozen_first: "Nothing goes back through frozen parts",
+  vision_cache: "A frozen vision part sees each picture once",
+  shared_pictures: "Questions share their picture",
+  packing: "Short rows side by side",
   fused_lora: "A layer and its LoRA in one step",
-  kernels: "Liger kernels",
+  kernels: "Liger’s kernels",
 };

@@ -25,6 +25,8 @@ from core.training.computer import Computer, computer_of, precision_on
 from core.training.shapes import RowShape, shape_of_rows, step_of
 
 MOST_WORKERS = 4
+DEVICE_REASONS = {"cuda": "A GPU with CUDA is there.", "cpu": "No CUDA device is there."}
+"""The precision on it has a reason of its own."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def choose(
     memory = ByMemory(resolved, inspection, plan, settings, computer, shape)
     at_once, accumulation, checkpointing, work = memory.chosen(work)
     return Choices(
-        device=Choice("device", computer.device, f"{computer.why}.", "studio"),
+        device=Choice("device", computer.device, DEVICE_REASONS[computer.device], "studio"),
         precision=Choice("precision", computer.precision, f"{computer.why}.", "you" if asked else "studio"),
         attention=attention,
         at_once=at_once,

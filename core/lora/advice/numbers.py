@@ -44,7 +44,7 @@ def rate_out_of_range(case: Case) -> Advice | None:
             "rate_low" if low else "rate_high",
             "warning",
             f"The learning rate{group.said} is {'low' if low else 'high'} for this model",
-            f"The rate times alpha over rank is {rate:.1e}; for models of this size it is commonly from "
+            f"The rate times alpha over rank is {rate:.2g}; for models of this size it is commonly from "
             f"{usual.low:.0e} to {usual.high:.0e}. "
             + ("Too low a rate barely learns" if low else "Too high a rate makes the loss jump"),
             f"Take {better:g}",

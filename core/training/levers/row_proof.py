@@ -91,7 +91,7 @@ def _compared(
         off = float((after - before).abs().mean())
         tried = f"Tried on {len(rows)} rows: the losses"
         if off <= max(FLOOR, torch.finfo(bare(model).dtype).eps) * (1 + float(before.mean())):
-            return True, f"{tried} differ by {off:.1e} nats."
+            return True, f"{tried} differ by {off:.1e} nats." if off else f"{tried} are the same."
         alone = [_by_row(model, _ready(model, encoder, encoder.training([row]))) for row in rows]
     noise = float((torch.cat(alone) - before).abs().mean())
     if off <= NOISE * noise:
