@@ -1,8 +1,10 @@
 """The same points for Trackio, TensorBoard or Weights & Biases, where one of them was asked for and is installed.
 
 Our own curves need none of them, and whatever goes wrong over there is a note here, never the end of a job. Only
-numbers, the job's name and its settings are handed on: no path, no token. Whether a library talks to a network is its
-own affair, by its own settings (WANDB_MODE, TRACKIO_SPACE_ID).
+numbers, the job's name and its settings are handed on: no path, no token; what a library would collect of the machine
+by itself is switched off. Whether it talks to a network is its own affair, by its own settings (WANDB_MODE,
+TRACKIO_SPACE_ID); Trackio asks the Hub for the name of whoever is logged in. Read against Trackio 0.43, W&B 0.31,
+TensorBoard 2.21 with torch's writer, and tensorboardX 2.6.
 What it does not do: install a library, or hand on pictures and answers.
 """
 
@@ -10,7 +12,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
+import shutil
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,7 +92,10 @@ class Report:
         try:
             return action()
         except (Exception, SystemExit) as error:
-            traceback.print_tb(error.__traceback__)  # the job's log; not the words, in which a token may stand
+            for frame in traceback.extract_tb(
+                error.__traceback__
+            ):  # the job's log; no words, in which a token may stand
+                print(f"{frame.filename}, line {frame.lineno}, in {frame.name}", file=sys.stderr, flush=True)
             self._open = None
             self._note(
                 f"{self.name} does not take the curves any more ({type(error).__name__}); the job goes on without it, "
@@ -126,13 +134,17 @@ def _facts(spec: Spec) -> dict[str, Any]:
 def _trackio(spec: Spec, folder: Path) -> _Open:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     trackio: Any = importlib.import_module("trackio")
-    trackio.init(project=PROJECT, name=spec.name, config=_facts(spec))
+    # Left alone it records processor, memory, disks and GPU every ten seconds; older releases know no such switch.
+    known = inspect.signature(trackio.init).parameters
+    left_out = {name: False for name in ("auto_log_gpu", "auto_log_cpu") if name in known}
+    trackio.init(project=PROJECT, name=spec.name, config=_facts(spec), **left_out)
     return _Open(lambda numbers, step: trackio.log(numbers, step=step), trackio.finish)
 
 
 def _tensorboard(spec: Spec, folder: Path) -> _Open:
     own = importlib.util.find_spec("tensorboard") is not None
     library: Any = importlib.import_module("torch.utils.tensorboard" if own else "tensorboardX")
+    shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)  # an earlier attempt's curves would be drawn into these
     writer = library.SummaryWriter(log_dir=str(folder / TENSORBOARD))
     writer.add_text("settings", "\n\n".join(f"{name}: {value}" for name, value in _facts(spec).items()))
 
@@ -146,8 +158,9 @@ def _tensorboard(spec: Spec, folder: Path) -> _Open:
 def _wandb(spec: Spec, folder: Path) -> _Open:
     wandb: Any = importlib.import_module("wandb")
     # Not what it collects by itself of the console, the code, git and the machine: more than curves.
-    left_out = {"disable_git": True, "disable_code": True, "x_save_requirements": False, "x_disable_meta": True}
-    settings = wandb.Settings(console="off", **left_out)
+    left_out = {"disable_git": True, "disable_code": True, "x_save_requirements": False}
+    machine = {"x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True, "host": ""}
+    settings = wandb.Settings(console="off", **left_out, **machine)
     run = wandb.init(project=PROJECT, name=spec.name, config=_facts(spec), dir=str(folder), settings=settings)
     return _Open(lambda numbers, step: run.log(numbers, step=step), run.finish)
 

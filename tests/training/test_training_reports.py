@@ -16,8 +16,9 @@ from tests.training.short_jobs import of_kind, status_of
 
 TRACKIO = """
 calls = []
-def init(**given): calls.append(("init", given))
-def log(numbers, step): calls.append(("log", numbers, step))
+def init(project, name=None, config=None, auto_log_gpu=None, auto_log_cpu=None):
+    calls.append(("init", dict(config, project=project, name=name), auto_log_gpu, auto_log_cpu))
+def log(metrics, step=None): calls.append(("log", metrics, step))
 def finish(): calls.append(("finish",))
 """
 TENSORBOARDX = """
@@ -105,12 +106,35 @@ def test_no_folder_and_no_token_leaves_the_machine(
     handed = [call for call in library.calls if call != ("init", str(folder / "tensorboard"))]
     if kind == "wandb":
         handed[0][1].pop("dir")
-        assert handed[0][1]["settings"].given["x_disable_meta"] is True
+        given = handed[0][1]["settings"].given
+        assert given["x_disable_meta"] is given["x_disable_stats"] is given["x_disable_machine_info"] is True
+        assert given["host"] == "", "the machine's name"
+    if kind == "trackio":
+        assert handed[0][2:] == (False, False), "it collects nothing of the machine by itself"
     assert str(spec.data.name) not in str(handed)
     assert str(folder) not in str(handed)
     assert "hf_secret" not in str(handed)
     assert "seven" not in str(handed)
     assert library.calls.count(("finish",)) == 1
+
+
+def test_an_older_trackio_is_not_asked_what_it_does_not_know(new_job: Callable[..., Path], fake: Callable) -> None:
+    library = fake(
+        "trackio",
+        TRACKIO.replace(", auto_log_gpu=None, auto_log_cpu=None", "").replace(", auto_log_gpu, auto_log_cpu", ""),
+    )
+    Report(spec_of(folder := new_job(report_to="trackio")), folder, [].append).close()
+    assert [call[0] for call in library.calls] == ["init", "finish"]
+
+
+def test_curves_of_an_earlier_attempt_go(new_job: Callable[..., Path], fake: Callable) -> None:
+    fake(*FAKES["tensorboard"])
+    folder = new_job(report_to="tensorboard")
+    old = folder / "tensorboard" / "events.old"
+    old.parent.mkdir()
+    old.touch()
+    Report(spec_of(folder), folder, [].append).close()
+    assert not old.exists()
 
 
 @pytest.mark.parametrize(("kind", "advice"), [("trackio", "pip install trackio"), ("wandb", "pip install wandb")])
