@@ -15,7 +15,7 @@ from core.training.metrics import Metrics
 from core.training.status import StatusFile
 from core.training.stopping import Stopped, StopRequest
 from core.training.watching.early import BestLook, Look
-from core.training.watching.health import Step, standstill
+from core.training.watching.health import Diagnosis, Step, standstill, worse_than_before
 from core.training.watching.machine import Machine
 from core.training.watching.pace import Pace
 from core.training.watching.watch import Watch
@@ -47,7 +47,8 @@ class Progress(TrainerCallback):
         self._looks, self._every, self._metrics = looks, every, metrics
         self._status, self._stop = status, stop
         self._watch, self._best, self._pace, self._machine = watch, best, pace, machine
-        self._advised = False
+        self._advised: set[str] = set()
+        """Titles of what was said; each is said once."""
         self.steps_done = 0
         self.enough = False
         """Whether patience has ended the training."""
@@ -115,9 +116,15 @@ class Progress(TrainerCallback):
             looks = "look" if self._best.without_better == 1 else "looks in a row"
             many = f"{self._best.without_better} {looks} without a lower held-out loss"
             self._metrics.note(f"Ended after step {look.step:,}: {many}.")
-        advice = None if self._advised else standstill(self._best.losses, look.step, total)
-        if advice is not None and not self.enough:
-            self._advised = True
+        losses = self._best.losses
+        for advice in (worse_than_before(losses, self._best.before), standstill(losses, look.step, total)):
+            if advice is not None and not self.enough:
+                self._advise(advice)
+
+    def _advise(self, advice: Diagnosis) -> None:
+        """Says something that was noticed, once."""
+        if advice.title not in self._advised:
+            self._advised.add(advice.title)
             self._metrics.add("diagnosis", **advice.point())
 
     def _show(self, step: int, state: Any) -> None:

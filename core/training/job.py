@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -39,13 +38,21 @@ from core.training.watching.pace import Pace
 from core.training.watching.parts import trained_parts
 from core.training.watching.watch import Watch
 
+PROOF_TIMES = 2.0
+"""How many times what hashing the frozen weights took their proof takes: it hashes them again and measures them."""
+SAVING = 0.5
+"""Seconds that saving and the card take, unless the adapter is large."""
+
 
 @dataclass(frozen=True)
 class Before:
-    """The base model on the held-out rows, and how long the look took (s)."""
+    """The base model on the held-out rows."""
 
     outcomes: Sequence[Outcome]
     seconds: float
+    """How long the look took, apart from what the next one finds ready."""
+    loss: float | None
+    """On the quick rows."""
 
 
 def run_job(desk: Desk) -> None:
@@ -68,16 +75,16 @@ def _run(desk: Desk) -> None:
         ready = prepare(desk)
         desk.stop.be_patient()
         looks = Looks(ready.model, ready.encoder, ready.data, desk.spec.settings, desk.metrics)
-        before = _look_before(desk, ready.model, looks)
+        before = _look_before(desk, ready, looks)
         desk.status.show(phase="noting the frozen weights")
         frozen = hash_before(ready.model, desk.folder, desk.metrics)
     except Stopped:
         desk.status.enter(STOPPED_EARLY, state="stopped", eta_seconds=None)
         return
-    watch, best = _watching(desk, ready)
+    watch, best = _watching(desk, ready, before.loss)
     ending = Ending(looks, best, before.outcomes, before.seconds, desk.metrics, desk.status, desk.stop)
     try:
-        whole = _train(desk, ready, looks, before, watch, best)
+        whole = _train(desk, ready, looks, before, watch, best, PROOF_TIMES * frozen.seconds + SAVING)
         ending.settle()
     except Exception as error:
         _rescue(desk, ready, watch, error)
@@ -92,15 +99,15 @@ def _run(desk: Desk) -> None:
     desk.status.enter(state, state=state)
 
 
-def _watching(desk: Desk, ready: Prepared) -> tuple[Watch, BestLook]:
-    """What watches the steps, and what keeps the best look."""
+def _watching(desk: Desk, ready: Prepared, loss: float | None) -> tuple[Watch, BestLook]:
+    """What watches the steps, and what keeps the best look; both know the loss before."""
     settings, kept = desk.spec.settings, kept_folder(desk.folder)
     parts = trained_parts(ready.model, ready.inspection, desk.spec.plan)
     first = ranks_settled(ready.model)
     if first and settings.keep == "best":
         desk.metrics.note(f"AdaLoRA takes ranks away until step {first:,}: looks before it do not count as the best.")
-    best = BestLook(parts, kept, settings.patience, settings.keep == "best", first)
-    return Watch(parts, kept, desk.metrics), best
+    best = BestLook(parts, kept, settings.patience, settings.keep == "best", first, loss)
+    return Watch(parts, kept, desk.metrics, loss), best
 
 
 def _rescue(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None:
@@ -115,7 +122,7 @@ def _rescue(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None
         let_go(error)
     if isinstance(error, Diverged):
         step = watch.good.put_back()
-        desk.status.show(kept_step=step)
+        desk.status.show(kept_step=step or None)
     if step and not isinstance(error, OSError):  # a full disk takes no adapter
         _save(desk, ready, "failed")
     if short:
@@ -138,35 +145,42 @@ def _prove(desk: Desk, ready: Prepared, frozen: Frozen) -> None:
     write_proof(desk.folder, ready.model, frozen, ready.inspection, desk.spec.plan, desk.metrics, ready.start)
 
 
-def _look_before(desk: Desk, model: Any, looks: Looks) -> Before:
+def _look_before(desk: Desk, ready: Prepared, looks: Looks) -> Before:
     """The base model, by switching the adapter off; with it where it has taken its start out of the weights.
 
     Raises:
         Stopped: the job was asked to stop meanwhile.
     """
-    started = time.monotonic()
+    filling = ready.encoder.eyes.spent if ready.encoder.eyes else lambda: 0.0
+    started, filled = time.monotonic(), filling()
 
     def between(done: int) -> None:
         desk.stop.check()
         desk.status.show(phase=f"asking the base model, {done} of {len(looks.held_out.rows)}")
 
-    untouched = contextlib.nullcontext() if desk.spec.plan.start in CHANGES_WEIGHTS else model.disable_adapter()
+    untouched = contextlib.nullcontext() if desk.spec.plan.start in CHANGES_WEIGHTS else ready.model.disable_adapter()
     with untouched:  # what has not learned yet changes nothing
         outcomes = looks.whole(0, between)
     majority = majority_share(row.answer for row in looks.held_out.rows)
     desk.status.show(before=looks.score(outcomes), majority=majority)
-    return Before(outcomes, time.monotonic() - started)
+    seconds = time.monotonic() - started - (filling() - filled)
+    return Before(outcomes, seconds, looks.score(outcomes[: looks.held_out.quick]).loss)
 
 
-def _train(desk: Desk, ready: Prepared, looks: Looks, before: Before, watch: Watch, best: BestLook) -> bool:
-    """Trains until the steps are done, patience runs out or a stop is asked for; False for the last."""
+def _train(
+    desk: Desk, ready: Prepared, looks: Looks, before: Before, watch: Watch, best: BestLook, ending: float
+) -> bool:
+    """Trains until the steps are done, patience runs out or a stop is asked for; False for the last.
+
+    `ending` are the seconds that the end is likely to take, looks apart.
+    """
     settings = ready.chosen.settled(desk.spec.settings)
     bf16 = ready.dtype == torch.bfloat16
     rows = ready.data.train
     together = ready.together
     trainer = make_trainer(ready.model, ready.encoder, rows, settings, desk.folder, ready.device, bf16, together)
     quick = before.seconds * looks.held_out.quick / len(looks.held_out.rows)
-    pace, machine = Pace(quick, before.seconds, trainer.filling), Machine(ready.device)
+    pace, machine = Pace(quick, before.seconds, ending, trainer.filling), Machine(ready.device)
     every = settings.eval_every
     progress = Progress(looks, every, desk.metrics, desk.status, desk.stop, watch, best, pace, machine)
     trainer.before_batch, trainer.before_clipping = machine.batch, watch.gradients

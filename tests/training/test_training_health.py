@@ -11,13 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.lora.budget import budget
+from core.lora.plan import make_plan
+from core.models.source import DEMO_MODEL
+from core.spec import Recipe, Selection, Settings, Source, Spec, write
 from core.training.trainer import StudioTrainer
 from core.training.watching import seldom
 from core.training.watching.good import LastGood
-from core.training.watching.health import LEVEL_LOOKS, SEVERAL, Health, Step, standstill
+from core.training.watching.health import LEVEL_LOOKS, SEVERAL, Health, Step, standstill, worse_than_before
 from core.training.watching.parts import Part
 from core.training.worker import run
-from tests.training.short_jobs import of_kind, status_of
+from tests.training.short_jobs import SHORT, demo_inspection, of_kind, status_of
 
 
 def step(number: int, loss: float, gradient: float = 1.0) -> Step:
@@ -158,3 +162,57 @@ def test_a_standstill_is_told_once_and_only_when_it_is_one() -> None:
     rising = [*falling[:5], *((look, 0.2 * look) for look in range(5, 11))]
     assert "by heart" in standstill(rising[: 5 + LEVEL_LOOKS], 9, 100).text
     assert standstill(level[: 5 + LEVEL_LOOKS], 9, 9) is None, "there is nothing left to be advised"
+
+
+def test_an_explosion_in_the_first_steps_is_measured_against_the_model_as_it_came() -> None:
+    losses = [1.8, 6.0, *[12.0] * SEVERAL]
+    health, unknown = Health(before=1.6), Health()
+    told = [health.judge(step(number, loss)) for number, loss in enumerate(losses, start=1)]
+    assert told[:-1] == [None] * (len(losses) - 1)
+    assert "step 3 to step 7 the loss was 12, and 1.8 before anything was learned" in told[-1].text
+    assert all(unknown.judge(step(number, loss)) is None for number, loss in enumerate(losses, start=1))
+
+
+def test_a_first_step_that_is_far_above_the_held_out_rows_is_no_explosion() -> None:
+    """Label smoothing, or rows that are harder than the held-out ones: the untouched model has that loss as well."""
+    health = Health(before=0.3)
+    assert all(health.judge(step(number, 4.0)) is None for number in range(1, 30))
+
+
+def test_a_model_that_gets_worse_is_told_once_in_a_row_of_looks() -> None:
+    losses = [(10, 1.5), (20, 2.9), (30, 2.2), (40, 2.1), (50, 1.4)]
+    told = [worse_than_before(losses[:many], 1.6) for many in range(len(losses) + 1)]
+    assert [place for place, one in enumerate(told) if one] == [3]
+    assert "At step 30 the held-out loss is 2.2, and it was 1.6" in told[3].text
+    assert all(worse_than_before(losses[:many], None) is None for many in range(6))
+    assert worse_than_before([(1, 1.7), (2, 1.7)], 1.6) is None, "a little is chance"
+
+
+@pytest.mark.slow
+def test_a_learning_rate_of_one_ends_a_real_job_at_weights_that_were_sound(tmp_path: Path, often: None) -> None:
+    """The largest that the settings take, without a warm-up, on the demo model and its own data."""
+    selection = Selection(cells=("language.attention", "language.mlp"))
+    plan = make_plan(demo_inspection(), selection, Recipe(rank=4, alpha=8.0))
+    settings = Settings(
+        **SHORT
+        | {"steps": 60, "learning_rate": 1.0, "eval_every": 8, "eval_rows": 16, "final_rows": 16}
+        | {"schedule": "constant", "warmup_steps": 0}
+    )
+    trainable = budget(demo_inspection(), plan).trainable
+    write(
+        Spec("apart", DEMO_MODEL, Source("demo", "digits"), selection, plan, settings, trainable),
+        tmp_path / "spec.json",
+    )
+    assert run(tmp_path) == 1
+    status = status_of(tmp_path)
+    assert status.state == "failed"
+    assert 0 < status.kept_step <= status.step < 60
+    assert "it came apart" in status.error
+    assert "ten times smaller (0.1)" in status.error
+    titles = [point["title"] for point in of_kind(tmp_path, "diagnosis")]
+    assert titles[:-1] == ["The model is worse than before the training"], "said long before it came apart"
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert f"holds the weights of step {status.kept_step}, the last that were sound" in card
+    assert "**with this adapter** | not measured" in card

@@ -181,7 +181,7 @@ class Job:
     def __init__(self, seed: int, steps: int, epoch: int, fill: float, every: int, look: float, stumble: bool) -> None:
         chance = random.Random(seed)
         self.steps, self.epoch, self.every, self.look = steps, epoch, every, look
-        self.last = 4 * look
+        self.last, self.ending = 4 * look, 3.0
         self.took = [chance.gauss(1, 0.2) ** 2 + 0.3 for _ in range(steps)]
         self.took[0] += 8  # it warms up
         if stumble:
@@ -191,12 +191,12 @@ class Job:
     def remaining(self, step: int) -> float:
         """Seconds from the end of a step, its look included."""
         looks = (self.steps - 1) // self.every - step // self.every
-        return sum(self.took[step:]) + sum(self.filled[step:]) + looks * self.look + self.last
+        return sum(self.took[step:]) + sum(self.filled[step:]) + looks * self.look + self.last + self.ending
 
     def told(self, off: float) -> Iterator[tuple[int, float | None]]:
         """What the pace says after each step; `off`: how wrong the expected time of a look is."""
         now, spent = [0.0], [0.0]
-        pace = Pace(off * self.look, off * self.last, lambda: spent[0], lambda: now[0])
+        pace = Pace(off * self.look, off * self.last, self.ending, lambda: spent[0], lambda: now[0])
         for step in range(1, self.steps + 1):
             now[0] += self.took[step - 1] + self.filled[step - 1]
             spent[0] += self.filled[step - 1]

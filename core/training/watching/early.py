@@ -34,12 +34,22 @@ class BestLook:
         patience: looks without a lower loss after which it is enough; None for never.
         keep: whether the weights of the best look are kept.
         first: looks before this step do not count.
+        before: the base model's loss on the same rows; None where it is not known.
     """
 
-    def __init__(self, parts: Sequence[Part], folder: Path, patience: int | None, keep: bool, first: int = 0) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        folder: Path,
+        patience: int | None,
+        keep: bool,
+        first: int = 0,
+        before: float | None = None,
+    ) -> None:
         self._parts, self._path = parts, folder / BEST
         self._patience, self._keep, self._first = patience, keep, first
         self._since = 0
+        self.before = before
         self.best: Look | None = None
         self.latest: Look | None = None
         self.losses: list[tuple[int, float]] = []

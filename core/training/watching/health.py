@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import median
 
 from core.training.watching.parts import Part
@@ -28,10 +29,12 @@ HARD, ABOVE_HARD = 0.9, 1.5
 are no explosion."""
 GRADIENT_TIMES = 100.0
 """The gradient is far above from so many times its median, and its median in the first steps, on."""
+WORSE_LOOKS = 2
+"""Looks in a row with a loss above the base model's after which that is said."""
 LEVEL_LOOKS = 5
 """Looks without a lower loss after which that is said."""
 RISEN = 1.1
-"""Times the best loss from which on it rises instead of standing still."""
+"""Times another loss from which on one is higher, and not just another one."""
 TENTH = 10
 
 
@@ -60,9 +63,15 @@ class Step:
 
 
 class Health:
-    """The health of one job's steps."""
+    """The health of one job's steps.
 
-    def __init__(self) -> None:
+    Args:
+        before: held-out loss of the base model; None where it is not known.
+    """
+
+    def __init__(self, before: float | None = None) -> None:
+        self._start = before
+        """What the loss was about before anything was learned."""
         self._losses: deque[float] = deque(maxlen=HISTORY)
         self._gradients: deque[float] = deque(maxlen=HISTORY)
         self._first: list[float] = []
@@ -86,6 +95,8 @@ class Health:
         if not (math.isfinite(step.loss) and math.isfinite(step.gradient)):
             self._bad.append(step)
             return self._no_number(step, silent)
+        if self._before is None and self._start is not None:  # this one is of the untouched weights
+            self._start = max(self._start, step.loss)
         far = self._far_above(step)
         if far:
             self._bad.append(step)
@@ -102,7 +113,7 @@ class Health:
     def _far_above(self, step: Step) -> str:
         """What is far above its median, in words; nothing where all is as usual."""
         if len(self._losses) < ENOUGH:
-            return ""
+            return self._far_above_start(step)
         usual = median(self._losses)
         if step.loss > max(TIMES * usual + NATS, ABOVE_HARD * _hard(self._losses)):
             return f"the loss was {step.loss:.3g}, and {usual:.3g} before"
@@ -110,6 +121,12 @@ class Health:
         if step.gradient > max(GRADIENT_TIMES * usual, ABOVE_HARD * _hard(self._gradients)) > 0:
             return f"the gradient's norm was {step.gradient:.3g}, and {usual:.3g} before"
         return ""
+
+    def _far_above_start(self, step: Step) -> str:
+        """The same while there is no history: a rate that is far too high breaks a model in its first steps."""
+        if self._start is None or step.loss <= TIMES * self._start + NATS:
+            return ""
+        return f"the loss was {step.loss:.3g}, and {self._start:.3g} before anything was learned"
 
     def _no_number(self, step: Step, silent: Sequence[tuple[Part, float]]) -> Diagnosis:
         what = "loss" if not math.isfinite(step.loss) else "gradient"
@@ -131,6 +148,26 @@ class Health:
             f"From step {first:,} to step {step.number:,} {far}, {rate}.",
             _slower(max(bad.learning_rate for bad in self._bad)),
         )
+
+
+def worse_than_before(losses: Sequence[tuple[int, float]], before: float | None) -> Diagnosis | None:
+    """Advice when the training makes the model worse, once: at the first look that shows it.
+
+    Args:
+        losses: of the looks so far, with their steps.
+        before: of the base model on the same rows.
+    """
+    if before is None:
+        return None
+    in_a_row = len(list(takewhile(lambda look: look[1] > RISEN * before, reversed(losses))))
+    if in_a_row != WORSE_LOOKS:
+        return None
+    step, now = losses[-1]
+    return Diagnosis(
+        "The model is worse than before the training",
+        f"At step {step:,} the held-out loss is {now:.3g}, and it was {before:.3g} before anything was learned.",
+        "It may still fall; if it does not, stop here and take a learning rate ten times smaller",
+    )
 
 
 def standstill(losses: Sequence[tuple[int, float]], step: int, total: int) -> Diagnosis | None:

@@ -22,6 +22,7 @@ class Pace:
     Args:
         look_seconds: that a look on the way is likely to take.
         last_look: seconds that the look after the training is likely to take.
+        ending: seconds that the rest of the end is likely to take: saving, and the proof of what changed.
         filling: seconds so far that went into filling caches.
         clock: seconds that only grow.
     """
@@ -30,10 +31,12 @@ class Pace:
         self,
         look_seconds: float = 0.0,
         last_look: float = 0.0,
+        ending: float = 0.0,
         filling: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._expected, self._look, self._last = look_seconds, look_seconds, last_look
+        self._ending = ending
         self._filling, self._clock = filling or (lambda: 0.0), clock
         self._steps: deque[float] = deque(maxlen=WINDOW)
         """Seconds of each, filling apart."""
@@ -78,7 +81,8 @@ class Pace:
         each = self.step_seconds
         if each is None:
             return None
-        return steps * each + first_epoch * (_mean(self._filled) or 0.0) + looks * self._look + self._last
+        filling = first_epoch * (_mean(self._filled) or 0.0)
+        return steps * each + filling + looks * self._look + self._last + self._ending
 
 
 def _mean(values: deque[float]) -> float | None:

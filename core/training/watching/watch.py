@@ -24,11 +24,12 @@ class Watch:
         parts: what is trained.
         folder: for weights that are kept.
         metrics: of the job.
+        before: held-out loss of the base model; None where it is not known.
     """
 
-    def __init__(self, parts: Sequence[Part], folder: Path, metrics: Metrics) -> None:
+    def __init__(self, parts: Sequence[Part], folder: Path, metrics: Metrics, before: float | None = None) -> None:
         self._parts, self._metrics = parts, metrics
-        self._norms, self._flow, self._health = Norms(parts), Flow(parts), Health()
+        self._norms, self._flow, self._health = Norms(parts), Flow(parts), Health(before)
         self.good = LastGood(parts, folder)
 
     def begin(self) -> None:
