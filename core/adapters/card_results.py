@@ -25,11 +25,24 @@ def results_section(status: Status, data: str) -> str:
         lines += ["", f"Measured on {measured.rows} held-out rows of {data} that it did not train on;"]
         lines.append("what it does on other pictures was not measured.")
         lines += _remarks(measured)
-    if status.kept_step is not None and status.kept_step != status.step:
-        lines += ["", f"The adapter holds the weights of step {status.kept_step:,}, which were the best."]
-    if status.state != "finished" and status.step < status.total_steps:
-        lines += ["", f"The training was ended early, at step {status.step} of {status.total_steps}."]
+    lines += _which_weights(status)
     return "\n".join(lines)
+
+
+def _which_weights(status: Status) -> Iterator[str]:
+    """The step whose weights the adapter holds, where that needs words."""
+    at = f"step {status.step:,} of {status.total_steps:,}"
+    if status.state == "failed":
+        come_apart = status.kept_step is not None  # of an error of any other kind the last weights are saved
+        ended = "came apart" if come_apart else "broke off"
+        yield from ("", f"The training {ended} after {at}; what the adapter answers was not measured.")
+        if come_apart:
+            yield f"The adapter holds the weights of step {status.kept_step:,}, the last that were sound."
+        return
+    if status.kept_step is not None and status.kept_step != status.step:
+        yield from ("", f"The adapter holds the weights of step {status.kept_step:,}, which were the best.")
+    if status.state != "finished" and status.step < status.total_steps:
+        yield from ("", f"The training was ended early, at {at}.")
 
 
 def _main_table(status: Status, main: str) -> Iterator[str]:

@@ -248,13 +248,16 @@ def _refuse_unwritable(out: Path) -> None:
 
 def _result_line(job: str, status: Status, adapter: Path | None) -> str:
     scores = {name: None if score is None else to_dict(score) for name, score in _scores(status)}
-    return json.dumps({"job": job, "state": status.state, "adapter": adapter and str(adapter), **scores})
+    told = {"job": job, "state": status.state, "adapter": adapter and str(adapter), "kept_step": status.kept_step}
+    return json.dumps({**told, **scores})
 
 
 def _result_words(status: Status, adapter: Path | None) -> str:
     scores = [f"{name} {_main(score)} of {score.rows}" for name, score in _scores(status) if score]
     metric = next((LABELS[score.metric] for _, score in _scores(status) if score), "")
     lines = [status.state.capitalize() + (f": {metric} " + ", ".join(scores) if scores else "")]
+    if status.kept_step not in (None, status.step):
+        lines.append(f"The adapter holds the weights of step {status.kept_step:,}, not of the last, {status.step:,}.")
     return "\n".join([*lines, f"Adapter: {adapter}"] if adapter else lines)
 
 

@@ -78,6 +78,18 @@ def test_the_best_weights_are_named_by_their_step() -> None:
     assert "holds the weights" not in results_section(replace(STATUS, kept_step=40), "pictures")
 
 
+def test_weights_of_a_training_that_came_apart_are_not_called_the_best() -> None:
+    failed = replace(STATUS, state="failed", step=22, total_steps=40, after=None)
+    apart = results_section(replace(failed, kept_step=18), "pictures")
+    assert "came apart after step 22 of 40" in apart
+    assert "holds the weights of step 18, the last that were sound" in apart
+    assert "**with this adapter** | not measured" in apart
+    assert "best" not in apart
+    broken_off = results_section(failed, "pictures")
+    assert "broke off after step 22 of 40" in broken_off
+    assert "holds the weights" not in broken_off
+
+
 def test_the_proof_is_a_table_of_components_with_both_hashes() -> None:
     text = proof_section(PROOF, [])
     assert PROOF["words"] in text

@@ -57,7 +57,7 @@ def test_train_ends_with_one_line_of_json_and_a_copy(worker, tmp_path: Path, cap
     out = tmp_path / "out"
     assert cli.main(["train", "--demo", "digits", "--steps", "5", "--out", str(out), "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(result) == {"job", "state", "adapter", "before", "after"}
+    assert set(result) == {"job", "state", "adapter", "kept_step", "before", "after"}
     assert (result["state"], result["adapter"]) == ("finished", str(out))
     assert json.loads((out / "spec.json").read_text())["settings"]["steps"] == 5
     assert cli.main(["jobs", "--json"]) == 0
