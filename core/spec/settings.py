@@ -21,7 +21,9 @@ Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"]
 """AdamW (arXiv:1711.05101), its state in 8 bits (arXiv:2110.02861), its state paged to the host's memory, or both."""
 Precision = Literal["auto", "bf16", "fp32"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
-Lever = Literal["answers_only", "frozen_first", "vision_cache", "shared_pictures", "packing", "fused_lora", "kernels"]
+Lever = Literal[
+    "answers_only", "frozen_first", "vision_cache", "shared_pictures", "packing", "fused_lora", "last_layer", "kernels"
+]
 """What makes the same training faster, exactly:
 answers_only: head and loss on the positions that are learned alone;
 frozen_first: what nothing before it trains stays out of the backward pass;
@@ -29,6 +31,7 @@ vision_cache: the frozen vision tower sees each picture once;
 shared_pictures: rows that share their pictures share their prefix in one row;
 packing: unrelated rows in one row, without padding;
 fused_lora: a frozen layer and its LoRA in one step;
+last_layer: after the last attention, only what is learned is computed;
 kernels: Liger's, where they are installed."""
 LEVERS: tuple[Lever, ...] = (
     "answers_only",
@@ -37,6 +40,7 @@ LEVERS: tuple[Lever, ...] = (
     "shared_pictures",
     "packing",
     "fused_lora",
+    "last_layer",
     "kernels",
 )
 Metric = Literal["auto", "exact_match", "token_f1", "anls", "cer", "wer"]

@@ -26,6 +26,7 @@ from core.evaluation.scores import token_losses
 from core.spec import Settings
 from core.training.beside import Beside, raise_failed
 from core.training.levers.frozen import no_input_hooks, take_off_input_hooks
+from core.training.levers.last_layer import tell_narrowing
 from core.training.levers.packed import LAYOUT, packed
 from core.training.levers.packing import Arranger, Together
 from core.training.levers.shared_pictures import ShuffledPictures
@@ -108,7 +109,9 @@ class StudioTrainer(SFTTrainer):
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Summed cross entropy (nats) divided by the number of answer tokens in the optimizer step."""
-        losses, targets = token_losses(model, packed(model, self.seen(inputs)), self.smoothing, self.everywhere)
+        batch = packed(model, self.seen(inputs))
+        tell_narrowing(self.model, batch)
+        losses, targets = token_losses(model, batch, self.smoothing, self.everywhere)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count, device=losses.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:

@@ -69,6 +69,7 @@ OFFERED: dict[str, tuple[tuple[str, str], ...]] = {
         (words.LEVER_SHARED, "shared_pictures"),
         (words.LEVER_PACKING, "packing"),
         (words.LEVER_FUSED, "fused_lora"),
+        (words.LEVER_LAST, "last_layer"),
         (words.LEVER_KERNELS, "kernels"),
     ),
 }

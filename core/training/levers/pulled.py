@@ -16,6 +16,7 @@ from core.training.levers.answers import answers_only
 from core.training.levers.applied import Applied
 from core.training.levers.frozen import frozen_first
 from core.training.levers.fused_lora import fuse_lora
+from core.training.levers.last_layer import narrow_last_layer
 from core.training.levers.vision_proof import open_vision_cache, telling
 
 
@@ -36,8 +37,9 @@ def pull(
     batch = to_device(encoder.training(few[:1] or [rows[0]]), model.device, model.dtype)
     frozen = frozen_first(model, batch, settings)
     fused = fuse_lora(model, settings)
+    last = narrow_last_layer(model, batch, settings)
     kept = open_vision_cache(model, encoder, few, settings, source, features_folder(job))
-    return answers_only(model, settings), frozen, fused, kept
+    return answers_only(model, settings), frozen, fused, last, kept
 
 
 def features_folder(job: Path) -> Path | None:
