@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,3 +132,10 @@ def tab(server: Server, browser: Browser) -> Iterator[Tab]:
     yield opened
     context.close()
     assert not opened.errors, opened.errors
+
+
+def hard_to_use(tab: Tab) -> list[tuple[str, list[object]]]:
+    """What axe finds serious or critical on the page as it stands, each rule with the first places."""
+    result = Axe().run(tab.page)
+    serious = [one for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
+    return [(one["id"], [node["target"] for node in one["nodes"]][:4]) for one in serious]

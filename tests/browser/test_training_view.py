@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from core.job_files import POINTS, PROOF
-from tests.browser.conftest import Server, Tab
+from tests.browser.conftest import Server, Tab, hard_to_use
 from tests.browser.watched import CHOICES, LEVERS, PLATEAU, watched_job
 from tests.ui.parts import make_job
 
@@ -271,9 +270,7 @@ def test_no_serious_accessibility_finding(server: Server, browser: Browser, sche
             drawn(tab)
         tab.page.wait_for_timeout(600)
         assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), f"{step} scrolls sideways"
-        result = Axe().run(tab.page)
-        serious = [one for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
-        found += [(step, one["id"], [node["target"] for node in one["nodes"]][:4]) for one in serious]
+        found += [(step, *each) for each in hard_to_use(tab)]
     context.close()
     assert not found, found
     assert not tab.errors
