@@ -204,5 +204,6 @@ export const LEVERS = {
   shared_pictures: "Questions share their picture",
   packing: "Short rows side by side",
   fused_lora: "A layer and its LoRA in one step",
+  last_layer: "The last layer only for answers",
   kernels: "Liger’s kernels",
 };

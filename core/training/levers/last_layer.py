@@ -100,9 +100,8 @@ def _spoken_against(model: Any, settings: Settings) -> str | None:
         return "Every position goes through the output head, so every one is computed."
     if getattr(base.config, "is_encoder_decoder", False):
         return "This model reads a row with an encoder, whose every position is looked at."
-    if any(
-        isinstance(m, torch.nn.modules.dropout._DropoutNd) and m.p > 0 for part in _parts(model) for m in part.modules()
-    ):
+    inside = [module for part in _parts(model) for module in part.modules()]
+    if any(isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0 for module in inside):
         return "There is dropout in its last layer, which would fall on other numbers."
     return None
 
