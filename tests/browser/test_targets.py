@@ -306,6 +306,17 @@ def test_a_plan_is_exported_and_downloaded(aim: Tab) -> None:
         assert code.inner_text().strip()
 
 
+def test_an_answer_that_the_server_gave_up_is_no_plan(aim: Tab) -> None:
+    page = aim.page
+    page.route("**/studio/export", lambda route: route.fulfill(status=204))
+    with page.expect_response("**/studio/export"):
+        page.click("#export-fold summary")
+    expect(page.locator("#export .waiting")).to_be_visible()
+    page.unroute("**/studio/export")
+    page.select_option("#export-format", "peft")
+    expect(page.locator("#export pre")).to_contain_text('"r": 8', timeout=60_000)
+
+
 @pytest.mark.slow
 def test_memory_says_whether_it_fits_and_a_change_is_one_click_away(aim: Tab) -> None:
     page = aim.page
