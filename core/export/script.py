@@ -20,6 +20,7 @@ from core.lora.limits import NAMES
 from core.lora.plan import peft_config, target_regex
 from core.lora.portable import listed, rewrites
 from core.lora.tensors import CHANGES_WEIGHTS
+from core.models.manner import TEMPLATES
 from core.models.packing import left_whole
 from core.models.relabel import relabelled
 from core.spec import Inspection, Plan, Settings
@@ -200,6 +201,7 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         ]
     return parts.MAIN.format(
         revision=", revision=REVISION" if context.revision else "",
+        template=_indented(_template(inspection), "\n"),
         load=_indented(_load(inspection, context)),
         config=_config(plan, context),
         wrapped=_indented(wrapped, "\n"),
@@ -213,6 +215,21 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         before=_indented(before, "\n"),
         save=_save(plan),
     )
+
+
+def _template(inspection: Inspection) -> list[str]:
+    """A template of ours for a model whose makers publish none."""
+    if inspection.model_type != "paligemma":
+        return []
+    template = TEMPLATES["PaliGemmaProcessor"]
+    half = template.index("{% for content")
+    return [
+        "if not processor.chat_template:  # its makers publish none: this one writes the question as it is",
+        "    processor.chat_template = (",
+        f"        {json.dumps(template[:half])}",
+        f"        {json.dumps(template[half:])}",
+        "    )",
+    ]
 
 
 def _eva(plan: Plan) -> bool:

@@ -263,7 +263,7 @@ def main():
     processor = AutoProcessor.from_pretrained(options.model{revision})
     if processor.tokenizer.pad_token_id is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
-{load}
+{template}{load}
     model.eval()
 
     set_seed(SEED)  # the adapter starts from random numbers

@@ -20,6 +20,7 @@ MAPPINGS = (
 """Of `transformers.models.auto.modeling_auto`; the first that names a type decides its usual class."""
 WITHOUT_WORDS = {
     "BlipForQuestionAnswering": "gives a loss and not what each word would be, so that nothing can be learned from it",
+    "DiffusionGemmaForBlockDiffusion": "learns a block of its answer at once, and not each word from those before",
     "GitForCausalLM": "puts places for its picture before its words, so that the loss would look at the wrong ones",
 }
 """Classes that generate and still cannot be taught as all others are, and why."""
@@ -95,6 +96,11 @@ def check_writes(found: Any, asked: str) -> None:
         )
 
 
+def has_step(found: Any) -> bool:
+    """Whether a class has a forward pass; that of a model whose parts run one by one (Qwen2.5-Omni) is torch's own."""
+    return bool(found.forward.__name__ != "_forward_unimplemented")
+
+
 def check_teachable(found: Any, asked: str) -> None:
     """Looks whether a class of transformers can be trained here, as `check_writes` whether it can be loaded.
 
@@ -102,6 +108,12 @@ def check_teachable(found: Any, asked: str) -> None:
         SourceRefused: it cannot generate, or its answers cannot be taught.
     """
     check_writes(found, asked)
+    if not has_step(found):
+        raise SourceRefused(
+            asked,
+            f"its class {found.__name__} only answers, part after part, and has no step of its own to learn from",
+            "Take the part of it that reads and writes, often called its thinker",
+        )
     if found.__name__ in WITHOUT_WORDS:
         raise SourceRefused(
             asked, f"its class {found.__name__} {WITHOUT_WORDS[found.__name__]}", "Take a chat model, or Florence-2"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from core.models.classes import WITHOUT_WORDS, check_teachable
+from core.models.classes import WITHOUT_WORDS, check_teachable, has_step
 from core.models.libraries import import_what_is_slow
 from core.models.repository import clip
 from core.models.source import check_trainable
@@ -29,10 +29,11 @@ def refuse_untrainable(inspection: Inspection) -> None:
 
 
 def writes_words(inspection: Inspection) -> bool:
-    """Whether it answers in words; of the demo this is known without importing anything."""
+    """Whether it answers in words and can learn to; of the demo this is known without importing anything."""
     if inspection.source.kind == "demo":
         return True
-    return inspection.model_class not in WITHOUT_WORDS and bool(_class(inspection.model_class).can_generate())
+    found = _class(inspection.model_class)
+    return inspection.model_class not in WITHOUT_WORDS and bool(found.can_generate()) and has_step(found)
 
 
 @cache
