@@ -52,12 +52,12 @@ class PictureFacts:
     @property
     def merge(self) -> int:
         """Patches along the side of what becomes one token."""
-        return self.number("spatial_merge_size", "merge_size", "spatial_merge_unit")
+        return self.number("spatial_merge_size", "merge_size", "spatial_merge_unit", "merge_kernel_size")
 
     @property
     def temporal(self) -> int:
         """Frames of a patch."""
-        return self.number("temporal_patch_size")
+        return self.number("temporal_patch_size", "patch_temporal")
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

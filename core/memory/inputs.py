@@ -190,6 +190,8 @@ class BatchMaker:
         if "cross_attention_mask" in self._names and "aspect_ratio_mask" in layout.inputs:
             shape = layout.inputs["aspect_ratio_mask"].shape
             yield "cross_attention_mask", torch.ones(*ids.shape, *shape[1:], dtype=torch.long)
+        if {"image_attention_mask", "image_encoder_embeddings"} <= self._names:  # which pictures a token looks at
+            yield "image_attention_mask", torch.ones(*ids.shape, max(1, self._workload.images), dtype=torch.long)
         if QUESTION in self._names:
             yield QUESTION, ids[:, -self._workload.text_tokens :]
         if "decoder_input_ids" in self._names:

@@ -91,6 +91,10 @@ def _grid(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> It
     shapes.append((total, facts.channels, facts.patch, facts.patch))
     for shape in shapes:
         yield Layout("patches with a grid", {"pixel_values": torch.ones(shape), "image_grid_thw": grid, **extra})
+    if facts.merge > 1:  # what becomes one token in one piece, colours last; the grid counts these
+        side, tokens = facts.patch * facts.merge, grid // torch.tensor([1, facts.merge, facts.merge])
+        values = torch.ones(total // facts.merge**2, side, side, facts.channels)
+        yield Layout("squares with a grid", {"pixel_values": values, "image_grid_thw": tokens})
 
 
 def _flat_grid(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
@@ -152,6 +156,8 @@ def _masked_tiles(facts: PictureFacts, pictures: Pictures, names: Collection[str
     values, mask = torch.ones(shape), torch.ones(*shape[:2], height, width, dtype=torch.bool)
     yield Layout("tiles with a mask", {"pixel_values": values, "pixel_attention_mask": mask}, guess)
     yield Layout("tiles", {"pixel_values": values}, guess)
+    whole = torch.ones(shape[:2], dtype=torch.bool)
+    yield Layout("tiles with a mask of tiles", {"pixel_values": values, "pixel_attention_mask": whole}, guess)
 
 
 def _pixel_mask(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
@@ -184,6 +190,16 @@ def _best_grid(size: tuple[int, int], points: list[list[int]], side: int) -> int
 
     height, width = select_best_resolution(size, points)
     return int(height // side) * int(width // side)
+
+
+def _two_sizes(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
+    """Every picture twice, for a tower of few and one of many pixels."""
+    fine = getattr(facts.config, "high_res_vision_config", None)
+    side, coarse = getattr(fine, "image_size", None), facts.fixed_size
+    if isinstance(side, int) and coarse is not None:
+        values = torch.ones(pictures.count, facts.channels, *coarse)
+        more = torch.ones(pictures.count, facts.channels, side, side)
+        yield Layout("pictures in two sizes", {"pixel_values": values, "high_res_pixel_values": more})
 
 
 def _flattened(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
@@ -230,6 +246,7 @@ _BY_ARGUMENT: tuple[tuple[str, Maker], ...] = (
     ("pixel_attention_mask", _masked_tiles),
     ("pixel_mask", _pixel_mask),
     ("image_sizes", _sized),
+    ("high_res_pixel_values", _two_sizes),
     ("flattened_patches", _flattened),
     ("image_patches", _rows_of_patches),
 )
