@@ -27,7 +27,7 @@ _WIDTH = re.compile(
 )
 _NO_WIDTH = re.compile(
     r"head_dim|_rank$|d_kv|key_dim|value_dim|in_channels|num_channels|num_|in_chans|window|vocab|channels_last|"
-    r"temporal_dim|rotary_dim|patch_embed|base_channels|latent_channels|z_channels"
+    r"temporal_dim|rotary_dim|patch_embed|base_channels|latent_channels|z_channels|pos_emb"
 )
 _DEPTH = re.compile(r"(layers|depth|n_layer|num_blocks)$")
 _INDICES = re.compile(r"(layers|indexes|indices|layer_idx)$")
@@ -44,14 +44,61 @@ _GLM_ROPE = {
     "partial_rotary_factor": 0.5,
     "mrope_section": [8, 12, 12],
 }
+_CODES = {f"IMGIMG{''.join(chr(65 + int(digit)) for digit in str(code))}Z": 4 + code for code in range(256)}
 FIELDS: dict[str, dict[str, Any]] = {
+    "aria": {"vision_config": {"image_size": 490, "patch_size": 14}},
+    "aya_vision": {"vision_config": {"image_size": 364}},
+    "blip-2": {"image_token_index": 50265},
+    "chameleon": {
+        "vocabulary_map": {**_CODES, "<image>": 300},
+        "image_token_id": 300,
+        "vq_config": {"num_embeddings": 256, "base_channels": 32},
+    },
+    "deepseek_ocr2": {
+        "vision_config": {
+            "encoder_config": {
+                "hidden_size": 896,
+                "intermediate_size": 4864,
+                "num_attention_heads": 16,
+                "num_key_value_heads": 16,
+            },
+        },
+    },
     "glm46v": {"text_config": {"head_dim": 128, "rope_parameters": _GLM_ROPE}},
     "glm4v_moe": {"text_config": {"head_dim": 128, "num_attention_heads": 32, "rope_parameters": _GLM_ROPE}},
     "glmga": {"text_config": {"rope_parameters": _GLM_ROPE}},
+    "hunyuan_vl": {
+        "text_config": {
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [16, 16, 16, 16]}
+        }
+    },
+    "instructblip": {"image_token_index": 32000},
+    "janus": {"vq_config": {"num_embeddings": 256, "base_channels": 32}},
+    "llama4": {
+        "vision_config": {"hidden_size": 1408, "vision_output_dim": 4096, "projector_input_dim": 4096},
+    },
+    "nemotron_h_omni": {"image_token_id": 18},
+    "ovis2": {"hidden_size": 4096},
+    "qwen2_5_omni_thinker": {
+        "vision_start_token_id": 151652,
+        "vision_end_token_id": 151653,
+        "text_config": {
+            "hidden_size": 4096,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]},
+        },
+    },
+    "qwen3_omni_moe_thinker": {
+        "vision_start_token_id": 151652,
+        "vision_end_token_id": 151653,
+        "text_config": {"vocab_size": 151936},
+    },
+    "t5gemma2": {"encoder": {"mm_tokens_per_image": 16, "vision_config": {"patch_size": 14}}},
     "shieldgemma2": {"mm_tokens_per_image": 16, "vision_config": {"patch_size": 14}},
     "step3p7": {"text_config": {"sliding_window": 512}},
 }
-"""What default configs that build cannot be run without, as the published ones have it."""
+"""What default configs that build cannot be run without: as the published ones have it, codebooks shorter."""
 
 
 def small_configs(architecture: Architecture) -> Iterator[dict[str, Any]]:
@@ -90,8 +137,8 @@ class Shrinker:
         _hand_over(made)
         if isinstance(made.get("per_layer_config"), dict):
             firsts = [kinds.index(kind) for kind in (types * layers)[:layers]] if types else list(range(layers))
-            old = config["per_layer_config"]
-            kept = {at: old.get(first, old.get(str(first))) for at, first in enumerate(firsts)}
+            old = {int(at): part for at, part in config["per_layer_config"].items()}
+            kept = {at: old.get(first) for at, first in enumerate(firsts)}
             made["per_layer_config"] = {at: self.config(part) for at, part in kept.items() if part}
         return made
 
@@ -134,7 +181,7 @@ class Shrinker:
         if numbers and _TOKEN.search(key):
             return [self._token(item) for item in value]
         if numbers and (_INDICES.search(key) or _FEATURE.search(key)):
-            inside = [item for item in value if item < layers]
+            inside = [item for item in value if -layers <= item < layers]
             return inside or [layers - 1]
         if before is not None and len(value) == before > 4:
             value = value[:layers]

@@ -1,4 +1,7 @@
-"""Writes assets/docs/training.md: `python -m tests.matrix.table`, in about four minutes of one core."""
+"""Writes assets/docs/training.md: `python -m tests.matrix.table`, in about five minutes of one core.
+
+With names of architectures only their lines are made again: `python -m tests.matrix.table kosmos-2.5 llama4`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from pathlib import Path
 
 from core.models.zoo import Architecture, architectures
 from tests.matrix.families import EXPERTS, FAMILIES
+from tests.matrix.shrinking import FIELDS
 from tests.matrix.two_steps import Verdict, two_steps
+from tests.memory.small_models import CONFIGS
 
 FILE = Path(__file__).resolve().parents[2] / "assets" / "docs" / "training.md"
 HEAD = """# What can be trained
@@ -24,15 +29,19 @@ from the base then, weight by weight, is what was chosen. {experts} are trained 
 
 ## Every other architecture
 
-Two real steps with LoRA of rank 4 on what the studio selects by default, on a model that is made small from its default
-config, with a batch made from the config alone: {counts}.
+Two real steps with LoRA of rank 4 on what the studio selects by default, with a batch made from the config alone and
+random pixels: {counts}. No processor and no published weights take part.
+The models of {own} architectures have small configs of their own (`tests/memory/small_models.py`). All others are made
+small from the default config of transformers: two layers, widths divided by 8 or by the first of 4, 16 and 2 that runs;
+{filled} of these have fields filled in that the default leaves out or that do not fit (`FIELDS` in
+`tests/matrix/shrinking.py`).
 
 - **trained**: how many of the targets have moved after two steps. Where not all did, the last layers of a tower are not
-  read, a gate begins closed in a model that was never trained (Mllama's), or a part takes no place in such a batch
-  (sound, experts that no token was sent to).
+  read, a gate begins closed in a model that was never trained (Mllama's, IDEFICS'), or a part takes no place in such a
+  batch (sound, experts that no token was sent to).
 - **refused**: before a launch, with this reason.
-- **not run**: neither its default config made small nor a batch made from it runs here, for the reason given; with its
-  own files such a model is tried on real rows before its weights are loaded.
+- **not run**: it is not known whether it trains: its config could not be made small, or no batch was found that it
+  takes, for the reason given. With its own files such a model is tried on real rows before its weights are loaded.
 
 | architecture | verdict | targets that learned, or the reason |
 | --- | --- | --- |
@@ -57,11 +66,15 @@ def main() -> int:
 
     logging.set_verbosity_error()  # default configs have remarks about themselves
     torch.set_num_threads(1)
-    verdicts = [two_steps(architecture) for architecture in others()]
+    known = read_verdicts(FILE.read_text(encoding="utf-8")) if sys.argv[1:] else {}
+    kept = {name: verdict for name, verdict in known.items() if name not in sys.argv[1:]}
+    verdicts = [kept.get(architecture.name) or two_steps(architecture) for architecture in others()]
     number = Counter(verdict.outcome for verdict in verdicts)
     head = HEAD.format(
         families=", ".join(FAMILIES),
         experts=" and ".join(EXPERTS),
+        own=sum(verdict.name in CONFIGS for verdict in verdicts if verdict.outcome == "trained"),
+        filled=sum(verdict.name in FIELDS for verdict in verdicts if verdict.outcome == "trained"),
         counts=f"{number['trained']} trained, {number['refused']} refused, {number['not run']} not run",
     )
     FILE.write_text(head + "\n".join(verdict.line() for verdict in verdicts) + "\n", encoding="utf-8")

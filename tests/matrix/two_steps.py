@@ -140,6 +140,8 @@ def _batch(wrapped: Any) -> dict[str, Any]:
     for value in batch.layout.inputs.values():
         if value.is_floating_point():
             value.normal_()
+    if "flattened_patches" in batch.layout.inputs:
+        batch.inputs["flattened_patches"][..., :2] = 1  # a patch's row and column are no pixels
     return batch.inputs
 
 
