@@ -1,7 +1,7 @@
 """Noise on the embeddings while training (NEFTune, arXiv:2310.05914): whether a model has a place for it.
 
 transformers adds the noise: uniform in +-alpha / sqrt(L x D) on the embeddings [B, L, D] of the tokens, each time they
-are looked up in training mode. Pictures, which the model puts in their places' stead afterwards, get none, and looks,
+are looked up in training mode. Pictures, which the model puts in afterwards, get none, and looks,
 which are in evaluation mode, see none.
 What it does not do: add the noise.
 """

@@ -45,9 +45,10 @@ def _is_plain(module: Any) -> bool:
     if type(module) is not Linear or set(module.lora_A) != {ADAPTER} or module.lora_variant:
         return False
     base, dropout = module.base_layer, module.lora_dropout[ADAPTER]
-    whole = type(base) is torch.nn.Linear and not base.weight.requires_grad and not module.lora_bias[ADAPTER]
-    hooked = base._forward_hooks or base._forward_pre_hooks
-    return whole and not hooked and type(dropout) is torch.nn.Identity
+    frozen = type(base) is torch.nn.Linear and not any(parameter.requires_grad for parameter in base.parameters())
+    parts = (base, module.lora_A[ADAPTER], module.lora_B[ADAPTER])  # whose own calls are passed over
+    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+    return frozen and not module.lora_bias[ADAPTER] and not hooked and type(dropout) is torch.nn.Identity
 
 
 def _forward(self: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -143,7 +143,8 @@ def _frozen_and_steady(base: Any, inputs: dict[str, Any]) -> tuple[dict[str, Any
     with evaluating(base), torch.no_grad():
         steady = features_of(base, inputs)
     if not _alike(training, steady, base.dtype):
-        raise Unfit("The vision tower says something else in training than in evaluation (dropout).")
+        why = "its weights are packed to 8 bits" if getattr(base, "is_loaded_in_8bit", False) else "dropout"
+        raise Unfit(f"The vision tower says something else in training than in evaluation ({why}).")
     return {name: module for name, module in ran.items() if not _inside(name, ran)}, steady
 
 
