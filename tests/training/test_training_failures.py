@@ -16,6 +16,7 @@ import torch
 
 from core.errors import DataError, InspectionError
 from core.spec import Source, Status, write
+from core.training import worker
 from core.training.looks import Looks
 from core.training.metrics import Metrics
 from core.training.trainer import StudioTrainer
@@ -79,7 +80,7 @@ def test_a_row_that_cannot_be_used_ends_the_job_and_what_was_learned_is_kept(
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md"} <= {
         path.name for path in (folder / "adapter").iterdir()
     }
-    assert f"at step {status.step} of" in (folder / "adapter" / "README.md").read_text()
+    assert f"The training broke off after step {status.step} of" in (folder / "adapter" / "README.md").read_text()
 
 
 def test_a_full_disk_while_training(new_job: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,3 +270,12 @@ def test_data_that_are_not_there_are_named(tmp_path: Path) -> None:
 def test_wrong_arguments_are_answered_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "JOB_DIR" in capsys.readouterr().err
+
+
+def test_the_precision_is_the_jobs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer would read fp16, and scale its gradients, out of `accelerate launch`'s variable."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("core.training.worker.keep_one_gpu", lambda: None)
+    worker._keep_to_itself()
+    assert "ACCELERATE_MIXED_PRECISION" not in os.environ
