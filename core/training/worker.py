@@ -100,8 +100,12 @@ def _import_all() -> None:
 
 
 def _keep_to_itself() -> None:
-    """What has to be set before torch and TRL are imported: one GPU, and no word to the Hub of each trainer's use."""
+    """What has to be set before torch and TRL are imported: one GPU, and no word to the Hub of each trainer's use.
+
+    The trainer would take its precision from `accelerate launch`'s variable where the job's own is 32 bits: fp16 then.
+    """
     keep_one_gpu()
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 

@@ -1,5 +1,6 @@
 """What a job makes of its machine: rows and tokens a second, and memory.
 
+Of a GPU the memory is what torch has reserved at its peak: that, and not what tensors hold of it, is gone for others.
 What it does not do: guess; a device that does not say how much of it is used has None.
 """
 
@@ -51,6 +52,6 @@ class Machine:
         return {
             "rows_per_second": rows / time if time else None,
             "tokens_per_second": tokens / time if time else None,
-            "device_memory": torch.cuda.max_memory_allocated() if self._device == "cuda" else None,
+            "device_memory": torch.cuda.max_memory_reserved() if self._device == "cuda" else None,
             "host_memory": self._process.memory_info().rss,
         }

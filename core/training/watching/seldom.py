@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
+
 SHARE = 0.01
 """Of the time."""
 
@@ -33,9 +35,16 @@ class Seldom:
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """Measures a part of it."""
+        """Measures a part of it, and not what a GPU was asked for before: a copy to the machine would wait for that."""
+        _wait_for_gpu()
         start = self._clock()
         yield
+        _wait_for_gpu()
         end = self._clock()
         self._took += end - start
         self._next = end + self._took / SHARE
+
+
+def _wait_for_gpu() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
