@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,12 +33,25 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return Source("folder", str(folder))
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, colours: Source) -> Source:
+    """The first eight pictures of each side, each asked about twice, with questions of two lengths."""
+    data = shutil.copytree(Path(colours.name), tmp_path_factory.mktemp("shared") / "colours")
+    for split in ("train", "heldout"):
+        lines = (data / split / "metadata.jsonl").read_text().splitlines()[:8]
+        asked = [json.loads(line) for line in lines for _ in range(2)]
+        for number, row in enumerate(asked):
+            row["question"] += " Please." * (number % 2)
+        (data / split / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    return Source("folder", str(data))
+
+
 @pytest.fixture
 def new_job(tmp_path: Path, colours: Source) -> Callable[..., Path]:
     """Makes job folders with a spec, ready to run."""
 
-    def make(name: str = "job", trainable: int | None = None, **settings: object) -> Path:
-        spec = make_spec(colours, **settings)
+    def make(name: str = "job", trainable: int | None = None, data: Source | None = None, **settings: object) -> Path:
+        spec = make_spec(data or colours, **settings)
         if trainable is not None:
             spec = replace(spec, trainable=trainable)
         folder = tmp_path / name

@@ -32,9 +32,16 @@ CHANCE = {
 """24 rows in batches of 5 leave a smaller one at the end of each epoch."""
 
 
-def ran(folder: Path, data: Source, elsewhere: bool = False, **settings: object) -> tuple[bytes, list[float]]:
-    """The adapter and the losses of a job with dropout, in this process or in another one."""
-    selection, recipe = Selection(cells=("vision.attention", "language.attention")), Recipe(4, 8.0, 0.1)
+def ran(
+    folder: Path,
+    data: Source,
+    elsewhere: bool = False,
+    cells: tuple[str, ...] = ("vision.attention", "language.attention"),
+    dropout: float = 0.1,
+    **settings: object,
+) -> tuple[bytes, list[float]]:
+    """The adapter and the losses of a job, in this process or in another one."""
+    selection, recipe = Selection(cells=cells), Recipe(4, 8.0, dropout)
     plan = make_plan(demo_inspection(), selection, recipe)
     made = Settings(**SHORT | CHANCE | settings)
     spec = Spec("chance", DEMO_MODEL, data, selection, plan, made, budget(demo_inspection(), plan).trainable)
@@ -79,3 +86,17 @@ def test_the_levers_repeat_themselves_too(colours: Source, tmp_path: Path, lever
     asked = {"augment": (), "neftune": 0.0, "without": () if levers else LEVERS}
     one, two = (ran(tmp_path / name, colours, **asked) for name in ("one", "two"))
     assert one == two
+
+
+@pytest.mark.slow
+def test_all_levers_together_repeat_themselves(shared: Source, tmp_path: Path):
+    """With all that is left to chance and leaves each of them on; the second one finds the tower's features ready."""
+    asked = {"augment": (), "neftune": 0.0, "cells": ("language.attention",), "dropout": 0.0}
+    home = tmp_path / "home" / "jobs"
+    home.mkdir(parents=True)
+    one, two = (ran(home / name, shared, elsewhere=name == "two", **asked) for name in ("one", "two"))
+    on = {point["name"]: point["on"] for point in of_kind(home / "two", "lever")}
+    assert on == {name: name != "kernels" for name in LEVERS}, "kernels are for CUDA alone"
+    assert one == two
+    slow = ran(home / "slow", shared, without=LEVERS, **asked)
+    assert one[1] == pytest.approx(slow[1], abs=1e-5)
