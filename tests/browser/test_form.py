@@ -13,7 +13,8 @@ def test_the_settings_are_in_groups_and_stay_over_a_reload(tab: Tab) -> None:
     page.get_by_role("button", name="Advanced").click()
     for title in ("How it learns", "Memory and speed", "Watching", "Name and reports"):
         expect(page.locator("#settings").get_by_role("heading", name=title, exact=True)).to_be_visible()
-    expect(page.get_by_label("Rows at a time")).to_have_attribute("placeholder", "chosen by the studio")
+    at_once = page.locator("#settings").get_by_label("Rows at a time")
+    expect(at_once).to_have_attribute("placeholder", "chosen by the studio")
     page.get_by_label("LoRA+ ratio").fill("16")
     page.get_by_label("Stop early after").click()
     page.keyboard.insert_text("3")  # as if it was pasted

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.errors import PlanError
 from core.export.plan_export import Context, export
+from core.export.script import NO_CONVERSATION
 from core.lora.advice import advise, changed
 from core.lora.limits import problems
 from core.lora.plan import make_plan
@@ -65,9 +67,13 @@ def test_every_advice_can_be_taken_on_every_model(inspections):
     assert {"many_passes", "many_parameters", "experts_left_out", "guessed"} <= seen
 
 
-def test_a_script_is_python_on_every_model(inspections):
+def test_a_script_is_python_on_every_model_that_holds_a_conversation(inspections):
     for name, made in inspections.items():
         selection = preset_choice(made, PRESETS[-1]).selection
+        if made.model_type in NO_CONVERSATION:
+            with pytest.raises(PlanError, match="no conversation"):
+                export(make_plan(made, selection, USUAL), made, Context("owner/name", selection, USUAL), "script")
+            continue
         script = export(make_plan(made, selection, USUAL), made, Context("owner/name", selection, USUAL), "script")
         compile(script.text, f"{name}.py", "exec")
         assert (

@@ -113,7 +113,12 @@ def _parts(model: Any) -> list[Any]:
     if not isinstance(layers, torch.nn.ModuleList) or not len(layers):
         return []
     inside = dict(layers[-1].named_modules())
-    return [inside[name] for name in BY_POSITION if name in inside]
+    return [inside[name] for name in BY_POSITION if name in inside and not _routes(inside[name])]
+
+
+def _routes(part: Any) -> bool:
+    """Whether it sends positions to experts: a training may judge its router by all positions, learned or not."""
+    return any("expert" in name or "router" in name for name, _ in (*part.named_modules(), *part.named_parameters()))
 
 
 def _losses(model: Any, batch: Batch) -> torch.Tensor:
