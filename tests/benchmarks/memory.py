@@ -30,15 +30,15 @@ def measure() -> Iterator[Figure]:
     """
     from core.memory.estimate import estimate
     from tests.memory.big_models import big_source
+    from tests.memory.card import WORK
     from tests.memory.measuring import plan_of
-    from tests.memory.table import LARGE
 
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
         for name in MODELS:
             resolved = big_source(name, Path(folder))
             plan = plan_of(resolved, "all")
-            estimate(resolved, plan, LARGE)
-            works = [LARGE.but(batch=8, text_tokens=100 + run) for run in range((1 + len(CARDS)) * RUNS)]
+            estimate(resolved, plan, WORK)
+            works = [WORK.but(batch=8, text_tokens=100 + run) for run in range((1 + len(CARDS)) * RUNS)]
             estimates = []
             for work in works[:RUNS]:
                 began = time.process_time()
