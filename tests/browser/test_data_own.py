@@ -222,8 +222,7 @@ def test_a_column_and_a_group_say_what_is_held_out(tab: Tab, tmp_path: Path) -> 
     bring(tab, *sorted(tmp_path.iterdir()))
     page.select_option("#split-group", "writer")
     tab.wait("studio.state.draft.reading.split.group && studio.state.draft.reading.columns.group === 'writer'")
-    checked(tab)
-    assert tab.ask("studio.state.draft.report.heldout") == 4
+    tab.wait("studio.state.draft.report?.heldout === 4")
     page.check("#draft input[value=column]")
     assert reading(tab, "split.by") == "share"  # nothing is read by a column that was not named
     page.select_option("#split-column", "part")

@@ -19,7 +19,7 @@ def test_the_settings_are_in_groups_and_stay_over_a_reload(tab: Tab) -> None:
     page.get_by_label("Stop early after").click()
     page.keyboard.insert_text("3")  # as if it was pasted
     page.get_by_label("Stop early after").press("Tab")
-    page.get_by_label("short rows side by side").uncheck()
+    page.locator("#settings").get_by_label("short rows side by side").uncheck()
     tab.wait("studio.state.form.lora_plus === 16 && studio.state.form.patience === 3")
     tab.wait("!studio.state.form.levers.includes('packing')")
     page.reload()
@@ -28,7 +28,7 @@ def test_the_settings_are_in_groups_and_stay_over_a_reload(tab: Tab) -> None:
     page.get_by_role("button", name="Advanced").click()
     expect(page.get_by_label("LoRA+ ratio")).to_have_value("16", timeout=20_000)
     expect(page.get_by_label("Stop early after")).to_have_value("3")
-    expect(page.get_by_label("short rows side by side")).not_to_be_checked()
+    expect(page.locator("#settings").get_by_label("short rows side by side")).not_to_be_checked()
     page.get_by_label("Stop early after").fill("")
     page.get_by_label("Stop early after").press("Tab")
     tab.wait("studio.state.form.patience === null")

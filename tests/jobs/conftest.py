@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from job_fakes import Make, fake
 
 from core.jobs.local import LocalBackend
 from core.jobs.process import signal_group
 from core.jobs.record import read_record
 from core.jobs.stopping import Patience
+from tests.jobs.job_fakes import Make, fake
 
 
 @pytest.fixture(autouse=True)

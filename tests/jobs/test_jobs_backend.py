@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from job_fakes import SPEC, Make, wait_for, wait_for_end, wait_for_step
 
 from core.errors import AdapterError, JobError
 from core.jobs.local import LocalBackend
 from core.jobs.process import identify
 from core.spec import Source
+from tests.jobs.job_fakes import SPEC, Make, wait_for, wait_for_end, wait_for_step
 
 
 def test_a_job_runs_to_its_end_and_its_points_are_read_by_offset(make: Make):

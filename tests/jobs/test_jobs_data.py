@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from job_fakes import SPEC, Make, wait_for_end
 
 from core.data.files.tree import tree_of_folder
 from core.data.source import load_dataset
@@ -18,6 +17,7 @@ from core.jobs.home import open_home
 from core.spec import Source, Spec
 from tests.data.made_data import VQA, line
 from tests.data.made_data import make as make_data
+from tests.jobs.job_fakes import SPEC, Make, wait_for_end
 
 
 @pytest.fixture

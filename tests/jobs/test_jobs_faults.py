@@ -14,7 +14,6 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from job_fakes import SPEC, Make, end, fake, serve, wait_for, wait_for_end, wait_for_step
 
 from core.errors import JobError
 from core.jobs import local, process
@@ -24,6 +23,7 @@ from core.jobs.process import Identity, identify, is_alive, signal_group
 from core.jobs.record import read_record
 from core.jobs.stopping import Patience
 from core.spec import to_json
+from tests.jobs.job_fakes import SPEC, Make, end, fake, serve, wait_for, wait_for_end, wait_for_step
 
 
 def test_a_job_outlives_its_server_and_the_next_server_takes_it_over(make: Make, tmp_path: Path):

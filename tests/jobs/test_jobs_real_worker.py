@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from job_fakes import end, serve, wait_for
 
 from core.adapters.compare import open_comparison
 from core.cli.jobs import demo_spec
 from core.jobs.local import LocalBackend
 from core.models.source import ASSETS
 from core.spec import Settings, Spec, to_json
+from tests.jobs.job_fakes import end, serve, wait_for
 
 pytestmark = pytest.mark.slow
 

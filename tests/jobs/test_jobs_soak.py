@@ -9,11 +9,11 @@ import threading
 from contextlib import suppress
 
 import pytest
-from job_fakes import SPEC, Make, wait_for, wait_for_end
 
 from core.jobs.local import LocalBackend
 from core.jobs.process import Identity, identify, is_alive
 from core.spec import ENDED
+from tests.jobs.job_fakes import SPEC, Make, wait_for, wait_for_end
 
 CYCLES = 100
 
