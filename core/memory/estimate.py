@@ -1,6 +1,6 @@
 """The peak memory of one training step, as named terms, before anything is loaded.
 
-The real step of the real class runs without data (see `simulation`); what it holds is measured, not looked up. Weights,
+The real step of the real class runs without data (see `dry_run`); what it holds is measured, not looked up. Weights,
 gradients and the optimizer's states follow from shapes.
 What it does not do: say whether a card has that much (see `verdict`).
 """
@@ -12,9 +12,9 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from core.errors import InspectionError
+from core.memory.dry_run.pretend import OutOfTime
+from core.memory.dry_run.simulation import Simulation, simulate
 from core.memory.optimizers import state_bytes, step_bytes
-from core.memory.pretend import OutOfTime
-from core.memory.simulation import Simulation, simulate
 from core.memory.workload import Workload
 from core.models.inspection import config_hash
 from core.models.source import Resolved, resolve

@@ -20,7 +20,7 @@ from core.lora.limits import refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import usual_cells
 from core.lora.wrap import wrap
-from core.memory.inputs import BatchMaker, NoLayout
+from core.memory.dry_run.inputs import BatchMaker, NoLayout
 from core.memory.workload import Workload
 from core.models.build import build_on_meta
 from core.models.classes import check_teachable

@@ -11,8 +11,8 @@ from core.evaluation.scores import token_losses
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells
 from core.lora.wrap import wrap
-from core.memory.inputs import BatchMaker
-from core.memory.ledger import Ledger
+from core.memory.dry_run.inputs import BatchMaker
+from core.memory.dry_run.ledger import Ledger
 from core.memory.workload import Workload
 from core.models.inspection import inspect_source
 from core.models.source import Resolved

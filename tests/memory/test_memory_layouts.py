@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.memory.inputs import BatchMaker
-from core.memory.simulation import simulate
+from core.memory.dry_run.inputs import BatchMaker
+from core.memory.dry_run.simulation import simulate
 from core.memory.workload import Workload
 from core.models.source import resolve
 from core.models.zoo import architectures

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from core.memory.dry_run.ledger import Ledger
 from core.memory.estimate import CPU_PROCESS, estimate
-from core.memory.ledger import Ledger
 from core.memory.workload import Workload
 from core.models.loading import load_model, load_processor
 from core.models.source import DEMO_MODEL, resolve

@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import InspectionError
 from core.memory import estimate as estimates
-from core.memory import prepared, pretend
 from core.memory.cards import Card
+from core.memory.dry_run import prepared, pretend
+from core.memory.dry_run.simulation import simulate
 from core.memory.estimate import CUDA_CONTEXT, estimate
-from core.memory.simulation import simulate
 from core.memory.verdict import ROOM, verdict
 from core.memory.workload import Workload
 from tests.memory.measuring import plan_of

@@ -11,13 +11,13 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from core.errors import InspectionError, SpecError
 from core.lora.budget import budget
-from core.memory import simulation
+from core.memory.dry_run import simulation
+from core.memory.dry_run.facts import PictureFacts
+from core.memory.dry_run.ledger import Ledger, Place, When
+from core.memory.dry_run.pretend import LARGE, Pretence
+from core.memory.dry_run.repeats import Stack, find_stacks
+from core.memory.dry_run.simulation import simulate
 from core.memory.estimate import estimate
-from core.memory.facts import PictureFacts
-from core.memory.ledger import Ledger, Place, When
-from core.memory.pretend import LARGE, Pretence
-from core.memory.repeats import Stack, find_stacks
-from core.memory.simulation import simulate
 from core.memory.workload import Workload
 from core.models.inspection import inspect_source
 from core.models.source import resolve

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from core.memory.ledger import Ledger, Moment, Place, When
-from core.memory.repeats import NotRepeatable, Shape, Stack
+from core.memory.dry_run.ledger import Ledger, Moment, Place, When
+from core.memory.dry_run.repeats import NotRepeatable, Shape, Stack
 
 IGNORED = -100
 """Label of a token that the loss does not see."""

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from core.memory.adapter import put_on, restricted
+from core.memory.dry_run.adapter import put_on, restricted
+from core.memory.dry_run.pretend import put_fakes
+from core.memory.dry_run.refusals import not_run, refuse_without_words
+from core.memory.dry_run.repeats import Stack, find_stacks, refined
 from core.memory.optimizers import Trained
-from core.memory.pretend import put_fakes
-from core.memory.refusals import not_run, refuse_without_words
-from core.memory.repeats import Stack, find_stacks, refined
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
 from core.models.build import build_on_meta

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from core.memory.facts import PictureFacts
-from core.memory.layouts import Layout, Pictures, layouts
-from core.memory.pretend import OutOfTime
-from core.memory.repeats import NotRepeatable
-from core.memory.step import IGNORED
+from core.memory.dry_run.facts import PictureFacts
+from core.memory.dry_run.layouts import Layout, Pictures, layouts
+from core.memory.dry_run.pretend import OutOfTime
+from core.memory.dry_run.repeats import NotRepeatable
+from core.memory.dry_run.step import IGNORED
 from core.memory.workload import Workload
 
 log = logging.getLogger("studio")

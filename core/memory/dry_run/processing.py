@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from core.memory.layouts import Layout
+from core.memory.dry_run.layouts import Layout
 
 SETTINGS = ("preprocessor_config.json", "processor_config.json")
 log = logging.getLogger("studio")

@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 
-from core.memory.extrapolation import NotAlike, Peak
-from core.memory.extrapolation import whole as whole_model
-from core.memory.inputs import Batch, BatchMaker, Known, NoLayout
-from core.memory.layouts import Layout
-from core.memory.ledger import Ledger, Place
+from core.memory.dry_run.extrapolation import NotAlike, Peak
+from core.memory.dry_run.extrapolation import whole as whole_model
+from core.memory.dry_run.inputs import Batch, BatchMaker, Known, NoLayout
+from core.memory.dry_run.layouts import Layout
+from core.memory.dry_run.ledger import Ledger, Place
+from core.memory.dry_run.prepared import Prepared, Way, prepared
+from core.memory.dry_run.pretend import OutOfTime, Pretence
+from core.memory.dry_run.processing import Columns, of_one_row, processed
+from core.memory.dry_run.refusals import not_run, refuse_unequal_widths, too_slow
+from core.memory.dry_run.repeats import NotRepeatable
+from core.memory.dry_run.step import Observer, run_step
 from core.memory.optimizers import Trained
-from core.memory.prepared import Prepared, Way, prepared
-from core.memory.pretend import OutOfTime, Pretence
-from core.memory.processing import Columns, of_one_row, processed
-from core.memory.refusals import not_run, refuse_unequal_widths, too_slow
-from core.memory.repeats import NotRepeatable
-from core.memory.step import Observer, run_step
 from core.memory.workload import Workload
 from core.models.build import MAX_LAYERS
 from core.models.source import Resolved

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.memory.ledger import Moment
-from core.memory.repeats import Stack
-from core.memory.step import Trace
+from core.memory.dry_run.ledger import Moment
+from core.memory.dry_run.repeats import Stack
+from core.memory.dry_run.step import Trace
 
 MADE_GOING_BACK = ("gradient", "workspace")
 

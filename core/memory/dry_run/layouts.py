@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from core.memory.facts import PictureFacts
+from core.memory.dry_run.facts import PictureFacts
 
 MAX_TILES = 16
 """Tiles of one picture beside its overview."""

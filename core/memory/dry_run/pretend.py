@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 
-from core.memory.recall import recalled
+from core.memory.dry_run.recall import recalled
 
 SMALL = 1 << 16
 """Elements: a floating-point tensor that depends on no weight and no pixel stays real up to this size."""
