@@ -12,8 +12,8 @@ from collections.abc import Collection
 from typing import Any
 
 from core.errors import StudioError
+from core.models.labels.words import key_component
 from core.models.source import resolve
-from core.models.words import key_component
 from core.spec import Component, Inspection
 
 _SIZE = re.compile(

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.errors import InspectionError, SourceError, SpecError
 from core.models.build import build_on_meta
-from core.models.components import LABELS_VERSION
+from core.models.labels.components import LABELS_VERSION
 from core.models.repository import asked_for, is_commit
 from core.models.rows import module_rows
 from core.models.senses import refuse_one_sense, refuse_text_only

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from core.models.roles import Chain, is_router
-from core.models.usage import own_matrices, weights_read
-from core.models.words import a
+from core.models.labels.roles import Chain, is_router
+from core.models.labels.usage import own_matrices, weights_read
+from core.models.labels.words import a
 from core.spec import Component, Role
 
 _QUANTIZER = re.compile(r"VQ|VectorQuant")

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from core.models.components import component_labels
-from core.models.evidence import output_embedding
-from core.models.layers import Layers
+from core.models.labels.components import component_labels
+from core.models.labels.evidence import output_embedding
+from core.models.labels.layers import Layers
+from core.models.labels.roles import Chain, chain, role_of
 from core.models.reach import reached_by_name, unreachable
-from core.models.roles import Chain, chain, role_of
 from core.spec import Component, Module, Parameter, Role
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from core.models.components import Label, component_labels
 from core.models.inspection import inspect_model
+from core.models.labels.components import Label, component_labels
 from core.spec import Source
 from tests.models.made_up import Layer, Model, eye, model, mouth
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.models.layers import Layers
+from core.models.labels.layers import Layers
 from tests.models.made_up import Attention, Layer
 
 

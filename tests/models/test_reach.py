@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from core.models.inspection import inspect_model
-from core.models.usage import own_matrices, weights_read
+from core.models.labels.usage import own_matrices, weights_read
 from core.spec import Inspection, Module, Source
 from tests.models.families import tiny_model
 

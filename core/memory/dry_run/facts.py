@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from core.models.words import key_component
+from core.models.labels.words import key_component
 
 
 class PictureFacts:

@@ -25,8 +25,8 @@ from core.memory.optimizers import Trained
 from core.memory.weights import pretend_packed, quantizable, stored_bytes
 from core.memory.workload import Workload
 from core.models.build import build_on_meta
-from core.models.components import component_labels
 from core.models.inspection import config_hash
+from core.models.labels.components import component_labels
 from core.models.source import Resolved
 from core.spec import Plan, Quantization
 

@@ -18,7 +18,7 @@ import torch
 from core.data.batches.collate import Batch
 from core.evaluation.answers import evaluating
 from core.evaluation.scores import token_losses
-from core.models.components import Label, component_labels
+from core.models.labels.components import Label, component_labels
 from core.spec import Settings
 from core.training.levers.applied import Applied, left_off
 

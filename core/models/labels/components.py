@@ -15,8 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from core.models.evidence import Evidence, holds, holds_stack, is_stack
-from core.models.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
+from core.models.labels.evidence import Evidence, holds, holds_stack, is_stack
+from core.models.labels.words import a, is_cross_attention, is_projection, is_projector, leaf, spoken_of
 from core.spec import Component, Confidence
 
 LABELS_VERSION = 6

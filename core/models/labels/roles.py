@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from core.models.evidence import is_stack
-from core.models.usage import own_matrices
-from core.models.words import a
+from core.models.labels.evidence import is_stack
+from core.models.labels.usage import own_matrices
+from core.models.labels.words import a
 from core.spec import Component, Role
 
 _CLASSES: tuple[tuple[Role, re.Pattern[str]], ...] = (

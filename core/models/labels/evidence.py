@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from core.models.words import WRITER, key_component, tokens
+from core.models.labels.words import WRITER, key_component, tokens
 from core.spec import Component
 
 OWN_PACKAGES = ("transformers.", "torch.")
