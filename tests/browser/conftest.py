@@ -1,4 +1,9 @@
-"""A server of its own data folder, and pages in Debian's or the system's Chromium."""
+"""A server of its own data folder, and pages in Debian's or the system's Chromium.
+
+No test may depend on how fast the machine is: it waits for the very thing that it asserts (`Tab.wait`, `Tab.holds`,
+`expect`), however long that takes. `SLOW_BROWSER=1 make test`, or pytest on one file, shows whether one does: pages are
+throttled, requests are late in a random order, and the server is nice (see slowness.py).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
+
+from tests.browser.slowness import NICE, SLOW, delayed, slowed
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -25,6 +32,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 120 if SLOW else 60
+"""Seconds that a test waits for anything before it gives up."""
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Server:
@@ -48,13 +58,18 @@ class Server:
         }
         log = (self.home / "server.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            [*(NICE if SLOW else ()), sys.executable, "app.py"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             if found:
-                self.address = found.group()
+                self.address = delayed(found.group()) if SLOW else found.group()
                 return time.monotonic() - began
         raise AssertionError((self.home / "server.log").read_text())
 
@@ -89,6 +104,8 @@ class Tab:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
+        page.set_default_timeout(PATIENCE * 1000)
+        slowed(page)
         page.on("pageerror", lambda error: self.errors.append(str(error.stack or error)))
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.open()
@@ -98,12 +115,27 @@ class Tab:
         self.page.goto(self.server.address)
         self.wait("studio.state.model && studio.state.home")
 
-    def wait(self, condition: str, seconds: float = 60) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         """Waits until a condition on `window.studio` holds."""
-        self.page.wait_for_function(f"() => window.studio && ({condition})", timeout=seconds * 1000)
+        self.page.wait_for_function(f"() => window.studio && ({condition})", timeout=1000 * max(seconds, PATIENCE))
+
+    def holds(self, expression: str, value: object) -> None:
+        """Waits until a value of the page is this one; where it never is, says what it is instead."""
+        is_it = """([text, value]) => {
+          try {
+            return JSON.stringify(eval(text)) === JSON.stringify(value);
+          } catch {
+            return false;
+          }
+        }"""
+        try:
+            self.page.wait_for_function(is_it, arg=[expression, value])
+        except TimeoutError:
+            assert self.ask(expression) == value
+            raise
 
     def ask(self, expression: str) -> object:
-        """A value from the page."""
+        """A value from the page as it is now: of what does not change any more."""
         return self.page.evaluate(f"() => {expression}")
 
     def step(self, name: str) -> None:
