@@ -1,6 +1,6 @@
 """What the exported script says of its trainer: the loss, the optimizer's groups, the order of the rows, the numbers.
 
-What it does not do: say what learns (`script.py`), or read rows (`data_parts`).
+What it does not do: say what learns (`model_parts`), or read rows (`data_parts`).
 """
 
 from __future__ import annotations
@@ -119,6 +119,31 @@ class ShuffledPictures(torch.utils.data.Sampler):
         self.epoch += 1
 '''
 
+ADALORA = '''
+def orthogonality(model):
+    """AdaLoRA's regularization (arXiv:2303.10512, equation 4)."""
+    distances = []
+    for name, parameter in model.named_parameters():
+        if ".lora_A.default" in name or ".lora_B.default" in name:
+            rows = parameter if ".lora_A." in name else parameter.T
+            gram = rows @ rows.T
+            distances.append(torch.linalg.norm(gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)))
+    return [model.peft_config["default"].orth_reg_weight * torch.stack(distances).mean()]
+
+
+class RankAllocation(TrainerCallback):
+    """Lets AdaLoRA move its rank to where it matters, after each optimizer step."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        for parameter in self.model.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.model.base_model.update_and_allocate(state.global_step + 1)
+'''
+
 ORTHOGONALITY = """        for regularization in orthogonality(self.model):
             share = regularization / self.current_gradient_accumulation_steps
             loss = loss + share - share.detach()  # its gradient counts, its value is not the loss
@@ -149,6 +174,7 @@ def trainer_blocks(plan: Plan, settings: Settings) -> Iterator[str]:
     yield RATES if own_rates else ""
     yield LORA_PLUS if faster else ""
     yield PICTURES if pictures else ""
+    yield ADALORA if is_adalora(plan) else ""
 
 
 def trainers_part(settings: Settings) -> str:

@@ -7,23 +7,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from core.errors import PlanError
 from core.export import script_parts as parts
 from core.export.context import Context, Exported
 from core.export.data_parts import data_blocks, data_constants, with_imports
 from core.export.learning_parts import is_adalora, learning_arguments, rates_of, trainer_blocks
+from core.export.model_parts import (
+    config_call,
+    dropouts_of,
+    left_whole_lines,
+    loading,
+    model_blocks,
+    saving,
+    table,
+    targets,
+    template,
+)
 from core.lora.budget import budget
 from core.lora.limits import NAMES
-from core.lora.plan import peft_config, target_regex
+from core.lora.plan import peft_config
 from core.lora.portable import listed, rewrites
 from core.lora.tensors import CHANGES_WEIGHTS
-from core.models.manner import TEMPLATES
-from core.models.packing import left_whole
 from core.models.relabel import relabelled
-from core.spec import Inspection, Plan, Settings
+from core.spec import Inspection, Plan
 
 LAST_NOTE = (
     "The script looks at no held-out rows: it never ends early, and the weights of its last step become the adapter "
@@ -57,23 +65,20 @@ def export_script(plan: Plan, inspection: Inspection, context: Context) -> Expor
     listing = bool(plan.target_modules) and not is_adalora(plan) and rewrites(inspection.model_type)
     plan = listed(plan, inspection.model_type) if listing else plan
     heads = ["lm_head", *(module.name for module in inspection.modules if module.role == "head")]
-    dropouts = _dropouts(plan)
+    dropouts = dropouts_of(plan)
     constants = [
         *_constants(context, trainable),
         *data_constants(context.settings),
-        *_packing(plan, labelled, heads, context.settings),
-        *(_targets(plan, listing) if plan.target_modules else ()),
-        *_table("RATES", "learning rate", rates_of(plan)),
-        *_table("DROPOUT", "dropout", dropouts),
+        *left_whole_lines(plan, labelled, heads, context.settings),
+        *(targets(plan, listing) if plan.target_modules else ()),
+        *table("RATES", "learning rate", rates_of(plan)),
+        *table("DROPOUT", "dropout", dropouts),
     ]
     blocks = [
         "\n".join([_head(plan, inspection, context, trainable), *constants]),
         *data_blocks(context.settings),
         *trainer_blocks(plan, context.settings),
-        parts.ADALORA if is_adalora(plan) else "",
-        parts.DROPOUT if dropouts else "",
-        parts.FULL if plan.full_modules else "",
-        parts.EVA if plan.start == "eva" else "",
+        *model_blocks(plan),
         _main(plan, inspection, context, bool(dropouts)),
     ]
     text = "\n\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
@@ -118,7 +123,7 @@ def _head(plan: Plan, inspection: Inspection, context: Context, trainable: int) 
 
 
 def _uses_re(plan: Plan) -> bool:
-    return bool(rates_of(plan) or _dropouts(plan))
+    return bool(rates_of(plan) or dropouts_of(plan))
 
 
 def _constants(context: Context, trainable: int) -> Iterator[str]:
@@ -132,54 +137,6 @@ def _constants(context: Context, trainable: int) -> Iterator[str]:
     if settings.lora_plus != 1:
         yield f"LORA_PLUS = {settings.lora_plus!r}"
     yield f"TRAINABLE = {trainable}  # parameters; anything else is refused"
-
-
-def _packing(plan: Plan, labelled: Inspection, heads: Sequence[str], settings: Settings) -> Iterator[str]:
-    """What is not packed, where something is."""
-    if settings.quantization != "none":
-        yield from _whole((*heads, *left_whole(labelled, settings.quantized_part), *plan.full_modules))
-
-
-def _whole(names: Iterable[str]) -> Iterator[str]:
-    yield from ("# Left as they are when the weights are packed.", "WHOLE = [")
-    yield from (f"    {json.dumps(name)}," for name in dict.fromkeys(names))
-    yield "]"
-
-
-def _targets(plan: Plan, listing: bool) -> list[str]:
-    if listing:  # see `core.lora.portable`
-        names = [f"    {json.dumps(name)}," for name in plan.target_modules]
-        return [
-            "# Exactly these modules: on this model PEFT would reduce a regex to the ends of names.",
-            "TARGETS = [",
-            *names,
-            "]",
-        ]
-    what = "# Exactly these modules: PEFT matches a string as one regex on the whole name."
-    return [what, f"TARGETS = {_raw(target_regex(plan.target_modules))}"]
-
-
-def _table(name: str, what: str, rows: Sequence[tuple[str, float]]) -> Iterator[str]:
-    """Regexes of modules with a number of their own, if there are any."""
-    if rows:
-        yield from (f"# Parts of the model with a {what} of their own.", f"{name} = [")
-        yield from (f"    ({_raw(pattern)}, {value!r})," for pattern, value in rows)
-        yield "]"
-
-
-def _raw(pattern: str) -> str:
-    """A regex as a literal."""
-    return f'r"{pattern}"' if '"' not in pattern and pattern.isprintable() else repr(pattern)
-
-
-def _dropouts(plan: Plan) -> list[tuple[str, float]]:
-    """Regexes of modules whose dropout PEFT's config does not set, and that dropout."""
-    config = 0.0 if plan.target_parameters else plan.dropout
-    own = {target: override.dropout for override in plan.overrides for target in override.targets}
-    by_share: dict[float, list[str]] = {}
-    for name in plan.target_modules:
-        by_share.setdefault(own.get(name, plan.dropout), []).append(name)
-    return [(target_regex(names), share) for share, names in by_share.items() if share != config]
 
 
 def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) -> str:
@@ -201,9 +158,9 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         ]
     return parts.MAIN.format(
         revision=", revision=REVISION" if context.revision else "",
-        template=_indented(_template(inspection), "\n"),
-        load=_indented(_load(inspection, context)),
-        config=_config(plan, context),
+        template=_indented(template(inspection), "\n"),
+        load=_indented(loading(inspection, context)),
+        config=config_call(plan, context),
         wrapped=_indented(wrapped, "\n"),
         start=_indented([f"start_from_data(model, collator, len(rows), {settings.batch_size})"] * _eva(plan), "\n"),
         length=length,
@@ -213,94 +170,14 @@ def _main(plan: Plan, inspection: Inspection, context: Context, dropouts: bool) 
         if settings.checkpointing
         else "",
         before=_indented(before, "\n"),
-        save=_save(plan),
+        save=saving(plan),
     )
-
-
-def _template(inspection: Inspection) -> list[str]:
-    """A template of ours for a model whose makers publish none."""
-    if inspection.model_type != "paligemma":
-        return []
-    template = TEMPLATES["PaliGemmaProcessor"]
-    half = template.index("{% for content")
-    return [
-        "if not processor.chat_template:  # its makers publish none: this one writes the question as it is",
-        "    processor.chat_template = (",
-        f"        {json.dumps(template[:half])}",
-        f"        {json.dumps(template[half:])}",
-        "    )",
-    ]
 
 
 def _eva(plan: Plan) -> bool:
     return plan.start == "eva"
 
 
-def _save(plan: Plan) -> str:
-    if is_adalora(plan):
-        whole = 'model.peft_config["default"].rank_pattern = None  # matrices stay whole, as when training began'
-        return f"{whole}\n    model.save_pretrained(options.out, save_embedding_layers=False)"
-    if plan.start not in CHANGES_WEIGHTS:
-        return "model.save_pretrained(options.out, save_embedding_layers=False)"
-    return """model.save_pretrained(
-        options.out,
-        save_embedding_layers=False,
-        path_initial_model_for_weight_conversion=str(options.out / "start"),
-    )"""
-
-
 def _indented(lines: Iterable[str], end: str = "") -> str:
     text = "\n".join("    " + line for line in lines)
     return text + end if text else ""
-
-
-def _load(inspection: Inspection, context: Context) -> Iterator[str]:
-    quantization = context.settings.quantization
-    yield f"model = {inspection.model_class}.from_pretrained("
-    yield "    options.model,"
-    if context.revision:
-        yield "    revision=REVISION,"
-    yield "    dtype=dtype,"
-    yield "    use_safetensors=True,"
-    if context.settings.attention not in ("auto", "sdpa"):  # SDPA is transformers' own choice where a model has it
-        yield f'    attn_implementation="{context.settings.attention}",'
-    if quantization == "none":
-        yield ").to(device)"
-        return
-    yield '    device_map={"": device},'
-    if quantization == "8bit":
-        yield "    quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=WHOLE),"
-    else:
-        yield "    quantization_config=BitsAndBytesConfig("
-        yield "        load_in_4bit=True,"
-        yield '        bnb_4bit_quant_type="nf4",'
-        yield "        bnb_4bit_use_double_quant=True,"
-        yield "        bnb_4bit_compute_dtype=dtype,"
-        yield "        llm_int8_skip_modules=WHOLE,"
-        yield "    ),"
-    yield ")"
-
-
-def _config(plan: Plan, context: Context) -> str:
-    """PEFT's config as a call, without what has PEFT's own default."""
-    config = peft_config(plan, context.total_steps)
-    given = {"total_step": config.total_step} if is_adalora(plan) else {"r": config.r}
-    usual = vars(type(config)(**given))
-    values = given | {"lora_alpha": config.lora_alpha}
-    values |= {key: value for key, value in vars(config).items() if value != usual[key]}
-    lines = [f"        {key}={_literal(key, value, plan)}," for key, value in values.items()]
-    return "\n".join([f"{type(config).__name__}(", *lines, "    )"])
-
-
-def _literal(key: str, value: Any, plan: Plan) -> str:
-    if key == "target_modules" and plan.target_modules:
-        return "TARGETS"
-    if key.endswith("_pattern"):
-        inside = "".join(f"\n            {_raw(pattern)}: {number!r}," for pattern, number in value.items())
-        return f"{{{inside}\n        }}"
-    if key == "eva_config":
-        return f"EvaConfig(rho={value.rho})"  # the rest is PEFT's default
-    plain = getattr(value, "value", value)
-    if isinstance(plain, list):
-        return "[" + "".join(f"\n            {json.dumps(each)}," for each in plain) + "\n        ]"
-    return json.dumps(plain) if isinstance(plain, str) else repr(plain)

@@ -1,7 +1,8 @@
-"""The lines of the exported script that are always the same, and those that only some plans need.
+"""The lines of the exported script that are always the same.
 
-What it does not do: put them together (`script.py`). The script imports nothing of the studio and computes what its
-worker computes: the same rows in the same order, the same tokens, the same loss.
+What it does not do: put them together (`script`), or hold what only some plans need (`model_parts`, `learning_parts`,
+`data_parts`). The script imports nothing of the studio and computes what its worker computes: the same rows in the same
+order, the same tokens, the same loss.
 """
 
 HEAD = '''"""{title}
@@ -162,91 +163,6 @@ def pad(value, length, fill):
     return torch.cat((value, missing), dim=1)
 '''
 
-ADALORA = '''
-def orthogonality(model):
-    """AdaLoRA's regularization (arXiv:2303.10512, equation 4)."""
-    distances = []
-    for name, parameter in model.named_parameters():
-        if ".lora_A.default" in name or ".lora_B.default" in name:
-            rows = parameter if ".lora_A." in name else parameter.T
-            gram = rows @ rows.T
-            distances.append(torch.linalg.norm(gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)))
-    return [model.peft_config["default"].orth_reg_weight * torch.stack(distances).mean()]
-
-
-class RankAllocation(TrainerCallback):
-    """Lets AdaLoRA move its rank to where it matters, after each optimizer step."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def on_optimizer_step(self, args, state, control, **kwargs):
-        for parameter in self.model.parameters():
-            if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self.model.base_model.update_and_allocate(state.global_step + 1)
-'''
-
-DROPOUT = '''
-def set_dropout(model):
-    """PEFT has one dropout for all layers; here parts of the model have their own."""
-    for name, module in model.get_base_model().named_modules():
-        share = next((share for pattern, share in DROPOUT if re.match(pattern, name)), None)
-        if share is not None and hasattr(module, "lora_dropout"):
-            module.lora_dropout["default"] = torch.nn.Dropout(share) if share else torch.nn.Identity()
-'''
-
-FULL = '''
-def keep_precise(model):
-    """What is trained without LoRA learns in 32-bit floats, where small steps are not rounded away."""
-    for module in model.modules():
-        if isinstance(module, ModulesToSaveWrapper):
-            dtype = next(module.original_module.parameters()).dtype
-            if dtype != torch.float32:
-                copy = module.modules_to_save["default"].to(torch.float32)
-                to_precise = lambda _, args, kwargs: cast((args, kwargs), torch.float32)
-                copy.register_forward_pre_hook(to_precise, with_kwargs=True)
-                copy.register_forward_hook(lambda _, args, output, dtype=dtype: cast(output, dtype))
-
-
-def cast(value, dtype):
-    if isinstance(value, torch.Tensor):
-        return value.to(dtype) if value.is_floating_point() else value
-    if type(value) in (tuple, list):
-        return type(value)(cast(part, dtype) for part in value)
-    return {key: cast(part, dtype) for key, part in value.items()} if type(value) is dict else value
-'''
-
-EVA = '''
-def start_from_data(model, collator, count, batch_size):
-    """Puts LoRA's first matrices onto the principal directions of what their layers see (EVA, arXiv:2410.07170)."""
-
-    class Batches:
-        def __len__(self):
-            return -(-count // batch_size)
-
-        def __iter__(self):
-            while True:
-                for start in range(0, count, batch_size):
-                    batch = collator([{"row": row} for row in range(start, min(count, start + batch_size))])
-                    batch.pop("labels")
-                    yield {
-                        key: value.to(model.device, model.dtype if value.is_floating_point() else None)
-                        for key, value in batch.items()
-                    }
-
-    found = get_eva_state_dict(
-        model,
-        Batches(),
-        forward_fn=lambda wrapped, inputs: wrapped(**inputs, use_cache=False),
-        prepare_model_inputs_fn=lambda inputs, config: None,
-        prepare_layer_inputs_fn=lambda inputs, *_: inputs[0].detach().float().reshape(-1, inputs[0].shape[-1]),
-        show_progress_bar=False,
-    )
-    with torch.no_grad():
-        for name, directions in found.items():
-            model.get_submodule(name).lora_A["default"].weight.copy_(directions)
-'''
 
 MAIN = """
 def main():
