@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from core.data import trouble
 from core.data.checking import findings
 from core.data.checking.splits import Groups, hold_out
 from core.data.files.pictures import PictureFile, picture_header
@@ -33,16 +34,16 @@ DEMO_DATA = Path(__file__).resolve().parents[2] / "assets" / "demo" / "data"
 ROWS_FILE = "metadata.jsonl"
 PLAIN = ("file_name", "question", "answer")
 _REASONS = {
-    findings.MISSING_IMAGE: "the picture “{detail}” is not there",
-    findings.UNSAFE_PATH: "its picture is refused, {detail}",
-    findings.NO_IMAGE: "it has no picture",
-    findings.TEXT_ONLY: "“file_name” is missing",
-    findings.IMAGE_COUNT: "it has another number of pictures than its text says, {detail}",
-    findings.EMPTY_QUESTION: "its question is empty",
-    findings.EMPTY_ANSWER: "its answer is empty",
-    findings.BAD_TURNS: "its turns cannot be trained, {detail}",
-    findings.BAD_VALUE: "it holds something else than its columns should, {detail}",
-    findings.UNKNOWN_SPLIT: "its side is not known, {detail}",
+    trouble.MISSING_IMAGE: "the picture “{detail}” is not there",
+    trouble.UNSAFE_PATH: "its picture is refused, {detail}",
+    trouble.NO_IMAGE: "it has no picture",
+    trouble.TEXT_ONLY: "“file_name” is missing",
+    trouble.IMAGE_COUNT: "it has another number of pictures than its text says, {detail}",
+    trouble.EMPTY_QUESTION: "its question is empty",
+    trouble.EMPTY_ANSWER: "its answer is empty",
+    trouble.BAD_TURNS: "its turns cannot be trained, {detail}",
+    trouble.BAD_VALUE: "it holds something else than its columns should, {detail}",
+    trouble.UNKNOWN_SPLIT: "its side is not known, {detail}",
 }
 """Why a row of a folder cannot be used; for other kinds of trouble the detail says it."""
 
@@ -190,10 +191,10 @@ def _used(item: Item, is_plain: bool) -> Item:
     place = item.place
     for kind, detail in item.trouble:
         known = findings.KINDS.get(kind)
-        if (known is not None and known.severity == "error") or (is_plain and kind == findings.TEXT_ONLY):
+        if (known is not None and known.severity == "error") or (is_plain and kind == trouble.TEXT_ONLY):
             where = place.file if place.row is None else f"Line {place.row} of {place.file}"
             reason = _REASONS.get(kind, "{detail}").replace("{detail}", detail).rstrip(", ")
-            error = SourceRefused if kind == findings.UNSAFE_PATH else DataError
+            error = SourceRefused if kind == trouble.UNSAFE_PATH else DataError
             raise error(f"{where} was read", reason, "Correct the line or take it away")
     return item
 

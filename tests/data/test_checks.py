@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.data import trouble
 from core.data.checking import findings
 from core.data.checking.checks import check
 from core.data.checking.findings import KINDS, can_drop
@@ -54,42 +55,42 @@ def test_good_data_have_no_findings_and_right_figures(tmp_path: Path) -> None:
 
 def bad_row(kind: str, folder: Path) -> object:
     """Row 3 of a data set with one kind of trouble."""
-    if kind == findings.BROKEN_ROW:
+    if kind == trouble.BROKEN_ROW:
         return b'{"image": '
-    if kind == findings.UNREADABLE_IMAGE:
+    if kind == trouble.UNREADABLE_IMAGE:
         (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:60])
         return line(2)
-    if kind == findings.SMALL_IMAGE:
+    if kind == trouble.SMALL_IMAGE:
         picture(2, (20, 20)).save(folder / "2.png")
-    if kind == findings.THIN_IMAGE:
+    if kind == trouble.THIN_IMAGE:
         picture(2, (440, 40)).save(folder / "2.png")
     return line(2) | {
-        findings.MISSING_IMAGE: {"image": "none.png"},
-        findings.UNSAFE_PATH: {"image": "../../etc/passwd"},
-        findings.EMPTY_ANSWER: {"answer": "  "},
-        findings.EMPTY_QUESTION: {"question": ""},
-        findings.DUPLICATE_ROW: line(1),
-        findings.CONFLICT: line(1, answer="a horse"),
-        findings.BROKEN_TEXT: {"answer": "a cafÃ© cat"},
-        findings.MIXED_SCRIPT: {"answer": "кошка"},
+        trouble.MISSING_IMAGE: {"image": "none.png"},
+        trouble.UNSAFE_PATH: {"image": "../../etc/passwd"},
+        trouble.EMPTY_ANSWER: {"answer": "  "},
+        trouble.EMPTY_QUESTION: {"question": ""},
+        trouble.DUPLICATE_ROW: line(1),
+        trouble.CONFLICT: line(1, answer="a horse"),
+        trouble.BROKEN_TEXT: {"answer": "a cafÃ© cat"},
+        trouble.MIXED_SCRIPT: {"answer": "кошка"},
     }.get(kind, {})
 
 
 @pytest.mark.parametrize(
     "kind",
     [
-        findings.BROKEN_ROW,
-        findings.UNREADABLE_IMAGE,
-        findings.MISSING_IMAGE,
-        findings.UNSAFE_PATH,
-        findings.EMPTY_ANSWER,
-        findings.EMPTY_QUESTION,
-        findings.DUPLICATE_ROW,
-        findings.CONFLICT,
-        findings.BROKEN_TEXT,
-        findings.MIXED_SCRIPT,
-        findings.SMALL_IMAGE,
-        findings.THIN_IMAGE,
+        trouble.BROKEN_ROW,
+        trouble.UNREADABLE_IMAGE,
+        trouble.MISSING_IMAGE,
+        trouble.UNSAFE_PATH,
+        trouble.EMPTY_ANSWER,
+        trouble.EMPTY_QUESTION,
+        trouble.DUPLICATE_ROW,
+        trouble.CONFLICT,
+        trouble.BROKEN_TEXT,
+        trouble.MIXED_SCRIPT,
+        trouble.SMALL_IMAGE,
+        trouble.THIN_IMAGE,
     ],
 )
 def test_trouble_is_found_with_its_row_and_the_button_takes_it_away(tmp_path: Path, kind: str) -> None:
@@ -124,7 +125,7 @@ def test_every_kind_has_whole_sentences_and_a_change_that_a_reading_takes() -> N
             assert not text.endswith("."), "the page ends sentences"
         assert bool(finding.action) == bool(finding.change), kind
         pressed(VQA, finding)
-        also = kind in (findings.FOREIGN_PATH, findings.UNKNOWN_SPLIT)  # their buttons do something better
+        also = kind in (trouble.FOREIGN_PATH, trouble.UNKNOWN_SPLIT)  # their buttons do something better
         assert can_drop(kind) == (known.change is None or also)
         places.add(findings.Place("a.csv", 3))
         assert "{" not in findings.finding(kind, places, dropped=False).title, "the number is filled in"
@@ -134,7 +135,7 @@ def test_single_rows_can_be_left_out_by_hand(tmp_path: Path) -> None:
     make(tmp_path, rows(30))
     found = report(tmp_path, replace(VQA, drop_rows=(3, 4)))
     assert (found.rows, found.usable) == (30, 28)
-    assert [place.row for place in one(found, findings.CHOSEN).places] == [4, 5]
+    assert [place.row for place in one(found, trouble.CHOSEN).places] == [4, 5]
 
 
 def test_a_row_that_is_left_out_by_hand_blocks_no_longer(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_a_row_that_is_left_out_by_hand_blocks_no_longer(tmp_path: Path) -> None
 
 def test_all_troubles_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
     make(tmp_path, [line(number % 4, answer="") for number in range(200)], pictures=4)
-    finding = one(report(tmp_path), findings.EMPTY_ANSWER)
+    finding = one(report(tmp_path), trouble.EMPTY_ANSWER)
     assert finding.count == 200
     assert len(finding.places) == findings.SHOWN
     assert "200" in finding.title
@@ -163,7 +164,7 @@ def test_a_picture_on_both_sides_is_an_error_also_under_another_name(tmp_path: P
     assert report(tmp_path, reading).findings == ()
     (tmp_path / "22.png").write_bytes((tmp_path / "3.png").read_bytes())
     found = report(tmp_path, reading)
-    finding = one(found, findings.LEAK)
+    finding = one(found, trouble.LEAK)
     assert found.blocked
     assert [(place.file, place.row) for place in finding.places] == [("train.jsonl", 4)]
     assert finding.places[0].detail == "3.png, as in test.jsonl, row 3"
@@ -177,7 +178,7 @@ def test_a_copy_on_the_other_side_is_noticed_although_it_was_scaled_and_saved_an
     picture(3, (320, 240)).resize((200, 150)).save(tmp_path / "22.jpg", quality=70)
     (tmp_path / "22.jpg").rename(tmp_path / "22.png")  # what is in a file counts, not its name
     found = report(tmp_path, reading)
-    finding = one(found, findings.NEAR_LEAK)
+    finding = one(found, trouble.NEAR_LEAK)
     assert [(place.file, place.row) for place in finding.places] == [("train.jsonl", 4)]
     assert not found.blocked
     assert report(tmp_path, pressed(reading, finding)).train == 19
@@ -188,7 +189,7 @@ def test_a_near_copy_with_the_same_answer_is_noticed(tmp_path: Path) -> None:
     picture(1, (320, 240)).save(tmp_path / "1.png")
     picture(1, (320, 240)).save(tmp_path / "x.jpg", quality=60)
     (tmp_path / "x.jpg").rename(tmp_path / "40.png")
-    finding = one(report(tmp_path), findings.NEAR_DUPLICATE)
+    finding = one(report(tmp_path), trouble.NEAR_DUPLICATE)
     assert [place.row for place in finding.places] == [41]
     assert "row 2" in finding.places[0].detail
 
@@ -203,12 +204,12 @@ def test_several_captions_of_a_picture_are_no_repetition(tmp_path: Path) -> None
 def test_an_answer_that_is_far_too_common_is_thinned_out_in_training_only(tmp_path: Path) -> None:
     make(tmp_path, [line(n, answer="a cat" if n < 80 else "a dog") for n in range(90)])
     found = report(tmp_path)
-    finding = one(found, findings.IMBALANCE)
+    finding = one(found, trouble.IMBALANCE)
     assert "“a cat”" in finding.title
     after = report(tmp_path, pressed(VQA, finding))
     assert after.heldout == found.heldout
     assert after.train < found.train
-    assert one(after, findings.IMBALANCE).left_out == found.train - after.train
+    assert one(after, trouble.IMBALANCE).left_out == found.train - after.train
 
 
 def test_balanced_answers_and_free_texts_are_not_called_unbalanced(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_balanced_answers_and_free_texts_are_not_called_unbalanced(tmp_path: Pat
 def test_a_held_out_answer_that_is_never_learned_is_noticed(tmp_path: Path) -> None:
     reading = folders(tmp_path)
     make(tmp_path, [line(20, answer="a horse"), *(line(n) for n in range(21, 25))], pictures=25, name="test.jsonl")
-    finding = one(report(tmp_path, reading), findings.UNSEEN_ANSWER)
+    finding = one(report(tmp_path, reading), trouble.UNSEEN_ANSWER)
     assert [(place.file, place.row) for place in finding.places] == [("test.jsonl", 1)]
     assert "a horse" in finding.places[0].detail
 
@@ -227,7 +228,7 @@ def test_a_held_out_answer_that_is_never_learned_is_noticed(tmp_path: Path) -> N
 def test_large_pictures_are_made_smaller_by_the_button(tmp_path: Path) -> None:
     make(tmp_path, rows(30))
     picture(3, (2500, 1000)).save(tmp_path / "3.png")
-    finding = one(report(tmp_path), findings.LARGE_IMAGE)
+    finding = one(report(tmp_path), trouble.LARGE_IMAGE)
     assert "2,500 × 1,000" in finding.places[0].detail
     after = pressed(VQA, finding)
     assert after.max_side == 1024
@@ -238,7 +239,7 @@ def test_a_moving_picture_is_said_to_show_its_first_frame(tmp_path: Path) -> Non
     make(tmp_path, rows(30))
     picture(2).save(tmp_path / "2.gif", save_all=True, append_images=[picture(50)])
     (tmp_path / "2.gif").rename(tmp_path / "2.png")
-    assert one(report(tmp_path), findings.SEVERAL_FRAMES).count == 1
+    assert one(report(tmp_path), trouble.SEVERAL_FRAMES).count == 1
 
 
 def test_pictures_of_one_colour_are_not_alike_for_being_plain(tmp_path: Path) -> None:
@@ -250,16 +251,16 @@ def test_pictures_of_one_colour_are_not_alike_for_being_plain(tmp_path: Path) ->
 
 def test_too_few_rows_and_no_rows_are_said(tmp_path: Path) -> None:
     few = report(make(tmp_path / "few", rows(5)))
-    assert kinds(few) == {findings.FEW_ROWS}
+    assert kinds(few) == {trouble.FEW_ROWS}
     assert not few.blocked
     assert (few.findings[0].count, few.findings[0].title) == (1, "There are only 4 rows to learn from")
     none = report(make(tmp_path / "one", rows(1)))
-    assert findings.ONE_GROUP in kinds(none)
+    assert trouble.ONE_GROUP in kinds(none)
     assert none.blocked
     empty = report(
         make(tmp_path / "empty", [line(0, answer=""), line(1, answer="")]), replace(VQA, drop=("empty_answer",))
     )
-    assert findings.NOTHING_TO_TRAIN in kinds(empty)
+    assert trouble.NOTHING_TO_TRAIN in kinds(empty)
     assert empty.blocked
 
 
@@ -268,13 +269,13 @@ def test_a_rare_language_is_named(tmp_path: Path) -> None:
     reading = replace(VQA, columns={**VQA.columns, "language": "language"})
     found = report(tmp_path, reading)
     assert dict(found.languages) == {"en": 30 - 1, "de": 30, "xx": 1}
-    assert [place.row for place in one(found, findings.ODD_LANGUAGE).places] == [8]
+    assert [place.row for place in one(found, trouble.ODD_LANGUAGE).places] == [8]
 
 
 def test_files_that_were_refused_are_named(tmp_path: Path) -> None:
     make(tmp_path, rows(30))
     os.symlink("/etc/passwd", tmp_path / "secret.png")
-    finding = one(report(tmp_path), findings.REFUSED_FILE)
+    finding = one(report(tmp_path), trouble.REFUSED_FILE)
     assert "secret.png" in finding.places[0].file
     assert "passwd" not in str(finding)
 
@@ -328,7 +329,7 @@ def test_a_picture_that_changed_meanwhile_is_looked_at_again(tmp_path: Path) -> 
     (tmp_path / "data" / "3.png").write_bytes((tmp_path / "data" / "4.png").read_bytes()[:50])
     os.utime(tmp_path / "data" / "3.png", ns=(time.time_ns(), time.time_ns() + 1))
     found = check(tree_of_folder(tmp_path / "data"), VQA, looks=Looks(tmp_path / "looks"))
-    assert kinds(found) == {findings.UNREADABLE_IMAGE}
+    assert kinds(found) == {trouble.UNREADABLE_IMAGE}
 
 
 def test_looks_of_a_stopped_check_are_kept_as_far_as_they_went(tmp_path: Path) -> None:
@@ -356,7 +357,7 @@ def test_a_remark_on_a_whole_file_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(text.encode("latin-1"))
     found = report(tmp_path)
     assert (found.rows, found.usable, found.blocked) == (30, 30, False)
-    finding = one(found, findings.ENCODING)
+    finding = one(found, trouble.ENCODING)
     assert (finding.count, finding.title) == (1, "1 file is not in UTF-8 and was read as Latin-1")
     (place,) = finding.places
     assert (place.file, place.row, place.detail) == ("rows.jsonl", 1, "and 29 further places in it")
@@ -368,31 +369,31 @@ def test_a_writer_on_both_sides_is_an_error_where_groups_count(tmp_path: Path) -
     make(tmp_path, lines)
     columns = {**VQA.columns, "group": "writer", "split": "side"}
     reading = replace(VQA, columns=columns, split=Split("column", group=True))
-    finding = one(report(tmp_path, reading), findings.GROUP_LEAK)
+    finding = one(report(tmp_path, reading), trouble.GROUP_LEAK)
     assert finding.title == "4 rows to learn from are of groups that are also held out", "and no word of pictures"
-    assert findings.LEAK not in kinds(report(tmp_path, reading))
+    assert trouble.LEAK not in kinds(report(tmp_path, reading))
     assert [place.row for place in finding.places] == [12, 20, 28, 36]
     assert "“w3”" in finding.places[0].detail
     assert not report(tmp_path, pressed(reading, finding)).blocked
     assert kinds(report(tmp_path, replace(reading, split=Split("column")))) <= {
-        findings.UNSEEN_ANSWER,
-        findings.SHARED_GROUP,
+        trouble.UNSEEN_ANSWER,
+        trouble.SHARED_GROUP,
     }
 
 
 def test_a_writer_on_both_sides_is_named_where_groups_are_not_kept_together(tmp_path: Path) -> None:
     folder = make(tmp_path, [line(n, writer=f"w{n % 3}") for n in range(40)])
     reading = replace(VQA, columns={**VQA.columns, "group": "writer"}, split=Split(share=0.1))
-    finding = one(report(folder, reading), findings.SHARED_GROUP)
+    finding = one(report(folder, reading), trouble.SHARED_GROUP)
     assert finding.severity == "warning"
     assert "is on both sides" in finding.places[0].detail
-    assert findings.SHARED_GROUP not in kinds(report(folder, pressed(reading, finding)))
+    assert trouble.SHARED_GROUP not in kinds(report(folder, pressed(reading, finding)))
 
 
 def test_groups_on_both_sides_of_a_column_are_kept_together_by_a_new_split(tmp_path: Path) -> None:
     folder = make(tmp_path, [line(n, writer=f"w{n % 10}", side="test" if n >= 50 else "train") for n in range(60)])
     reading = replace(VQA, columns={**VQA.columns, "group": "writer", "split": "side"}, split=Split("column"))
-    after = report(folder, pressed(reading, one(report(folder, reading), findings.SHARED_GROUP)))
+    after = report(folder, pressed(reading, one(report(folder, reading), trouble.SHARED_GROUP)))
     assert not after.blocked
     assert (after.train, after.heldout) == (54, 6)
 
@@ -403,7 +404,7 @@ def test_words_on_both_sides_are_no_pictures(tmp_path: Path) -> None:
     lines = [line(n, side="test" if n > 34 else "train") for n in range(40)]
     make(tmp_path, [*lines, {**said, "side": "train"}, {**said, "side": "test"}])
     reading = replace(VQA, columns={**VQA.columns, "split": "side"}, split=Split("column"))
-    assert one(report(tmp_path, reading), findings.LEAK).title == "1 row to learn from says the same as a held-out one"
+    assert one(report(tmp_path, reading), trouble.LEAK).title == "1 row to learn from says the same as a held-out one"
 
 
 def test_rows_are_not_done_before_their_pictures_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,9 +456,9 @@ def test_copies_with_other_captions_are_named(tmp_path: Path) -> None:
     with (folder / "rows.jsonl").open("a") as file:
         file.write(json.dumps(line(3, answer="another word for it")) + "\n")
     reading = Reading("captions", ("rows.jsonl",), {"image": "image", "text": "answer"}, template="What is it?")
-    assert findings.NEAR_OTHER not in kinds(report(folder, reading))
+    assert trouble.NEAR_OTHER not in kinds(report(folder, reading))
     picture(3).resize((50, 38)).save(folder / "7.png")
-    finding = one(report(folder, reading), findings.NEAR_OTHER)
+    finding = one(report(folder, reading), trouble.NEAR_OTHER)
     assert [(place.row, place.detail) for place in finding.places] == [
         (8, "“a thing called 7”, and “a thing called 3” in rows.jsonl, row 4")
     ]

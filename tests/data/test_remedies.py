@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.data import trouble
 from core.data.checking import findings
 from core.data.checking.checks import check
 from core.data.checking.findings import KINDS
@@ -107,7 +108,7 @@ def near_duplicate(folder: Path) -> Reading:
 
 def no_row(folder: Path) -> Reading:
     make(folder, [line(0, answer=""), line(1, answer="")])
-    return replace(VQA, drop=(findings.EMPTY_ANSWER,))
+    return replace(VQA, drop=(trouble.EMPTY_ANSWER,))
 
 
 def latin(folder: Path) -> Reading:
@@ -177,51 +178,51 @@ def few(folder: Path) -> Reading:
 
 SIDES = replace(VQA, columns={**VQA.columns, "split": "side"}, split=Split("column"))
 MADE: dict[str, Callable[[Path], Reading]] = {
-    findings.BROKEN_ROW: broken_line,
-    findings.MISSING_IMAGE: with_row({"image": "none.png"}),
-    findings.UNSAFE_PATH: with_row({"image": "../../etc/passwd"}),
-    findings.FOREIGN_PATH: with_row({"image": "C:\\Users\\anna\\pets\\2.png"}),
-    findings.UNREADABLE_IMAGE: with_picture(lambda path: path.write_bytes(path.read_bytes()[:60])),
-    findings.IMAGE_COUNT: with_conversation(("human", "<image> <image> Which?"), ("gpt", "the first")),
-    findings.NO_IMAGE: with_row({"image": ""}, CAPTIONS),
-    findings.EMPTY_QUESTION: with_row({"question": ""}),
-    findings.EMPTY_ANSWER: with_row({"answer": "  "}),
-    findings.BAD_TURNS: with_conversation(("human", "<image> What is it?"), ("human", "Well?")),
-    findings.BAD_VALUE: with_row({"image": {"width": 3}}),
-    findings.UNKNOWN_SPLIT: lambda folder: (
+    trouble.BROKEN_ROW: broken_line,
+    trouble.MISSING_IMAGE: with_row({"image": "none.png"}),
+    trouble.UNSAFE_PATH: with_row({"image": "../../etc/passwd"}),
+    trouble.FOREIGN_PATH: with_row({"image": "C:\\Users\\anna\\pets\\2.png"}),
+    trouble.UNREADABLE_IMAGE: with_picture(lambda path: path.write_bytes(path.read_bytes()[:60])),
+    trouble.IMAGE_COUNT: with_conversation(("human", "<image> <image> Which?"), ("gpt", "the first")),
+    trouble.NO_IMAGE: with_row({"image": ""}, CAPTIONS),
+    trouble.EMPTY_QUESTION: with_row({"question": ""}),
+    trouble.EMPTY_ANSWER: with_row({"answer": "  "}),
+    trouble.BAD_TURNS: with_conversation(("human", "<image> What is it?"), ("human", "Well?")),
+    trouble.BAD_VALUE: with_row({"image": {"width": 3}}),
+    trouble.UNKNOWN_SPLIT: lambda folder: (
         make(folder, [line(n, side=("train", "train", "test", "moon" if n < 4 else "train")[n % 4]) for n in range(60)])
         and SIDES
     ),
-    findings.STRUCTURE: with_row({"answer": {"colour": "red", "legs": [4]}}),
-    findings.NO_QUESTION: all_rows(replace(CAPTIONS, template=" ")),
-    findings.NOTHING_TO_TRAIN: no_row,
-    findings.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
-    findings.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
-    findings.GROUPS_JOINED: one_writer,
-    findings.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
-    findings.SHARED_GROUP: writers,
-    findings.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),
-    findings.GROUP_LEAK: writer_on_both_sides,
-    findings.NEAR_LEAK: near_leak,
-    findings.DUPLICATE_ROW: with_row(line(1)),
-    findings.NEAR_DUPLICATE: near_duplicate,
-    findings.NEAR_OTHER: near_other,
-    findings.CONFLICT: with_row(line(1, answer="a horse")),
-    findings.IMBALANCE: one_common,
-    findings.UNSEEN_ANSWER: both_sides([line(40, answer="a horse"), *(line(n) for n in range(41, 50))]),
-    findings.FEW_ROWS: few,
-    findings.ENCODING: latin,
-    findings.TABLE_FORM: doubled_column,
-    findings.BROKEN_TEXT: with_row({"answer": "a cafÃ© cat"}),
-    findings.MIXED_SCRIPT: with_row({"answer": "кошка"}),
-    findings.ODD_LANGUAGE: languages,
-    findings.LARGE_IMAGE: with_picture(lambda path: picture(2, (2500, 1000)).save(path)),
-    findings.SMALL_IMAGE: with_picture(lambda path: picture(2, (20, 20)).save(path)),
-    findings.THIN_IMAGE: with_picture(lambda path: picture(2, (440, 40)).save(path)),
-    findings.SEVERAL_FRAMES: with_picture(frames),
-    findings.REFUSED_FILE: link,
-    findings.TEXT_ONLY: with_row({"image": ""}),
-    findings.CHOSEN: lambda folder: make(folder, rows()) and replace(VQA, drop_rows=(3, 4)),
+    trouble.STRUCTURE: with_row({"answer": {"colour": "red", "legs": [4]}}),
+    trouble.NO_QUESTION: all_rows(replace(CAPTIONS, template=" ")),
+    trouble.NOTHING_TO_TRAIN: no_row,
+    trouble.NOTHING_HELD_OUT: all_rows(SIDES, side="train"),
+    trouble.ONE_GROUP: all_rows(VQA, image="0.png", answer="a cat"),
+    trouble.GROUPS_JOINED: one_writer,
+    trouble.NO_GROUP: all_rows(replace(VQA, split=Split(group=True))),
+    trouble.SHARED_GROUP: writers,
+    trouble.LEAK: both_sides([line(3), *(line(n) for n in range(40, 50))]),
+    trouble.GROUP_LEAK: writer_on_both_sides,
+    trouble.NEAR_LEAK: near_leak,
+    trouble.DUPLICATE_ROW: with_row(line(1)),
+    trouble.NEAR_DUPLICATE: near_duplicate,
+    trouble.NEAR_OTHER: near_other,
+    trouble.CONFLICT: with_row(line(1, answer="a horse")),
+    trouble.IMBALANCE: one_common,
+    trouble.UNSEEN_ANSWER: both_sides([line(40, answer="a horse"), *(line(n) for n in range(41, 50))]),
+    trouble.FEW_ROWS: few,
+    trouble.ENCODING: latin,
+    trouble.TABLE_FORM: doubled_column,
+    trouble.BROKEN_TEXT: with_row({"answer": "a cafÃ© cat"}),
+    trouble.MIXED_SCRIPT: with_row({"answer": "кошка"}),
+    trouble.ODD_LANGUAGE: languages,
+    trouble.LARGE_IMAGE: with_picture(lambda path: picture(2, (2500, 1000)).save(path)),
+    trouble.SMALL_IMAGE: with_picture(lambda path: picture(2, (20, 20)).save(path)),
+    trouble.THIN_IMAGE: with_picture(lambda path: picture(2, (440, 40)).save(path)),
+    trouble.SEVERAL_FRAMES: with_picture(frames),
+    trouble.REFUSED_FILE: link,
+    trouble.TEXT_ONLY: with_row({"image": ""}),
+    trouble.CHOSEN: lambda folder: make(folder, rows()) and replace(VQA, drop_rows=(3, 4)),
 }
 """Data with each kind of trouble."""
 
@@ -271,7 +272,7 @@ def test_sides_that_are_not_known_never_empty_a_set(tmp_path: Path) -> None:
     """A column that was taken for the sides by mistake: all of its rows are on sides that are not known."""
     make(tmp_path, [line(n, side=f"shelf {n}") for n in range(60)])
     found = report(tmp_path, SIDES)
-    finding = next(each for each in found.findings if each.kind == findings.UNKNOWN_SPLIT)
+    finding = next(each for each in found.findings if each.kind == trouble.UNKNOWN_SPLIT)
     after = report(tmp_path, pressed(SIDES, finding))
     assert (found.usable, after.usable, after.train, after.heldout) == (0, 60, 54, 6)
     assert not after.blocked
@@ -280,6 +281,6 @@ def test_sides_that_are_not_known_never_empty_a_set(tmp_path: Path) -> None:
 def test_a_plain_picture_of_another_size_is_not_called_large_after_its_remedy(tmp_path: Path) -> None:
     make(tmp_path, rows())
     Image.new("RGB", (3000, 3000), "red").save(tmp_path / "2.png")
-    finding = next(each for each in report(tmp_path, VQA).findings if each.kind == findings.LARGE_IMAGE)
+    finding = next(each for each in report(tmp_path, VQA).findings if each.kind == trouble.LARGE_IMAGE)
     assert finding.title == "1 row has a picture that is larger than models see"
-    assert findings.LARGE_IMAGE not in {each.kind for each in report(tmp_path, pressed(VQA, finding)).findings}
+    assert trouble.LARGE_IMAGE not in {each.kind for each in report(tmp_path, pressed(VQA, finding)).findings}

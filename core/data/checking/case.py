@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core.data.checking import findings
+from core.data import trouble
 from core.data.checking.findings import KINDS, SHOWN, Places, can_drop, errors_first, finding
 from core.data.checking.survey import Survey
 from core.spec import Finding, Place, Reading
@@ -36,14 +36,14 @@ class Case:
         chosen[[row for row in reading.drop_rows if 0 <= row < len(found)]] = True
         self.alive = ~chosen
         """Rows that are still in, as booleans [rows]."""
-        self.find(findings.CHOSEN, chosen)
-        for kind, trouble in found.troubles.items():
+        self.find(trouble.CHOSEN, chosen)
+        for kind, met in found.troubles.items():
             rows = np.zeros(len(found), bool)
-            rows[np.frombuffer(trouble.rows, np.int64)] = True
-            if kind == findings.ENCODING:
+            rows[np.frombuffer(met.rows, np.int64)] = True
+            if kind == trouble.ENCODING:
                 self._find_once_a_file(kind, rows)
             else:
-                self.find(kind, rows & ~chosen, partial(_told, trouble.details))
+                self.find(kind, rows & ~chosen, partial(_told, met.details))
         without = self.column("answer") < 0
         self.remarks = without & ~np.isin(np.arange(len(found)), self._broken())
         """What was said of a whole file and is no row, as booleans [rows]."""

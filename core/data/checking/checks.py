@@ -15,8 +15,9 @@ from functools import partial
 
 import numpy as np
 
-from core.data.checking import findings
+from core.data import trouble
 from core.data.checking.case import Case, Numbers
+from core.data.checking.kinds.quality import LONG_SIDE, SHORT_SIDE, THIN
 from core.data.checking.looks import Looks
 from core.data.checking.sameness import Sameness
 from core.data.checking.splits import hold_out
@@ -84,9 +85,9 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
     same = Sameness(found, case.alive)
     _find_refused(case, refused)
     if reading.split.group and not reading.columns.get("group"):
-        case.note(findings.NO_GROUP)
+        case.note(trouble.NO_GROUP)
     if asks_nothing(reading):
-        case.note(findings.NO_QUESTION, change={"template": DEFAULT_TEMPLATES[reading.format]})
+        case.note(trouble.NO_QUESTION, change={"template": DEFAULT_TEMPLATES[reading.format]})
     _find_repetitions(case, same)
     heldout = _split(case, same)
     _find_leaks(case, same, heldout)
@@ -101,7 +102,7 @@ def judge(found: Survey, reading: Reading, refused: tuple[tuple[Place, str], ...
 
 def _find_refused(case: Case, refused: tuple[tuple[Place, str], ...]) -> None:
     for place, reason in refused:
-        case.note(findings.REFUSED_FILE, place.file, reason)
+        case.note(trouble.REFUSED_FILE, place.file, reason)
 
 
 def _find_repetitions(case: Case, same: Sameness) -> None:
@@ -111,17 +112,17 @@ def _find_repetitions(case: Case, same: Sameness) -> None:
     rows = np.arange(len(answer))
     first = same.first_of(same.key(same.exact, answer, side), case.alive)
     repeated = first != rows
-    case.find(findings.DUPLICATE_ROW, repeated, case.like(first))
+    case.find(trouble.DUPLICATE_ROW, repeated, case.like(first))
     if case.reading.format in ONE_ANSWER:
         first = same.first_of(same.key(same.exact, side), case.alive)
         conflict = case.alive & (answer != answer[first])
-        case.find(findings.CONFLICT, conflict, lambda row: f"{case.said(first[row])} in {case.where(first[row])}")
+        case.find(trouble.CONFLICT, conflict, lambda row: f"{case.said(first[row])} in {case.where(first[row])}")
     first = same.first_of(same.key(same.alike, answer, side), case.alive)
-    case.find(findings.NEAR_DUPLICATE, (first != rows) & ~repeated, case.like(first))
+    case.find(trouble.NEAR_DUPLICATE, (first != rows) & ~repeated, case.like(first))
     first = same.first_of(same.key(same.alike, side), case.alive)
     other = case.alive & (same.exact != same.exact[first]) & (answer != answer[first])
     case.find(
-        findings.NEAR_OTHER,
+        trouble.NEAR_OTHER,
         other,
         lambda row: f"{case.said(row)}, and {case.said(first[row])} in {case.where(first[row])}",
     )
@@ -150,9 +151,9 @@ def _find_leaks(case: Case, same: Sameness, heldout: Numbers) -> None:
     title = "" if exact.any() else _WORDS_LEAK[int(words.sum() > 1)].format(count=f"{int(words.sum()):,}")
     groups, names = case.column("group"), list(case.found.groups)
     grouped = told & (groups >= 0) & np.isin(groups, groups[kept]) & case.reading.split.group & ~exact & ~words
-    case.find(findings.LEAK, exact | words, partial(_twin, case, same.exact_pictures, kept), title)
-    case.find(findings.GROUP_LEAK, grouped, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
-    case.find(findings.NEAR_LEAK, near & ~grouped, partial(_twin, case, same.alike_pictures, kept))
+    case.find(trouble.LEAK, exact | words, partial(_twin, case, same.exact_pictures, kept), title)
+    case.find(trouble.GROUP_LEAK, grouped, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
+    case.find(trouble.NEAR_LEAK, near & ~grouped, partial(_twin, case, same.alike_pictures, kept))
 
 
 def _find_shared_groups(case: Case, heldout: Numbers) -> None:
@@ -161,7 +162,7 @@ def _find_shared_groups(case: Case, heldout: Numbers) -> None:
         return
     groups, names = case.column("group"), list(case.found.groups)
     shared = case.alive & ~heldout & (groups >= 0) & np.isin(groups, groups[case.alive & heldout])
-    case.find(findings.SHARED_GROUP, shared, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
+    case.find(trouble.SHARED_GROUP, shared, lambda row: f"“{names[groups[row]][:60]}” is on both sides")
 
 
 def _twin(case: Case, pictures: Numbers, others: Numbers, row: int) -> str:
@@ -189,9 +190,9 @@ def _find_imbalance(case: Case, heldout: Numbers) -> None:
         beyond[np.random.default_rng(case.reading.split.seed).permutation(rows)[most:]] = True
         share = counts[top] / told.sum()
         title = f"The answer {case.said(rows[0])} makes up {share:.0%} of the rows to learn from"
-        case.find(findings.IMBALANCE, beyond, title=title)
+        case.find(trouble.IMBALANCE, beyond, title=title)
     unseen = case.alive & heldout & ~np.isin(answer, classes)
-    case.find(findings.UNSEEN_ANSWER, unseen, case.said)
+    case.find(trouble.UNSEEN_ANSWER, unseen, case.said)
 
 
 def _find_odd_words(case: Case) -> None:
@@ -200,10 +201,10 @@ def _find_odd_words(case: Case) -> None:
     script, language = case.column("script"), case.column("language")
     several_languages = len(np.unique(language[case.alive])) > 1
     if not several_languages:
-        case.find(findings.MIXED_SCRIPT, _rare(script, case.alive, scripts), lambda row: scripts[script[row]])
+        case.find(trouble.MIXED_SCRIPT, _rare(script, case.alive, scripts), lambda row: scripts[script[row]])
         return
     rare = _rare(language, case.alive, None)
-    case.find(findings.ODD_LANGUAGE, rare, lambda row: f"“{languages[language[row]][:40]}”")
+    case.find(trouble.ODD_LANGUAGE, rare, lambda row: f"“{languages[language[row]][:40]}”")
 
 
 def _rare(value: Numbers, alive: Numbers, names: list[str] | None) -> Numbers:
@@ -219,13 +220,13 @@ def _find_odd_pictures(case: Case) -> None:
     """Pictures whose size is far from what models see, or that hold more than one."""
     table = case.found.looks.table
     longer, shorter = np.maximum(table["width"], table["height"]), np.minimum(table["width"], table["height"])
-    most = case.reading.max_side or findings.LONG_SIDE
-    large = (longer > findings.LONG_SIDE) & (most >= findings.LONG_SIDE)
+    most = case.reading.max_side or LONG_SIDE
+    large = (longer > LONG_SIDE) & (most >= LONG_SIDE)
     for kind, odd in (
-        (findings.LARGE_IMAGE, large),
-        (findings.SMALL_IMAGE, (shorter < findings.SHORT_SIDE) & table["readable"]),
-        (findings.THIN_IMAGE, (longer > findings.THIN * shorter) & (shorter >= findings.SHORT_SIDE)),
-        (findings.SEVERAL_FRAMES, table["frames"]),
+        (trouble.LARGE_IMAGE, large),
+        (trouble.SMALL_IMAGE, (shorter < SHORT_SIDE) & table["readable"]),
+        (trouble.THIN_IMAGE, (longer > THIN * shorter) & (shorter >= SHORT_SIDE)),
+        (trouble.SEVERAL_FRAMES, table["frames"]),
     ):
         if odd.any():
             case.find(kind, case.alive & case.with_picture(odd), partial(case.size_of, odd))
@@ -235,20 +236,20 @@ def _why_none_is_held_out(case: Case, same: Sameness) -> str:
     """The kind of finding."""
     split = case.reading.split
     if split.by != "share":
-        return findings.NOTHING_HELD_OUT
+        return trouble.NOTHING_HELD_OUT
     if not split.group:
-        return findings.ONE_GROUP
+        return trouble.ONE_GROUP
     apart = same.groups(np.flatnonzero(case.alive), None)  # as they would be without the column for groups
-    return findings.GROUPS_JOINED if len(np.unique(apart)) > 1 else findings.ONE_GROUP
+    return trouble.GROUPS_JOINED if len(np.unique(apart)) > 1 else trouble.ONE_GROUP
 
 
 def _find_too_few(case: Case, same: Sameness, train: Numbers, heldout: Numbers) -> None:
     """Hardly any row, or none, on a side."""
     told = int(train.sum())
     if not told:
-        case.note(findings.NOTHING_TO_TRAIN)
+        case.note(trouble.NOTHING_TO_TRAIN)
     elif told < FEW:
-        case.note(findings.FEW_ROWS, title=f"There are only {told} rows to learn from" if told > 1 else "")
+        case.note(trouble.FEW_ROWS, title=f"There are only {told} rows to learn from" if told > 1 else "")
     if told and not heldout.any():
         case.note(_why_none_is_held_out(case, same))
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from core.data import trouble
 from core.data.checking import findings
 from core.data.checking.looks import Look, Looks, look_at
 from core.data.files.tree import Tree
@@ -156,7 +157,7 @@ class Survey:
         self.script.append(self.scripts.setdefault(script_of(said), len(self.scripts)))
         self.language.append(self.languages.setdefault(row.language if row else "", len(self.languages)))
         if row and (found := next((found for turn in row.turns if (found := _DAMAGED.search(turn.text))), None)):
-            self.note(findings.BROKEN_TEXT, number, f"“{found.string[max(0, found.start() - 20) : found.end() + 20]}”")
+            self.note(trouble.BROKEN_TEXT, number, f"“{found.string[max(0, found.start() - 20) : found.end() + 20]}”")
 
     def _number_of(self, said: str) -> int:
         form = normal_form(said)
@@ -248,7 +249,7 @@ def _note_unreadable(found: Survey) -> None:
     for row in range(len(found)):
         for number in found.pictures[found.starts[row] : found.starts[row + 1]]:
             if number in found.looks.troubles:
-                found.note(findings.UNREADABLE_IMAGE, row, f"{names[number]}: {found.looks.troubles[number]}")
+                found.note(trouble.UNREADABLE_IMAGE, row, f"{names[number]}: {found.looks.troubles[number]}")
                 break
 
 

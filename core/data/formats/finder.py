@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from core.data import trouble
 from core.data.files.entries import is_rooted, plain_name, shown, trouble_with
 from core.data.files.pictures import PICTURES, open_picture
 from core.data.files.tree import Entry, Tree
@@ -92,7 +93,7 @@ class Finder:
             shown = f"{place.file}/{place.row or 0}/{number}-{PurePosixPath(name).name or 'picture'}"
             return PictureBytes(shown, data)
         if not name:
-            raise Unusable("bad_value", f"{text_of(value)[:60] or 'nothing'} is no picture")
+            raise Unusable(trouble.BAD_VALUE, f"{text_of(value)[:60] or 'nothing'} is no picture")
         return self._by_name(name, place.file)
 
     def has(self, value: Any, beside: str = "") -> bool:
@@ -108,22 +109,22 @@ class Finder:
         if reason:
             known = self._by_end(name)
             if known is None:
-                raise Unusable("unsafe_path", f"{shown(name)}: {reason}")
+                raise Unusable(trouble.UNSAFE_PATH, f"{shown(name)}: {reason}")
             if not self._foreign_paths:
-                raise Unusable("foreign_path", f"{shown(name)}: “{known}” would be taken")
+                raise Unusable(trouble.FOREIGN_PATH, f"{shown(name)}: “{known}” would be taken")
             return TreePicture(known, self._tree.entries[known])
         for one in dict.fromkeys((name, without_number(name))):
             try:
                 entry = self._tree.find(one, beside)
             except SourceRefused as error:
-                raise Unusable("unsafe_path", f"{shown(name)}: {error.reason}") from None
+                raise Unusable(trouble.UNSAFE_PATH, f"{shown(name)}: {error.reason}") from None
             except DataError:
                 continue  # it may still be a name without its suffix
             if is_picture_file(entry.name):
                 return TreePicture(entry.name, entry)
         known = None if is_picture_file(name) else self._without_suffix(name, beside)
         if known is None:
-            raise Unusable("missing_image", shown(name))
+            raise Unusable(trouble.MISSING_IMAGE, shown(name))
         return TreePicture(known, self._tree.entries[known])
 
     def _by_end(self, name: str) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
+from core.data import trouble
 from core.data.files.tree import Entry, Tree
 from core.data.formats import answers, coco, folders, templates
 from core.data.formats.finder import Finder
@@ -23,10 +24,10 @@ from core.spec.data import Part, Place, Reading
 
 JOIN = ", "
 """Between the names of columns that hold a row's pictures together."""
-_KINDS = {"encoding": "encoding", "form": "table_form"}
+_KINDS = {"encoding": trouble.ENCODING, "form": trouble.TABLE_FORM}
 """Kinds of trouble with a file that are no trouble of a row, by what tables call them."""
 Trouble = tuple[str, str]
-"""Its kind, a constant of `core.data.checking.findings`, and what is special here."""
+"""Its kind, one of `core.data.trouble`, and what is special here."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +92,24 @@ def _is_apart(entry: Entry, reading: Reading) -> bool:
 def _of_record(record: Record, reading: Reading, finder: Finder) -> Iterator[Item]:
     """The rows of one record: several where it holds several captions or questions."""
     if record.values is None:
-        yield Item(record.place, None, trouble=((_KINDS.get(record.kind, "broken_row"), record.trouble),))
+        yield Item(record.place, None, trouble=((_KINDS.get(record.kind, trouble.BROKEN_ROW), record.trouble),))
         return
     values = record.values
-    warnings = (("encoding", record.trouble),) if record.trouble else ()
+    warnings = ((trouble.ENCODING, record.trouble),) if record.trouble else ()
     bare = Item(record.place, None, _side_of(record, reading), _cell(values, reading, "group"), warnings)
     try:
         if reading.split.by == "column" and not bare.side:
-            raise Unusable("unknown_split", f"“{_cell(values, reading, 'split')[:40]}”")
+            raise Unusable(trouble.UNKNOWN_SPLIT, f"“{_cell(values, reading, 'split')[:40]}”")
         pictures = _pictures(record, reading, finder)
         side = bare.side or (side_of_folder(pictures[0].name) if pictures and reading.split.by == "folders" else "")
         numbers = count(len(pictures) + 1)
         conversations = templates.conversations(
             reading, values, lambda value: finder.find(value, record.place, next(numbers))
         )
-    except Unusable as trouble:
-        yield replace(bare, trouble=(*warnings, (trouble.kind, trouble.detail)))
+    except Unusable as problem:
+        yield replace(bare, trouble=(*warnings, (problem.kind, problem.detail)))
         return
-    shape = (("structure", ""),) if templates.is_structure(reading, values) else ()
+    shape = ((trouble.STRUCTURE, ""),) if templates.is_structure(reading, values) else ()
     for said in conversations:
         yield _item(replace(bare, side=side, trouble=(*warnings, *shape)), reading, values, said, pictures)
 
@@ -119,12 +120,12 @@ def _item(
     """One conversation with its pictures in place."""
     try:
         if not pictures and reading.format in templates.ABOUT_A_PICTURE:
-            raise Unusable("no_image", "")
+            raise Unusable(trouble.NO_IMAGE, "")
         turns = turns_of(said, pictures, _cell(values, reading, "system") or reading.system)
-    except Unusable as trouble:
-        return replace(bare, trouble=(*bare.trouble, (trouble.kind, trouble.detail)))
+    except Unusable as problem:
+        return replace(bare, trouble=(*bare.trouble, (problem.kind, problem.detail)))
     row = Row(turns, _cell(values, reading, "language"), origin(bare.place))
-    alone: tuple[Trouble, ...] = () if row.pictures else (("text_only", ""),)
+    alone: tuple[Trouble, ...] = () if row.pictures else ((trouble.TEXT_ONLY, ""),)
     return replace(bare, row=row, trouble=(*bare.trouble, *alone))
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from core.data import trouble
 from core.data.formats.turns import Find, Said, Unusable, parts_of, said_in
 from core.data.formats.values import (
     ANSWER_KEYS,
@@ -74,10 +75,10 @@ def conversations(reading: Reading, values: dict[str, Any], find: Find) -> list[
         return [_judged(reading, values)]
     question = filled(reading.template, values, reading)
     if reading.template.strip() and not question:
-        raise Unusable("empty_question", "all that is asked comes from columns that are empty here")
+        raise Unusable(trouble.EMPTY_QUESTION, "all that is asked comes from columns that are empty here")
     answers = _answers(reading, values)
     if not answers:
-        raise Unusable("empty_answer", "")
+        raise Unusable(trouble.EMPTY_ANSWER, "")
     return [_asked(question, _worded(reading, values, answer)) for answer in answers]
 
 
@@ -111,12 +112,12 @@ def _judged(reading: Reading, values: dict[str, Any]) -> Conversation:
     """Whether a text belongs to its picture: asked with the text, which stands below a question without fields."""
     texts, said = texts_of(_value(reading, values, "text")), _value(reading, values, "verdict")
     if not texts:
-        raise Unusable("empty_question", "")
+        raise Unusable(trouble.EMPTY_QUESTION, "")
     if kind_of(said) == "empty":
-        raise Unusable("empty_answer", "")
+        raise Unusable(trouble.EMPTY_ANSWER, "")
     verdict = verdict_of(said)
     if not verdict:
-        raise Unusable("bad_value", f"“{text_of(said)[:40]}” says neither yes nor no")
+        raise Unusable(trouble.BAD_VALUE, f"“{text_of(said)[:40]}” says neither yes nor no")
     question = filled(reading.template, values, reading)
     if not _FIELD.search(reading.template):
         question = "\n".join(part for part in (question, *texts) if part)
@@ -155,19 +156,19 @@ def _value(reading: Reading, values: dict[str, Any], part: Part) -> Any:
     """What the column of a part holds, JSON in a string taken out. Raises Unusable: no column is given for it."""
     column = reading.columns.get(part)
     if column is None:
-        raise Unusable("bad_value", f"no column is chosen for “{part}”")
+        raise Unusable(trouble.BAD_VALUE, f"no column is chosen for “{part}”")
     if column not in values:
-        raise Unusable("bad_value", f"there is no “{column}”")
+        raise Unusable(trouble.BAD_VALUE, f"there is no “{column}”")
     return unfolded(values[column])
 
 
 def _turns(value: Any, find: Find) -> Conversation:
     if kind_of(value) == "empty":
-        raise Unusable("bad_turns", "there is no turn")
+        raise Unusable(trouble.BAD_TURNS, "there is no turn")
     if isinstance(value, dict):
         value = next((inside for inside in value.values() if kind_of(inside) in ("turns", "pairs")), [value])
     if not isinstance(value, (list, tuple)):
-        raise Unusable("bad_turns", "it is no list of turns")
+        raise Unusable(trouble.BAD_TURNS, "it is no list of turns")
     return said_in(value, find)
 
 
@@ -175,7 +176,7 @@ def _prompt_completion(reading: Reading, values: dict[str, Any], find: Find) -> 
     """Both sides, each a text or, as TRL has it, a list of messages."""
     prompt, completion = _value(reading, values, "prompt"), _value(reading, values, "completion")
     if kind_of(completion) == "empty":
-        raise Unusable("empty_answer", "")
+        raise Unusable(trouble.EMPTY_ANSWER, "")
     if kind_of(prompt) == "turns":
         answered = said_in(completion, find) if kind_of(completion) == "turns" else _asked("", text_of(completion))[1:]
         return [*said_in(prompt, find), *answered]
@@ -183,7 +184,7 @@ def _prompt_completion(reading: Reading, values: dict[str, Any], find: Find) -> 
         filled(reading.template, values, reading) if reading.template else text_of(values[reading.columns["prompt"]])
     )
     if not question:
-        raise Unusable("empty_question", "")
+        raise Unusable(trouble.EMPTY_QUESTION, "")
     if kind_of(completion) == "turns":
         return [("user", parts_of(question)), *said_in(completion, find)]
     return _asked(question, _worded(reading, values, text_of(values[reading.columns["completion"]])))
@@ -205,9 +206,9 @@ def _question(reading: Reading, values: dict[str, Any], question: str, answer: s
     if reading.template:
         question = filled(reading.template, values, reading, question=question) if question else ""
     if not question:
-        raise Unusable("empty_question", "")
+        raise Unusable(trouble.EMPTY_QUESTION, "")
     if not answer:
-        raise Unusable("empty_answer", "")
+        raise Unusable(trouble.EMPTY_ANSWER, "")
     return _asked(question, _worded(reading, values, answer))
 
 
@@ -220,7 +221,7 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
         if isinstance(item, dict) and (asked := one_of(item, QUESTION_KEYS)) and (said := one_of(item, ANSWER_KEYS)):
             found.setdefault(text_of(item[asked]), answer_of(item[said]))  # of several answers the first
     if not found:
-        raise Unusable("bad_value", "it holds no question with an answer")
+        raise Unusable(trouble.BAD_VALUE, "it holds no question with an answer")
     return list(found.items())
 
 
@@ -233,7 +234,7 @@ def _chosen(reading: Reading, values: dict[str, Any], answer: Any) -> str:
         return said
     number = int(said) if said.isdecimal() else ord(said.upper()) - ord("A") if len(said) == 1 else -1
     if not 0 <= number < len(choices):
-        raise Unusable("bad_value", f"“{said[:40]}” is none of the {len(choices)} choices")
+        raise Unusable(trouble.BAD_VALUE, f"“{said[:40]}” is none of the {len(choices)} choices")
     return choices[number]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from core.data import trouble
 from core.data.formats.values import ANSWER_KEYS, QUESTION_KEYS, SAID_KEYS, SPEAKER_KEYS, one_of, text_of
 from core.data.rows import Picture, Speaker, Turn
 
@@ -53,14 +54,14 @@ def said_in(messages: Sequence[Any], find: Find) -> list[Said]:
     said: list[Said] = []
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
-            raise Unusable("bad_turns", f"turn {number} is no object with who speaks and what is said")
+            raise Unusable(trouble.BAD_TURNS, f"turn {number} is no object with who speaks and what is said")
         speaker = one_of(message, SPEAKER_KEYS)
         if speaker is not None:
             said.append((_speaker(message[speaker], number), _parts(message, find)))
             continue
         asked, answered = one_of(message, QUESTION_KEYS), one_of(message, ANSWER_KEYS)
         if asked is None or answered is None:
-            raise Unusable("bad_turns", f"turn {number} does not say who speaks")
+            raise Unusable(trouble.BAD_TURNS, f"turn {number} does not say who speaks")
         said += [("user", parts_of(text_of(message[asked]))), ("assistant", parts_of(text_of(message[answered])))]
     return said
 
@@ -68,7 +69,9 @@ def said_in(messages: Sequence[Any], find: Find) -> list[Said]:
 def _speaker(name: Any, number: int) -> Speaker:
     speaker = SPEAKERS.get(text_of(name).lower())
     if speaker is None:
-        raise Unusable("bad_turns", f"turn {number} is by “{text_of(name)[:40]}”, which is no side of a conversation")
+        raise Unusable(
+            trouble.BAD_TURNS, f"turn {number} is by “{text_of(name)[:40]}”, which is no side of a conversation"
+        )
     return speaker
 
 
@@ -92,7 +95,7 @@ def _typed(part: Any, find: Find) -> tuple[Part, ...]:
     if kind in ("text", "input_text", "output_text"):
         return parts_of(text_of(part.get("text")))
     if kind not in ("image", "image_url", "input_image"):
-        raise Unusable("bad_turns", f"a part is of the kind “{text_of(kind)[:40]}”; known are text and image")
+        raise Unusable(trouble.BAD_TURNS, f"a part is of the kind “{text_of(kind)[:40]}”; known are text and image")
     named = next((part[key] for key in ("image", "image_url", "url", "path", "bytes") if part.get(key)), None)
     if isinstance(named, dict) and named.get("url"):
         named = named["url"]
@@ -143,7 +146,7 @@ def turns_of(said: Iterable[Said], pictures: Sequence[Picture], system: str = ""
         left = iter(pictures)
         placed = tuple(Turn(side, tuple(_filled(part, left, pictures) for part in parts)) for side, parts in turns)
     if not all(turn.parts for turn in placed):
-        raise Unusable("empty_question", "")
+        raise Unusable(trouble.EMPTY_QUESTION, "")
     return placed
 
 
@@ -168,13 +171,13 @@ def _check_count(slots: Sequence[Slot], pictures: Sequence[Picture]) -> None:
     wanted = max(numbers) if numbers else 0
     plain = sum(1 for slot in slots if not slot.number)
     if plain and numbers:
-        raise Unusable("image_count", "some tags for pictures are numbered and some are not")
+        raise Unusable(trouble.IMAGE_COUNT, "some tags for pictures are numbered and some are not")
     if max(plain, wanted) != len(pictures) and (slots or not pictures):
         tags, there = max(plain, wanted), len(pictures)
-        raise Unusable("image_count", f"{tags} {'tag' if tags == 1 else 'tags'} for pictures, {there} in the row")
+        raise Unusable(trouble.IMAGE_COUNT, f"{tags} {'tag' if tags == 1 else 'tags'} for pictures, {there} in the row")
     unseen = next((number for number in range(1, wanted) if number not in numbers), None)
     if unseen is not None:
-        raise Unusable("image_count", f"no tag stands for picture {unseen}")
+        raise Unusable(trouble.IMAGE_COUNT, f"no tag stands for picture {unseen}")
 
 
 def _check_own(turns: Sequence[Said], pictures: Sequence[Picture]) -> None:
@@ -182,7 +185,7 @@ def _check_own(turns: Sequence[Said], pictures: Sequence[Picture]) -> None:
     named = {part.name for _, parts in turns for part in parts if not isinstance(part, (str, Slot))}
     other = next((picture.name for picture in pictures if picture.name not in named), None)
     if other is not None:
-        raise Unusable("image_count", f"no turn names “{other[:60]}”, which is in the row")
+        raise Unusable(trouble.IMAGE_COUNT, f"no turn names “{other[:60]}”, which is in the row")
 
 
 def _check_order(turns: Sequence[Said]) -> None:
@@ -191,16 +194,16 @@ def _check_order(turns: Sequence[Said]) -> None:
     if sides[:1] == ["system"]:
         sides = sides[1:]
     if not sides:
-        raise Unusable("bad_turns", "there is no turn")
+        raise Unusable(trouble.BAD_TURNS, "there is no turn")
     if "system" in sides:
-        raise Unusable("bad_turns", "a system prompt stands behind other turns")
+        raise Unusable(trouble.BAD_TURNS, "a system prompt stands behind other turns")
     if sides[-1] != "assistant":
-        raise Unusable("bad_turns", "the last turn is the user's, so there is no answer to learn")
+        raise Unusable(trouble.BAD_TURNS, "the last turn is the user's, so there is no answer to learn")
     if sides[0] != "user":
-        raise Unusable("bad_turns", "the first turn is the assistant's")
+        raise Unusable(trouble.BAD_TURNS, "the first turn is the assistant's")
     if any(one == two for one, two in pairwise(sides)):
-        raise Unusable("bad_turns", "one side speaks twice in a row")
+        raise Unusable(trouble.BAD_TURNS, "one side speaks twice in a row")
     if not all(parts for speaker, parts in turns if speaker == "assistant"):
-        raise Unusable("empty_answer", "an answer is empty")
+        raise Unusable(trouble.EMPTY_ANSWER, "an answer is empty")
     if any(not isinstance(part, str) for speaker, parts in turns if speaker != "user" for part in parts):
-        raise Unusable("bad_turns", "a picture stands in an answer or in the system prompt")
+        raise Unusable(trouble.BAD_TURNS, "a picture stands in an answer or in the system prompt")
