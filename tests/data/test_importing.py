@@ -20,7 +20,7 @@ from core.data.checking.looks import Looks
 from core.data.checking.survey import Cancelled
 from core.data.files.tree import tree_of_folder, tree_of_upload
 from core.data.formats.records import records
-from core.data.storing import importing
+from core.data.storing import feed, importing
 from core.data.storing.importing import store
 from core.data.storing.stored import HELDOUT, PICTURES, TRAIN, list_sets, read_about, stored
 from core.errors import DataError
@@ -160,10 +160,10 @@ def test_rows_that_went_away_while_they_are_stored_are_noticed(folder: Path, mon
 
 
 def test_a_picture_that_is_swapped_while_it_is_stored_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare = importing._prepare
+    prepare = feed._prepare
     swapped = (folder / "7.png").read_bytes()
     monkeypatch.setattr(
-        importing,
+        feed,
         "_prepare",
         lambda p, side: replace(prepare(p, side), digest=bytes(32)) if p.read() == swapped else prepare(p, side),
     )

@@ -8,40 +8,29 @@ What it does not do: store data that an error stands against, or change a set th
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from core.data.checking.checks import Verdict, judge
 from core.data.checking.looks import Looks
-from core.data.checking.survey import THREADS, Cancelled, Progress, Survey, quietly, survey
-from core.data.files.pictures import picture_header, upright
+from core.data.checking.survey import Cancelled, Progress, Survey, quietly, survey
 from core.data.files.tree import Tree
 from core.data.formats.records import records
-from core.data.rows import Picture, Row
-from core.data.storing.set_files import PictureWriter, RowWriter, key_of, sync
-from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file, read_about, stored
-from core.errors import DataError, SourceNotFound
+from core.data.rows import Row
+from core.data.storing.feed import Feed, changed
+from core.data.storing.set_files import PictureWriter, RowWriter, key_of
+from core.data.storing.staging import put_in_place, staged_folder
+from core.data.storing.stored import ABOUT, HELDOUT, INDEX, PICTURES, TRAIN, Pictures, link_file
+from core.errors import DataError
 from core.spec import Finding, Imported, Reading, Report, write
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 SPARE_BYTES = 200 * 1024 * 1024
-QUALITY = 92
-"""Of a JPEG that was made smaller."""
-AHEAD = 16
-"""Pictures under way at once."""
+"""Left free on the disk."""
 
 
 class Blocked(DataError):
@@ -72,14 +61,14 @@ class Job:
             if self.cancelled():
                 raise Cancelled("The data were stored", "it was stopped", "Nothing was kept; start again when you like")
             if number >= total:
-                raise _changed()
+                raise changed()
             self.progress((total + number + 1) // 2, total)
             if self.verdict.train[number] or self.verdict.heldout[number]:
                 if item.row is None:
-                    raise _changed()
+                    raise changed()
                 yield item.row, bool(self.verdict.heldout[number])
         if number + 1 != total:
-            raise _changed()
+            raise changed()
 
 
 def store(
@@ -115,14 +104,14 @@ def store(
     found = survey(tree, reading, lambda done, _: progress(done // 2, known), cancelled, looks)
     verdict = judge(found, reading, tree.refused)
     if report is not None and report != verdict.report:
-        raise _changed()
+        raise changed()
     if verdict.report.blocked:
         raise Blocked(title, [each for each in verdict.report.findings if each.severity == "error"])
-    with _staged(sets) as staged:
+    with staged_folder(sets) as staged:
         job = Job(tree, reading, found, verdict, staged, progress, cancelled)
         _check_space(job)
         made = _write(job, sets, title, origin)
-        return _put_in_place(staged, sets, made)
+        return put_in_place(staged, sets, made)
 
 
 def _write(job: Job, sets: Path, title: str, origin: str) -> Imported:
@@ -132,7 +121,10 @@ def _write(job: Job, sets: Path, title: str, origin: str) -> Imported:
     if pictures is not None:
         rows, question = _write_rows(job, numbers, lambda row: None)
     else:
-        with PictureWriter(job.staged, _key(job, order)) as writer, Feed(job, writer, numbers) as feed:
+        with (
+            PictureWriter(job.staged, _key(job, order)) as writer,
+            Feed(job.found.looks, job.reading.max_side, writer, numbers) as feed,
+        ):
             rows, question = _write_rows(job, numbers, feed.offer)
             feed.finish()
             pictures = writer.digest()
@@ -195,82 +187,6 @@ def _link_pictures(job: Job, sets: Path, order: list[int]) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A picture as it is stored."""
-
-    digest: bytes
-    """Of the file that was given."""
-    content: bytes
-    size: tuple[int, int] | None = None
-    """Pixels, where it was made smaller."""
-    kind: str = ""
-
-
-def _prepare(picture: Picture, max_side: int | None) -> Stored:
-    """A picture's file, made smaller where it is too large."""
-    content = picture.read()
-    digest = hashlib.sha256(content).digest()
-    if max_side is None:
-        return Stored(digest, content)
-    with picture_header(content, picture.name) as image:
-        if max(image.size) <= max_side:
-            return Stored(digest, content)
-        return Stored(digest, *_smaller(image, max_side))
-
-
-def _smaller(image: Image, max_side: int) -> tuple[bytes, tuple[int, int], str]:
-    """The picture with this longest side, upright, as JPEG where it was one and as PNG otherwise."""
-    kind = "JPEG" if image.format in ("JPEG", "MPO") else "PNG"
-    small, file = upright(image, max_side), BytesIO()
-    small.save(file, kind, **({"quality": QUALITY} if kind == "JPEG" else {}))
-    return file.getvalue(), small.size, {"JPEG": "jpg", "PNG": "png"}[kind]
-
-
-class Feed:
-    """Pictures read ahead by other threads, and written in the order of their numbers."""
-
-    def __init__(self, job: Job, writer: PictureWriter, numbers: dict[int, int]) -> None:
-        self._looks, self._max_side = job.found.looks, job.reading.max_side
-        self._writer, self._numbers = writer, numbers
-        self._waiting: deque[tuple[int, Future[Stored]]] = deque()
-        self._pool = ThreadPoolExecutor(THREADS, "pictures")
-        self._begun = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def offer(self, row: Row) -> None:
-        """Takes those of a row's pictures that come for the first time."""
-        for picture in row.pictures:
-            look = self._looks.numbers[picture.name]
-            if self._numbers[look] == self._begun:
-                self._waiting.append((look, self._pool.submit(_prepare, picture, self._max_side)))
-                self._begun += 1
-        while len(self._waiting) > AHEAD:
-            self._write(*self._waiting.popleft())
-
-    def finish(self) -> None:
-        """Writes what is still on its way."""
-        while self._waiting:
-            self._write(*self._waiting.popleft())
-
-    def _write(self, look: int, coming: Future[Stored]) -> None:
-        """Writes the next picture, which has to be the one that was looked at."""
-        known, ready = self._looks.table[look], coming.result()
-        if bytes(known["digest"]) != ready.digest:
-            self._looks.forget(look)
-            raise _changed()
-        if ready.size is not None:
-            self._writer.add(ready.content, ready.size, ready.kind)
-        else:
-            size = int(known["width"]), int(known["height"])
-            self._writer.add(ready.content, size, known["kind"].decode(), ready.digest)
-
-
 def _write_rows(job: Job, numbers: dict[int, int], offer: Callable[[Row], None]) -> tuple[bytes, str]:
     """Writes the rows of both sides -> their hash, and what the first one asks."""
     by_name, question = job.found.looks.numbers, ""
@@ -283,56 +199,6 @@ def _write_rows(job: Job, numbers: dict[int, int], offer: Callable[[Row], None])
     return train.digest() + heldout.digest(), question
 
 
-@contextmanager
-def _staged(sets: Path) -> Iterator[Path]:
-    """A folder for files on their way, which is gone afterwards in any case."""
-    sets.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = sets / f".new-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    except OSError as error:
-        reason = f"the system refused ({error.strerror or 'unknown reason'})"
-        raise DataError("The data were stored", reason, "Make room on the disk, then store them again") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
-    """The staged folder under its hash; one that is there already is the same and stays, by the title given last."""
-    sync(staged)
-    for _ in range(3):
-        with suppress(OSError):  # one of this hash is there already, which is looked at below
-            staged.rename(sets / made.name)
-            sync(sets)
-            return made
-        try:
-            _check_whole(sets, made)
-            return _renamed(sets, read_about(sets, made.name), made.title)
-        except SourceNotFound:  # removed in between
-            continue
-        except DataError:  # damaged: this one is whole
-            shutil.rmtree(sets / made.name, ignore_errors=True)
-    raise DataError("The data were stored", "the folder cannot be given its name", "Store them again")
-
-
-def _renamed(sets: Path, there: Imported, title: str) -> Imported:
-    """A stored set under another title; jobs that hold it keep the one that they began with."""
-    if there.title == title:
-        return there
-    named = replace(there, title=title)
-    write(named, sets / there.name / ABOUT)
-    return named
-
-
-def _check_whole(sets: Path, made: Imported) -> None:
-    """Raises DataError: the set of this hash that is there has lost rows or pictures."""
-    there = stored(sets, made.name)
-    if (len(there.train), len(there.heldout), len(there.pictures)) != (made.train, made.heldout, made.pictures):
-        raise _changed()
-    Pictures(sets / made.name, made.name).check_end()
-
-
 def _check_space(job: Job) -> None:
     """Raises DataError: the disk is too full for the set."""
     looks = np.unique(np.asarray(job.found.pictures, np.int64))
@@ -341,7 +207,3 @@ def _check_space(job: Job) -> None:
     if free < needed:
         reason = f"the data folder has {free / 1e6:,.0f} MB of free space and this needs {needed / 1e6:,.0f} MB"
         raise DataError("The data were stored", reason, "Make room, or make the pictures smaller")
-
-
-def _changed() -> DataError:
-    return DataError("The data were stored", "the files are no longer those that were checked", "Check them again")
