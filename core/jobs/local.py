@@ -1,7 +1,7 @@
 """Runs jobs on this machine: one worker process at a time, in a session of its own, watched through its folder.
 
 A server that starts over the same data folder finds the running job again, its points, and can stop it.
-What it does not do: train, queue a second job, or believe a pid; see process.py for who a process is.
+What it does not do: train, start a process (`workers`), queue a second job, or believe a pid (`process`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -19,23 +16,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.adapters.bundle import has_adapter, zip_adapter
+from core.adapters.bundle import zip_adapter
 from core.data.storing.stored import SETS, link_set
 from core.errors import JobError
 from core.job_files import DATA, LOG, POINTS, SPEC, STOP
 from core.jobs.backend import JobRow
 from core.jobs.home import open_home
-from core.jobs.process import Identity, identify, is_alive, signal_group, worker_environment
+from core.jobs.lost import lost
+from core.jobs.process import is_alive, signal_group
 from core.jobs.record import Record, new_row, read_status, with_state, write_record
-from core.jobs.series import last_error, read_points, read_words
-from core.jobs.standby import Standby, hand_over
+from core.jobs.series import read_points, read_words
 from core.jobs.stopping import Patience
 from core.jobs.store import Store
+from core.jobs.workers import WORKER, Workers
 from core.spec import ENDED, Source, Spec, Status, from_dict, read, to_dict, write
 
-ROOT = Path(__file__).resolve().parents[2]
-"""Where `core` lies: the worker runs there, so that `-m core.training.worker` is found."""
-WORKER = (sys.executable, "-m", "core.training.worker")
 SPARE_BYTES = 200 * 1024 * 1024
 
 
@@ -58,13 +53,9 @@ class LocalBackend:
     ) -> None:
         self._home = open_home(root)
         self._store = Store(self._home)
-        self._command = list(command)
         self._patience = patience or Patience()
-        self._shared = shared
-        self._standby = Standby(self._command, ROOT, self._home.root / "standby.log")
+        self._workers = Workers(command, self._home.root / "standby.log", shared)
         self._wants_standby = False
-        self._environment = dict(os.environ)  # as it is now: libraries imported later add to it
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
 
     def submit(self, spec: Spec, owner: str) -> str:
@@ -83,7 +74,7 @@ class LocalBackend:
                 with self._store.claim():
                     self._refuse_a_second(owner)
                     self._stage(Record(row, None), spec, self._home.data(owner) / SETS)
-                    self._store.add(Record(row, self._start(row, spec)))
+                    self._store.add(Record(row, self._workers.start(row, "hub" in (spec.model.kind, spec.data.kind))))
             except OSError as error:
                 self._undo(row)
                 raise _cannot_write("Starting a job was asked for", error) from None
@@ -127,7 +118,7 @@ class LocalBackend:
 
     def jobs(self, owner: str) -> list[JobRow]:
         """The owner's jobs, newest first."""
-        self._reap()
+        self._workers.reap()
         records = self._store.owned(owner)
         return [record.row if record.row.state in ENDED else self._look(record)[0].row for record in records]
 
@@ -167,12 +158,12 @@ class LocalBackend:
     @property
     def warm_worker(self) -> int | None:
         """The pid of the worker that waits for a job; None when none does."""
-        return self._standby.pid
+        return self._workers.warm_pid
 
     def close(self) -> None:
         """Lets the warm worker and the list go. Running jobs go on."""
         with self._lock:
-            self._standby.close()
+            self._workers.close()
             self._store.close()
 
     def _refuse_a_second(self, owner: str) -> None:
@@ -211,48 +202,15 @@ class LocalBackend:
             link_set(sets, spec.data.name, staged / DATA)
         staged.rename(folder)
 
-    def _start(self, row: JobRow, spec: Spec) -> Identity | None:
-        environment = self._told_worker("hub" in (spec.model.kind, spec.data.kind))
-        process = self._standby.take(environment)
-        if process is not None:
-            self._children[row.id] = process
-            identity = identify(process.pid)
-            write_record(Record(row, identity), row.folder)  # before it gets the job: a killed server finds it again
-            if hand_over(process, row.folder):
-                return identity
-            process.kill()
-            process.wait()
-        return self._start_cold(row, environment)
-
-    def _start_cold(self, row: JobRow, environment: dict[str, str]) -> Identity | None:
-        self._standby.close()  # it would lie idle beside the job, with the memory of all that it has imported
-        with (row.folder / LOG).open("ab") as log:
-            process = subprocess.Popen(
-                [*self._command, str(row.folder)],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._children[row.id] = process
-        identity = identify(process.pid)
-        write_record(Record(row, identity), row.folder)
-        return identity
-
     def _undo(self, row: JobRow) -> None:
         """Leaves nothing of a start that failed: neither a process nor a folder."""
-        process = self._children.pop(row.id, None)
-        if process is not None:
-            process.kill()
-            process.wait()
+        self._workers.kill(row.id)
         for folder in (row.folder, row.folder.with_name(f".new-{row.id}")):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _look(self, record: Record) -> tuple[Record, Status]:
         """The job as it is now: what the worker says, unless the worker is gone; the list is brought up to date."""
-        self._reap()
+        self._workers.reap()
         status = self._judge(record)
         row = record.row
         if (status.state, status.error) != (row.state, row.reason) and row.state not in ENDED:
@@ -272,16 +230,11 @@ class LocalBackend:
         if self._is_alive(record):
             return self._hurry(record, status)
         status = read_status(row.folder)  # it may have ended well between the two looks
-        return status if status.state in ENDED else self._mourn(record, status)
+        return status if status.state in ENDED else lost(row.folder, status, self._workers.exit_code(row.id))
 
     def _is_alive(self, record: Record) -> bool:
-        self._reap()
+        self._workers.reap()
         return record.identity is not None and is_alive(record.identity)
-
-    def _reap(self) -> None:
-        """Takes note of the workers that have ended, so that none stays a zombie for as long as the server runs."""
-        for child in list(self._children.values()):
-            child.poll()
 
     def _hurry(self, record: Record, status: Status) -> Status:
         """Signals a worker that was asked to stop and has not for long."""
@@ -292,27 +245,12 @@ class LocalBackend:
             signal_group(record.identity, number)
         return replace(status, state="stopping", phase=status.phase or "Stopping")
 
-    def _mourn(self, record: Record, status: Status) -> Status:
-        """The status of a worker that is gone without a result."""
-        child = self._children.get(record.row.id)
-        code = child.returncode if child is not None else None
-        kept = " The adapter that it had saved is kept." if has_adapter(record.row.folder) else ""
-        if (record.row.folder / STOP).exists():
-            lost = "its last look was done." if kept else "it could save its result. Start it again to train anew."
-            error = f"It was asked to stop and ended before {lost}{kept}"
-            return replace(status, state="stopped", error=error, eta_seconds=None)
-        error = _why_lost(record.row.folder, status, code) + kept
-        return replace(status, state="lost", error=error, eta_seconds=None)
-
     def _refill(self) -> None:
         """Keeps one worker warm while none trains."""
         with self._lock:
             if not self._wants_standby or any(self._is_alive(record) for record in self._store.unended()):
                 return
-            self._standby.start(self._told_worker(for_hub=False))
-
-    def _told_worker(self, for_hub: bool) -> dict[str, str]:
-        return worker_environment(self._environment, for_hub, self._shared)
+            self._workers.warm_up()
 
 
 def _new_id() -> str:
@@ -333,18 +271,6 @@ def _with_whole_paths(spec: Spec) -> Spec:
 
 def _with_whole_path(source: Source) -> Source:
     return replace(source, name=str(Path(source.name).expanduser().absolute())) if source.kind == "folder" else source
-
-
-def _why_lost(folder: Path, status: Status, code: int | None) -> str:
-    where = f"at step {status.step} of {status.total_steps}" if status.step else "before the first step"
-    if code is not None and -code == signal.SIGKILL:
-        how = "it was killed, most often because memory ran out"
-        remedy = "Try a smaller batch or a smaller rank"
-    else:
-        error = last_error(folder / LOG)
-        how = f"it met an error ({error})" if error else "it left no word"
-        remedy = "Look into its log, then start it again"
-    return f"The worker ended {where} without a result: {how}. {remedy}."
 
 
 def _cannot_write(asked: str, error: OSError) -> JobError:

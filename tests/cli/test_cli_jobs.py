@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 from core import cli
 from core.cli import jobs as cli_jobs
 from core.errors import AdapterError
-from core.jobs.local import ROOT, LocalBackend
+from core.jobs.local import LocalBackend
+from core.jobs.workers import ROOT
 from core.lora.budget import budget
 from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
@@ -160,8 +162,9 @@ def test_ctrl_c_stops_and_saves(tmp_path: Path):
     )
     while not list((tmp_path / "home").glob("jobs/*/metrics.jsonl")):
         assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=20)
+    out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert json.loads(out)["state"] == "stopped"
     assert Path(json.loads(out)["adapter"]).is_dir()

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.jobs.local import ROOT, WORKER, LocalBackend
+from core.jobs.local import LocalBackend
+from core.jobs.workers import ROOT, WORKER
 from core.spec import ENDED, Plan, Selection, Settings, Source, Spec, Status
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -30,8 +31,8 @@ def fake(mode: str) -> list[str]:
     return [sys.executable, str(FAKE), mode]
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 8.0) -> float:
-    """Waits until it is true; returns how long that took."""
+def wait_for(true: Callable[[], bool], seconds: float = 120.0) -> float:
+    """Waits until it is true, as long as a machine that is very busy may need; returns how long that took."""
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds, "waited too long"
@@ -54,14 +55,15 @@ def wait_for_step(backend: LocalBackend, job: str, step: int = 3, owner: str = "
 SERVER = """
 import sys, time
 from pathlib import Path
-from core.jobs.local import ROOT, WORKER, LocalBackend
+from core.jobs.local import LocalBackend
+from core.jobs.workers import ROOT, WORKER
 from core.spec import Spec, from_json
 backend = LocalBackend(Path(sys.argv[1]), sys.argv[3:])
 backend.warm_up()
 time.sleep(0.3)
 job = backend.submit(from_json(Spec, sys.argv[2]), "anna") if sys.argv[2] != "-" else backend.warm_worker
 print(job, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
