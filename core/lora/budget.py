@@ -11,16 +11,8 @@ from functools import lru_cache
 from itertools import accumulate, chain
 from math import prod
 
-from core.lora.tensors import (
-    PREFIX,
-    Alike,
-    Suffixes,
-    alike,
-    by_name,
-    count,
-    saved_suffix,
-    unknown,
-)
+from core.lora.shapes import Suffixes, count, saved_suffix
+from core.lora.tensors import PREFIX, Alike, alike, by_name, unknown
 from core.spec import COMPONENTS, Budget, Inspection, Module, Plan
 
 BYTES_PER_PARAMETER = 4

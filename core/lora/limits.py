@@ -16,17 +16,8 @@ from typing import get_args
 
 from core.errors import PlanError
 from core.lora.portable import listed, rewrites
-from core.lora.tensors import (
-    CHANGES_WEIGHTS,
-    CONTAINERS,
-    Shape,
-    also_hit,
-    by_name,
-    is_table,
-    overrides_of,
-    unknown,
-    wraps,
-)
+from core.lora.shapes import Shape, is_table
+from core.lora.tensors import CHANGES_WEIGHTS, CONTAINERS, also_hit, by_name, overrides_of, unknown, wraps
 from core.models.repository import clip
 from core.spec import Inspection, Module, Plan, Settings, Start
 

@@ -13,7 +13,8 @@ import copy
 from math import sqrt
 from typing import Any
 
-from core.lora.tensors import CHANGES_WEIGHTS, saved_suffix
+from core.lora.shapes import saved_suffix
+from core.lora.tensors import CHANGES_WEIGHTS
 from core.spec import Plan
 
 _A, _B = ".lora_A.default.weight", ".lora_B.default.weight"

@@ -11,16 +11,17 @@ What it does not do: start training, or save.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
 from core.errors import CountMismatch, PlanError
+from core.lora.live import live_modules, unwrapped
 from core.lora.plan import peft_config
 from core.lora.portable import listed, names_as_they_are, portable_config, rewrites
 from core.lora.tensors import Tensor, also_hit, overrides_of, planned_tensors, unknown, wraps
-from core.spec import Module, Parameter, Plan
+from core.spec import Plan
 
 UNMATCHED = r"The following (rank|alpha)_pattern keys did not match any targeted module"
 """What PEFT says of patterns for parameters, which it looks for among modules only; they do work."""
@@ -95,74 +96,6 @@ def parameter_groups(model: Any, plan: Plan, learning_rate: float) -> list[tuple
     return [(parameters, rate) for rate, parameters in groups.items()]
 
 
-def live_modules(model: Any, plan: Plan) -> dict[str, Module]:
-    """What the plan names, read from a model instead of its inspection; labels are left open.
-
-    Raises:
-        PlanError: the model has nothing of a name.
-    """
-    names = [*plan.target_modules, *(t.rpartition(".")[0] for t in plan.target_parameters), *plan.full_modules]
-    found = {}
-    for name in dict.fromkeys(names):
-        try:
-            module = _unwrapped(model, name)
-        except AttributeError:
-            raise unknown(name, type(model).__name__) from None
-        found[name] = _as_module(name, module)
-    return found
-
-
-def _unwrapped(model: Any, name: str) -> Any:
-    """A module of the model as it was before PEFT wrapped it and what it lies in."""
-    module = model
-    for part in name.split("."):
-        module = getattr(_bare(module), part)
-    return _bare(module)
-
-
-def _bare(module: Any) -> Any:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils.other import AuxiliaryTrainingWrapper
-
-    while isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper):
-        module = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module.original_module
-    return module
-
-
-def _as_module(name: str, module: Any) -> Module:
-    own = dict(module.named_parameters(recurse=False))
-    transposed = bool(getattr(module, "is_transposed", False))
-    return Module(
-        name=name,
-        kind=type(module).__name__,
-        shape=_shape(module, own),
-        component="other",
-        role="other",
-        layer=None,
-        params=0,
-        adaptable=True,
-        reason="",
-        parameters=tuple(
-            Parameter(key, tuple(map(int, value.shape)), True, transposed and value.dim() == 3)
-            for key, value in own.items()
-        ),
-    )
-
-
-def _shape(module: Any, own: Mapping[str, Any]) -> tuple[int, ...]:
-    """Of the weight, outputs first; quantized weights are packed and say nothing of it."""
-    import torch
-
-    if isinstance(module, torch.nn.Linear):
-        return (module.out_features, module.in_features)
-    if not own:
-        return ()
-    # PEFT registers the weights of PyTorch's attention anew, after its biases.
-    first = next((value for value in own.values() if value.dim() > 1), next(iter(own.values())))
-    shape = tuple(map(int, own.get("weight", first).shape))
-    return shape[::-1] if type(module).__name__ == "Conv1D" else shape
-
-
 def _refuse_ambiguous(model: Any, plan: Plan, model_type: str) -> None:
     """PEFT matches parameters' names and modules to copy by their endings: none may end another's name."""
     modules = [name for name, _ in model.named_modules(remove_duplicate=False)]
@@ -232,7 +165,7 @@ def _tuner_layer(base: Any, name: str) -> Any:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     outer, _, last = name.rpartition(".")
-    layer = getattr(_unwrapped(base, outer) if outer else base, last)
+    layer = getattr(unwrapped(base, outer) if outer else base, last)
     if not isinstance(layer, BaseTunerLayer):
         raise unknown(name, type(base).__name__)
     return layer

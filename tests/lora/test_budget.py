@@ -10,10 +10,12 @@ import pytest
 
 from core.errors import PlanError
 from core.lora.budget import budget, file_bytes
+from core.lora.live import live_modules
 from core.lora.plan import make_plan
 from core.lora.selection import available_cells, parse_targets
-from core.lora.tensors import PREFIX, alike, planned_tensors, saved_suffix
-from core.lora.wrap import live_modules, wrap
+from core.lora.shapes import saved_suffix
+from core.lora.tensors import PREFIX, alike, planned_tensors
+from core.lora.wrap import wrap
 from core.models.inspection import build_on_meta, inspect_model, inspect_source
 from core.models.relabel import relabelled
 from core.models.source import parse_source, resolve

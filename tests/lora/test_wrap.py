@@ -9,10 +9,11 @@ import torch
 
 from core.errors import CountMismatch, PlanError
 from core.lora.budget import budget
+from core.lora.live import live_modules
 from core.lora.plan import make_plan, peft_config
 from core.lora.selection import available_cells, layers_of
 from core.lora.tensors import planned_tensors
-from core.lora.wrap import live_modules, parameter_groups, wrap
+from core.lora.wrap import parameter_groups, wrap
 from core.models.inspection import inspect_model
 from core.spec import Knobs, Override, Plan, Recipe, Selection, Source
 from tests.lora.every_kind import batch, every_kind, inspection
