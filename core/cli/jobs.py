@@ -30,6 +30,7 @@ from core.lora.presets import usual_cells
 from core.models.inspection import inspect_source
 from core.models.relabel import relabelled
 from core.models.source import DEMO_MODEL, parse_source
+from core.models.trainable import refuse_untrainable
 from core.spec import ENDED, Plan, Recipe, Score, Selection, Settings, Source, Spec, Status, read, to_dict, to_json
 
 LOOK_EVERY = 0.25
@@ -94,9 +95,11 @@ def _look_over(spec: Spec) -> None:
     """Says which trained parts are no more than a guess.
 
     Raises:
+        SourceError: a model that cannot be trained.
         PlanError: what cannot be, before a worker is started for it.
     """
     labelled = relabelled(inspect_source(spec.model), spec.selection.relabels)
+    refuse_untrainable(labelled)
     refuse_impossible(spec.plan, labelled, spec.settings)
     say(guess_note(labelled, spec.plan))
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import CodeType
 from typing import Any, Literal
 
 import torch
@@ -21,6 +24,9 @@ from core.evaluation.intervals import interval
 from core.evaluation.measures import Measures
 from core.evaluation.metrics import is_match, part
 from core.spec import Score
+
+_THREE_AXES = re.compile(r"logits\[\s*:\s*,\s*:\s*,")
+"""A statement that reads or writes logits by row, position and token."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +144,26 @@ def token_losses(
 def head_form(model: Any) -> Literal["positions", "columns", "all"]:
     """What the model's forward can send through its head: single positions of each row, positions of all rows, or all.
 
-    Single ones where it takes a mask [B, T], which transformers' own `slice_logits_to_keep` does.
+    Single ones where it takes a mask [B, T], which transformers' own `slice_logits_to_keep` does, and where nothing
+    is done afterwards to logits of three axes, which the mask makes two (Chameleon's, which forbids codes of pictures).
     """
     forward = _base(model).forward
     if "logits_to_keep" not in inspect.signature(forward).parameters:
         return "all"
-    code = getattr(inspect.unwrap(forward), "__code__", None)
-    return "positions" if code is not None and "slice_logits_to_keep" in code.co_names else "columns"
+    plain = inspect.unwrap(forward)
+    code = getattr(plain, "__code__", None)
+    if code is None or "slice_logits_to_keep" not in code.co_names:
+        return "columns"
+    return "columns" if _THREE_AXES.search(_source(code)) else "positions"
+
+
+@cache
+def _source(code: CodeType) -> str:
+    """What a function says; nothing where its file cannot be read."""
+    try:
+        return inspect.getsource(code)
+    except OSError:
+        return ""
 
 
 def _base(model: Any) -> Any:

@@ -5,6 +5,7 @@ What it does not do: build a model, or run code that a repository brings along.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from core.errors import InspectionError, SourceRefused
@@ -101,6 +102,19 @@ def has_step(found: Any) -> bool:
     return bool(found.forward.__name__ != "_forward_unimplemented")
 
 
+def needs_more(found: Any) -> str | None:
+    """What a class wants beside pictures and text, which rows here do not hold, as a reason; None where it is nothing.
+
+    Its own words tell: the senses that it lists, and the arguments of its forward pass (UDOP's boxes).
+    """
+    senses = found.input_modalities
+    if "video" in senses and "image" not in senses:
+        return "sees videos alone, and no single picture"
+    if "bbox" in inspect.signature(found.forward).parameters:
+        return "must be told where on the page each word stands, and rows here hold no such boxes"
+    return None
+
+
 def check_teachable(found: Any, asked: str) -> None:
     """Looks whether a class of transformers can be trained here, as `check_writes` whether it can be loaded.
 
@@ -114,6 +128,8 @@ def check_teachable(found: Any, asked: str) -> None:
             f"its class {found.__name__} only answers, part after part, and has no step of its own to learn from",
             "Take the part of it that reads and writes, often called its thinker",
         )
+    if reason := needs_more(found):
+        raise SourceRefused(asked, f"its class {found.__name__} {reason}", "Take a chat model that reads pictures")
     if found.__name__ in WITHOUT_WORDS:
         raise SourceRefused(
             asked, f"its class {found.__name__} {WITHOUT_WORDS[found.__name__]}", "Take a chat model, or Florence-2"

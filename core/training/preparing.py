@@ -34,6 +34,7 @@ from core.models.packing import left_whole
 from core.models.relabel import relabelled
 from core.models.source import check_trainable, resolve
 from core.models.threads import settle_threads
+from core.models.trainable import refuse_unteachable
 from core.spec import Inspection, Settings, Spec
 from core.training.choices import Choices, choose_for_rows, lines
 from core.training.computer import this_computer
@@ -85,10 +86,11 @@ def prepare(desk: Desk) -> Prepared:
     desk.stop.check()
     status.enter("fetching and loading the model" if spec.model.kind == "hub" else "loading the model")
     check_trainable(spec.model)
+    inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
+    refuse_unteachable(inspection)
     processor = load_processor(spec.model)
     limit = _tried(desk, processor, data)  # before the weights, which may take minutes to fetch
     desk.stop.check()
-    inspection = relabelled(inspect_source(spec.model), spec.selection.relabels)
     device, dtype, reason = choose_device(spec.settings.precision, inspection.total_params)
     status.show(device=reason)
     metrics.note(f"Computing on {reason}.")

@@ -23,8 +23,8 @@ from core.lora.wrap import wrap
 from core.memory.dry_run.inputs import BatchMaker, NoLayout
 from core.memory.workload import Workload
 from core.models.build import build_on_meta
-from core.models.classes import check_teachable
 from core.models.inspection import inspect_model
+from core.models.trainable import refuse_unteachable
 from core.models.zoo import Architecture, as_source
 from core.spec import Inspection, Plan, Recipe, Selection
 from tests.matrix.shrinking import MOST_PARAMETERS, small_configs
@@ -52,9 +52,8 @@ def two_steps(architecture: Architecture) -> Verdict:
     """Trains it, or says why not, as the studio says it before a launch."""
     try:
         with as_source(architecture.name, architecture.config) as resolved:
-            whole = build_on_meta(resolved)
-            made = inspect_model(whole, resolved.source)
-        check_teachable(type(whole), f"Training “{architecture.name}” was asked for")
+            made = inspect_model(build_on_meta(resolved), resolved.source)
+        refuse_unteachable(made)
         plan_of(made)
     except StudioError as refusal:
         return Verdict(architecture.name, "refused", refusal.reason)
