@@ -19,13 +19,15 @@ function noGain(before, after) {
   return `But it learned something: the loss on them fell from ${before.loss.toFixed(2)} to ${after.loss.toFixed(2)}. Only answers that are the same word by word count as right; train for more steps, and look at the answers below.`;
 }
 
+const ENDED_EARLY = { stopped: " The job was stopped early; this is what it had.", failed: " The training failed; this is what it had until then." };
+
 function saying(run) {
   const { before, after, majority, kept_step: kept, state: how } = run.status;
   const gain = after.exact_match - before.exact_match;
   const times = before.exact_match > 0 && gain > 0 ? ` (${(after.exact_match / before.exact_match).toFixed(1)}×)` : "";
   const first = gain > 0 ? `${count(after.correct)} of ${count(after.rows)} held-out answers are right, up from ${count(before.correct)}${times}.` : `${count(after.correct)} of ${count(after.rows)} held-out answers are right; before, ${count(before.correct)} were. ${noGain(before, after)}`;
   const guess = majority ? ` Always giving the most common answer would score ${percent(majority)}${after.exact_match < majority ? ": still better than this" : ""}.` : "";
-  return `${first}${guess}${how === "stopped" ? " The job was stopped early; this is what it had." : ""}${keptEarlier(run) ? ` The adapter holds the weights of step ${count(kept)}, which were the best.` : ""}`;
+  return `${first}${guess}${ENDED_EARLY[how] ?? ""}${keptEarlier(run) ? ` The adapter holds the weights of step ${count(kept)}, ${how === "failed" ? "the last that were sound" : "which were the best"}.` : ""}`;
 }
 
 function hero(run) {
@@ -48,7 +50,7 @@ function unmeasured(run) {
   const { status, info } = run;
   if (!info.adapter_bytes) return html`<div class="card empty"><b>${info.name}: ${STATE_NAME[status.state].toLowerCase()}</b>${status.error ?? (isRunning() ? "The result appears when the job has finished." : "It ended before there was anything to save.")}</div>`;
   return html`<div class="card"><div class="cap"><strong>${info.name}</strong><span>${STATE_NAME[status.state]}</span></div>
-    <p>The adapter was saved; how well it answers was not measured. ${status.error}</p>${download(run)}${made(info, status)}</div>`;
+    <p>The adapter was saved; how well it answers was not measured${status.unmeasured && `: ${status.unmeasured}`}. ${status.error}</p>${download(run)}${made(info, status)}</div>`;
 }
 
 const modulesOf = ({ target_modules: targets, target_parameters: parameters, full_modules: full }) => new Set([...targets, ...parameters.map((name) => name.slice(0, name.lastIndexOf("."))), ...full]).size;

@@ -13,6 +13,7 @@ from core.adapters.card_data import data_section, stored_data
 from core.adapters.card_proof import proof_section, run_rows
 from core.adapters.card_results import results_section
 from core.adapters.card_text import one_line
+from core.adapters.card_words import kind, value
 from core.adapters.published import published_source
 from core.data.source import load_dataset
 from core.errors import StudioError
@@ -57,7 +58,7 @@ def card_text(
     parts = [
         _head(spec),
         f"# {one_line(spec.name)}",
-        f"{_kind(spec.plan)} for {_model(spec.model)}, trained on {data} with {STUDIO}.",
+        f"{kind(spec.plan)} for {_model(spec.model)}, trained on {data} with {STUDIO}.",
         results_section(status, data),
         "![Loss, held-out loss and the main measure over the steps](curves.svg)",
         _what_learned(spec, status, by_component),
@@ -116,10 +117,6 @@ def _what_learned(spec: Spec, status: Status, by_component: Mapping[str, int] | 
         lines += ["", "| component | trainable parameters |", "| --- | --- |"]
         lines += [f"| {name} | {count:,} |" for name, count in by_component.items()]
     return "\n".join(lines)
-
-
-def _kind(plan: Plan) -> str:
-    return "A LoRA adapter" if _adapts(plan) else "An adapter of parts trained in full"
 
 
 def _adapts(plan: Plan) -> bool:
@@ -196,7 +193,7 @@ def _settings(spec: Spec, status: Status, series: Sequence[Mapping[str, Any]]) -
         **_extras(settings),
         "base weights": _PRECISION[settings.quantization] + _packed_part(settings),
         **({"longest row": f"{settings.max_tokens:,} tokens"} if settings.max_tokens else {}),
-        **({"pictures changed a little": ", ".join(settings.augment)} if settings.augment else {}),
+        **({"pictures changed a little": _augmented(settings)} if settings.augment else {}),
         "seed": str(settings.seed),
         "computed on": one_line(status.device) or "not recorded",
         **run_rows(series),
@@ -216,16 +213,21 @@ def _packed_part(settings: Settings) -> str:
 
 def _extras(settings: Settings) -> dict[str, str]:
     """What is not as it usually is."""
-    usual = Settings()
+    default = Settings()
     rows = {
-        "optimizer": (settings.optimizer, usual.optimizer),
-        "LoRA+ ratio": (settings.lora_plus, usual.lora_plus),
-        "noise on the embeddings (NEFTune)": (settings.neftune, usual.neftune),
-        "label smoothing": (settings.label_smoothing, usual.label_smoothing),
-        "looks without improvement that end it": (settings.patience, usual.patience),
-        "weights that became the adapter": (settings.keep, usual.keep),
+        "optimizer": (settings.optimizer, default.optimizer),
+        "LoRA+ ratio": (settings.lora_plus, default.lora_plus),
+        "noise on the embeddings (NEFTune)": (settings.neftune, default.neftune),
+        "label smoothing": (settings.label_smoothing, default.label_smoothing),
+        "looks without improvement that end it": (settings.patience, default.patience),
+        "weights that became the adapter": (settings.keep, default.keep),
     }
-    return {name: str(value) for name, (value, default) in rows.items() if value != default}
+    called = {"optimizer": "optimizer", "weights that became the adapter": "keep"}
+    return {name: value(called.get(name, ""), each) for name, (each, usual) in rows.items() if each != usual}
+
+
+def _augmented(settings: Settings) -> str:
+    return ", ".join(value("augment", each) for each in settings.augment)
 
 
 def _base(source: Source) -> str:

@@ -12,6 +12,7 @@ from statistics import mean
 from typing import Any
 
 from core.adapters.card_text import one_line
+from core.adapters.card_words import CHOICES, LEVERS, value
 from core.job_files import PROOF
 
 SHORT_HASH = 16
@@ -56,10 +57,11 @@ def run_rows(series: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     rows = {}
     if choices:
         rows["chosen for this machine"] = ", ".join(
-            f"{_words(name)} {_value(value)}" for name, value in choices.items()
+            f"{CHOICES.get(name, _words(name))} {value(name, chosen)}" for name, chosen in choices.items()
         )
     if levers:
-        sides = {side: [_words(name) for name, on in levers.items() if on is (side == "on")] for side in ("on", "off")}
+        called = {name: LEVERS.get(name, _words(name)) for name in levers}
+        sides = {side: [called[name] for name, on in levers.items() if on is (side == "on")] for side in ("on", "off")}
         rows["levers"] = "; ".join(f"{side}: {', '.join(names)}" for side, names in sides.items() if names)
     return {name: one_line(text) for name, text in rows.items()}
 
@@ -90,9 +92,3 @@ def _number(value: float | None) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "none" if value is None else str(value)

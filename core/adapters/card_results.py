@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.adapters.card_text import one_line
 from core.evaluation.measures import LABELS, WHOLE_ANSWERS, main_value
 from core.evaluation.metrics import LOWER_IS_BETTER
 from core.spec import Score, Status
@@ -35,14 +36,23 @@ def _which_weights(status: Status) -> Iterator[str]:
     if status.state == "failed":
         come_apart = status.kept_step is not None  # of an error of any other kind the last weights are saved
         ended = "came apart" if come_apart else "broke off"
-        yield from ("", f"The training {ended} after {at}; what the adapter answers was not measured.")
+        yield from ("", f"The training {ended} after {at}.")
         if come_apart:
             yield f"The adapter holds the weights of step {status.kept_step:,}, the last that were sound."
+        yield from _not_asked(status)
         return
+    yield from _not_asked(status)
     if status.kept_step is not None and status.kept_step != status.step:
         yield from ("", f"The adapter holds the weights of step {status.kept_step:,}, which were the best.")
     if status.state != "finished" and status.step < status.total_steps:
         yield from ("", f"The training was ended early, at {at}.")
+
+
+def _not_asked(status: Status) -> Iterator[str]:
+    """Why nothing is said of the adapter's answers."""
+    if status.after is None and (status.unmeasured or status.state == "failed"):
+        why = f": {one_line(status.unmeasured)}" if status.unmeasured else ""
+        yield from ("", f"What the adapter answers was not measured{why}.")
 
 
 def _main_table(status: Status, main: str) -> Iterator[str]:

@@ -79,6 +79,8 @@ class Status:
     """The base model on the held-out split."""
     after: Score | None = None
     """The tuned model on the same rows."""
+    unmeasured: str | None = None
+    """Why the tuned model was not asked, in words, where it was to be and `after` is missing."""
     majority: float | None = None
     """Share of the most common held-out answer: what guessing would score."""
     trainable: int | None = None

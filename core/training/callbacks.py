@@ -117,7 +117,10 @@ class Progress(TrainerCallback):
             many = f"{self._best.without_better} {looks} without a lower held-out loss"
             self._metrics.note(f"Ended after step {look.step:,}: {many}.")
         losses = self._best.losses
-        for advice in (worse_than_before(losses, self._best.before), standstill(losses, look.step, total)):
+        for advice in (
+            worse_than_before(losses, self._best.before, self._watch.slower),
+            standstill(losses, look.step, total),
+        ):
             if advice is not None and not self.enough:
                 self._advise(advice)
 

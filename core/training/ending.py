@@ -2,17 +2,21 @@
 tuned model is asked what the base model was asked.
 
 The quick rows are looked at before the adapter is saved, since they decide what is saved, the others after it. What the
-best look has seen already is not asked again, so the whole takes no longer than one look at all rows.
+best look has seen already is not asked again, so the whole takes no longer than one look at all rows. What is left of a
+training that failed is looked at in the same way, but that nothing is chosen.
 What it does not do: save.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 
 from core.evaluation.scores import Outcome
+from core.training.failures import in_words
 from core.training.looks import Looks
 from core.training.metrics import Metrics
+from core.training.shortage import let_go, ran_out
 from core.training.status import StatusFile
 from core.training.stopping import Stopped, StopRequest
 from core.training.watching.early import BestLook, Look
@@ -65,7 +69,45 @@ class Ending:
     def whole(self) -> bool:
         """The rest of the rows; after a stop that has to be quick, none. False when a stop broke a look off."""
         if self._quick is None and not self._broken_off:
-            self._ask_in_a_hurry()
+            self._ask_in_a_hurry(self._status.value.step)
+        return self._the_rest()
+
+    def of_failed(self, step: int) -> None:
+        """Looks at what was saved of a training that failed; when that fails too, it is said why.
+
+        Args:
+            step: whose weights those are.
+        """
+        try:
+            self._of_failed(step)
+        except Exception as error:
+            traceback.print_exc()  # into the job's log
+            let_go(error, self._looks.model)
+            self._unmeasured(f"asking it failed as well ({in_words(error).reason})")
+
+    def _of_failed(self, step: int) -> None:
+        """The look; with one row at a time where the memory does not suffice for more."""
+        try:
+            self._look_at_failed(step)
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            let_go(error, self._looks.model)
+            self._looks.one_at_a_time()
+            self._look_at_failed(step)
+
+    def _look_at_failed(self, step: int) -> None:
+        known = [look for look in (self._best.latest, self._best.best) if look and look.step == step]
+        if known:
+            self._quick = known[0].outcomes
+        elif self._stop.hurried():
+            self._ask_in_a_hurry(step)
+        else:
+            look = self._ask(step)
+            self._quick = look.outcomes if look else None
+        self._the_rest()
+
+    def _the_rest(self) -> bool:
         if self._quick is None or self._broken_off:
             return not self._broken_off
         if self._stop.made() and self._seconds > QUICK_ENOUGH:
@@ -88,12 +130,12 @@ class Ending:
             return None
         return self._ask(step)
 
-    def _ask_in_a_hurry(self) -> None:
+    def _ask_in_a_hurry(self, step: int) -> None:
         """What is saved by now is looked at after a signal, if that is quick."""
         if self._seconds * self._looks.held_out.quick / len(self._looks.held_out.rows) > HURRY:
-            self._metrics.note("The tuned model was not asked: there was no time left.")
+            self._unmeasured("there was no time left")
             return
-        look = self._ask(self._status.value.step)
+        look = self._ask(step)
         self._quick = look.outcomes if look else None
 
     def _ask(self, step: int) -> Look | None:
@@ -107,7 +149,11 @@ class Ending:
 
     def _break_off(self) -> None:
         self._broken_off = True
-        self._metrics.note("The last look was broken off by the stop; what was learned is saved.")
+        self._unmeasured("the last look was broken off by the stop; what was learned is saved")
+
+    def _unmeasured(self, why: str) -> None:
+        self._status.show(unmeasured=why)
+        self._metrics.note(f"What the adapter answers was not measured: {why}.")
 
     def _between(self) -> Callable[[int], None]:
         """Shows how far the look is; breaks it off when a stop comes that was not there before."""

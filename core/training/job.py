@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from core.data.wording import majority_share
-from core.errors import Diverged
 from core.evaluation.scores import Outcome
+from core.lora.advice.rates import slower
 from core.lora.tensors import CHANGES_WEIGHTS
 from core.lora.wrap import parameter_groups
 from core.spec import State
@@ -27,8 +27,8 @@ from core.training.preparing import Prepared, prepare
 from core.training.proof import WORTH_SAYING, hash_before, write_proof
 from core.training.ranks import RankAllocation
 from core.training.reports import Report
+from core.training.rescue import rescue
 from core.training.saving import renew_card, save_adapter
-from core.training.shortage import as_error, diagnose, in_use, let_go, ran_out
 from core.training.stopping import STOPPED_EARLY, Stopped
 from core.training.trainer import make_trainer
 from core.training.watching.early import BestLook, ranks_settled
@@ -87,7 +87,7 @@ def _run(desk: Desk) -> None:
         whole = _train(desk, ready, looks, before, watch, best, PROOF_TIMES * frozen.seconds + SAVING)
         ending.settle()
     except Exception as error:
-        _rescue(desk, ready, watch, error)
+        rescue(desk, ready, watch.good, ending, error)
         raise
     state: State = "finished" if whole else "stopped"
     _save(desk, ready, state)
@@ -107,28 +107,8 @@ def _watching(desk: Desk, ready: Prepared, loss: float | None) -> tuple[Watch, B
     if first and settings.keep == "best":
         desk.metrics.note(f"AdaLoRA takes ranks away until step {first:,}: looks before it do not count as the best.")
     best = BestLook(parts, kept, settings.patience, settings.keep == "best", first, loss)
-    return Watch(parts, kept, desk.metrics, loss), best
-
-
-def _rescue(desk: Desk, ready: Prepared, watch: Watch, error: Exception) -> None:
-    """What was learned until an error came is kept: of weights that came apart the last good ones.
-
-    Raises:
-        OutOfMemory: instead of an error that says so without numbers.
-    """
-    step = desk.status.value.step
-    if short := ran_out(error):
-        used = in_use(error, ready.device)
-        let_go(error)
-    if isinstance(error, Diverged):
-        step = watch.good.put_back()
-        desk.status.show(kept_step=step or None)
-    if step and not isinstance(error, OSError):  # a full disk takes no adapter
-        _save(desk, ready, "failed")
-    if short:
-        advice = diagnose(used, desk.spec, ready.chosen.work)
-        desk.metrics.add("diagnosis", **advice.point())
-        raise as_error(advice) from error
+    better = slower(ready.inspection.total_params, desk.spec.plan, settings)
+    return Watch(parts, kept, desk.metrics, loss, better), best
 
 
 def _save(desk: Desk, ready: Prepared, state: State) -> None:

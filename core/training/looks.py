@@ -49,9 +49,11 @@ class Looks:
         self.held_out = choose_rows(data.heldout, settings)
         self.measures = measures_for(data, settings.metric)
         self._accepted = accepted_answers(self.held_out.rows)
-        self._model, self._encoder, self._metrics = model, encoder, metrics
+        self.model, self._encoder, self._metrics = model, encoder, metrics
         self._length = settings.max_new_tokens
         self._batch = min(MAX_BATCH, 4 * settings.batch_size)
+        self._newest = -1
+        """The step of the newest point."""
 
     def quick(self, step: int, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at the quick rows and writes the point of this step."""
@@ -67,6 +69,10 @@ class Looks:
         quick = self.quick(step, between)
         return quick + self.rest(between)
 
+    def one_at_a_time(self) -> None:
+        """From now on, for a machine whose memory does not suffice for more."""
+        self._batch = 1
+
     def rest(self, between: Callable[[int], None] | None = None) -> list[Outcome]:
         """Looks at the rows that are not among the quick ones; no point is written."""
         done = self.held_out.quick
@@ -78,7 +84,7 @@ class Looks:
 
     def _look(self, start: int, stop: int, between: Callable[[int], None] | None) -> list[Outcome]:
         rows, accepted = self.held_out.rows[start:stop], self._accepted[start:stop]
-        return look_at(self._model, self._encoder, rows, self._length, self._batch, between, accepted)
+        return look_at(self.model, self._encoder, rows, self._length, self._batch, between, accepted)
 
     def _write_measure(self) -> None:
         """What answers are judged by, and why; once."""
@@ -96,9 +102,12 @@ class Looks:
         self._metrics.add("samples", samples=samples)
 
     def _write_point(self, step: int, outcomes: Sequence[Outcome]) -> None:
-        result = self.score(outcomes)
-        numbers = {"loss": result.loss, "exact_match": result.exact_match, "rows": result.rows}
-        self._metrics.add("eval", step=step, **numbers, metrics=result.metrics, metric=result.metric)
+        """The answers, and a point for the curves, which never go back: not of weights that were put back."""
+        if step > self._newest:
+            self._newest = step
+            result = self.score(outcomes)
+            numbers = {"loss": result.loss, "exact_match": result.exact_match, "rows": result.rows}
+            self._metrics.add("eval", step=step, **numbers, metrics=result.metrics, metric=result.metric)
         answers = [{"index": index, "answer": outcomes[index].answer} for index in self.held_out.shown]
         self._metrics.add("answers", step=step, answers=answers)
 

@@ -46,9 +46,13 @@ def ran_out(error: BaseException) -> bool:
     return False
 
 
-def let_go(error: BaseException) -> None:
-    """Frees what the error's frames hold on to: the activations of the step that did not fit."""
-    traceback.clear_frames(error.__traceback__)
+def let_go(error: BaseException, model: torch.nn.Module) -> None:
+    """Frees what a step that did not fit has left: activations, which the error's frames hold on to, and gradients."""
+    step: BaseException | None = error
+    while step is not None:
+        traceback.clear_frames(step.__traceback__)
+        step = step.__cause__ or step.__context__
+    model.zero_grad(set_to_none=True)
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,8 +131,8 @@ def test_levers_and_choices_stand_in_a_line_each_the_last_word_counts() -> None:
         {"kind": "lever", "name": "vision_cache", "on": False, "reason": ""},
     ]
     assert run_rows(series) == {
-        "chosen for this machine": "precision bf16, checkpointing off",
-        "levers": "on: answers only; off: vision cache",
+        "chosen for this machine": "precision 16 bits (bfloat16), checkpointing off",
+        "levers": "on: only answers go through the head; off: a frozen vision part sees each picture once",
     }
     assert run_rows([]) == {}
 
@@ -143,7 +144,7 @@ def test_settings_that_are_not_usual_are_in_the_table(job_dir: Path) -> None:
         quantized_part="language",
     )  # fmt: skip
     text = card_text(replace(spec, settings=settings), STATUS)
-    for line in ("optimizer | adamw_8bit", "LoRA+ ratio | 16.0", "(NEFTune) | 5.0", "end it | 3", "warm-up 7 steps"):
+    for line in ("optimizer | AdamW, 8 bits", "LoRA+ ratio | 16.0", "(NEFTune) | 5.0", "end it | 3", "warm-up 7 steps"):
         assert line in text
     assert "double quantization) by bitsandbytes, in the language model alone" in text
     assert "| optimizer |" not in card_text(spec, STATUS)
@@ -172,3 +173,21 @@ def test_the_curve_is_of_the_main_measure(metric: str, title: str) -> None:
 
     (low,), (high,), (beyond,) = circles(0.25), circles(0.75), circles(3.0)
     assert low > high > beyond >= 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "kind"),
+    [
+        ({}, "A LoRA adapter"),
+        ({"method": "rslora"}, "An rsLoRA adapter"),
+        ({"method": "dora"}, "A DoRA adapter"),
+        ({"method": "adalora"}, "An AdaLoRA adapter"),
+        ({"start": "pissa"}, "A LoRA adapter that began from PiSSA"),
+        ({"full_modules": ("model.projector",)}, "A LoRA adapter, with parts trained in full,"),
+        ({"full_modules": ("model.projector",), "target_modules": ()}, "An adapter of parts trained in full"),
+    ],
+)
+def test_the_adapter_is_called_by_its_method(job_dir: Path, plan: dict[str, Any], kind: str) -> None:
+    spec = read(Spec, job_dir / "spec.json")
+    spec = replace(spec, plan=replace(spec.plan, **{"target_parameters": (), "start": "default"} | plan))
+    assert f"\n\n{kind} for `tiny-model`, trained on" in card_text(spec, STATUS)

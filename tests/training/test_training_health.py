@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.lora.advice import Advice, advise
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.source import DEMO_MODEL
@@ -58,7 +59,7 @@ def test_single_bad_steps_end_nothing() -> None:
 
 @pytest.mark.parametrize(("loss", "gradient", "words"), [(9.0, 1.0, "the loss was 9"), (0.5, 500.0, "norm was 500")])
 def test_an_explosion_is_told_after_several_steps_in_a_row(loss: float, gradient: float, words: str) -> None:
-    health = Health()
+    health = Health(slower="Take a learning rate of 0.5")
     for number in range(1, 31):
         assert health.judge(step(number, 0.5)) is None
     told = [health.judge(step(31 + more, loss, gradient)) for more in range(SEVERAL)]
@@ -66,7 +67,7 @@ def test_an_explosion_is_told_after_several_steps_in_a_row(loss: float, gradient
     assert words in told[-1].text
     assert "step 31 to step 35" in told[-1].text
     assert "0.01" in told[-1].text
-    assert "0.001" in told[-1].remedy
+    assert told[-1].remedy == "Take a learning rate of 0.5, or a longer warm-up"
 
 
 def test_the_part_where_gradients_stopped_being_numbers_is_named() -> None:
@@ -140,6 +141,15 @@ def test_a_job_ends_at_its_last_good_weights(
     learned = [load_file(job / "adapter" / "adapter_model.safetensors") for job in (whole, folder)]
     assert learned[0].keys() == learned[1].keys()
     assert all(torch.equal(tensor, learned[1][key]) for key, tensor in learned[0].items()), "the weights of step 2"
+    measured = [status_of(job).after for job in (whole, folder)]
+    assert measured[0] == measured[1], "of the same weights"
+    looks = [of_kind(job, "answers")[-1] for job in (whole, folder)]
+    assert (looks[1]["step"], looks[1]["answers"]) == (2, looks[0]["answers"])
+    assert [point["step"] for point in of_kind(folder, "eval")] == [0, 2], "known from the way: not asked again"
+    card = (folder / "adapter" / "README.md").read_text()
+    assert f"came apart after step {status.step} of 6" in card
+    assert "| not measured" not in card
+    assert not (folder / "kept").exists()
 
 
 def _stop_after(last: int) -> Callable[..., None]:
@@ -188,6 +198,11 @@ def test_a_model_that_gets_worse_is_told_once_in_a_row_of_looks() -> None:
     assert worse_than_before([(1, 1.7), (2, 1.7)], 1.6) is None, "a little is chance"
 
 
+def advised(spec: Spec) -> tuple[Advice, ...]:
+    """What the page says of a job's choice."""
+    return advise(demo_inspection(), spec.selection, Recipe(), spec.plan, spec.settings, None)
+
+
 @pytest.mark.slow
 def test_a_learning_rate_of_one_ends_a_real_job_at_weights_that_were_sound(tmp_path: Path, often: None) -> None:
     """The largest that the settings take, without a warm-up, on the demo model and its own data."""
@@ -199,20 +214,20 @@ def test_a_learning_rate_of_one_ends_a_real_job_at_weights_that_were_sound(tmp_p
         | {"schedule": "constant", "warmup_steps": 0}
     )
     trainable = budget(demo_inspection(), plan).trainable
-    write(
-        Spec("apart", DEMO_MODEL, Source("demo", "digits"), selection, plan, settings, trainable),
-        tmp_path / "spec.json",
-    )
+    spec = Spec("apart", DEMO_MODEL, Source("demo", "digits"), selection, plan, settings, trainable)
+    write(spec, tmp_path / "spec.json")
     assert run(tmp_path) == 1
     status = status_of(tmp_path)
     assert status.state == "failed"
     assert 0 < status.kept_step <= status.step < 60
     assert "it came apart" in status.error
-    assert "ten times smaller (0.1)" in status.error
+    (advice,) = (each for each in advised(spec) if each.key == "rate_high")
+    assert f"Take a learning rate of {advice.change['settings']['learning_rate']:g}, or a longer" in status.error
     titles = [point["title"] for point in of_kind(tmp_path, "diagnosis")]
     assert titles[:-1] == ["The model is worse than before the training"], "said long before it came apart"
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     card = (tmp_path / "adapter" / "README.md").read_text()
     assert f"holds the weights of step {status.kept_step}, the last that were sound" in card
-    assert "**with this adapter** | not measured" in card
+    assert status.after.rows == 16
+    assert "| not measured" not in card

@@ -112,17 +112,7 @@ class Case:
     @cached_property
     def groups(self) -> list[Group]:
         """Targets by their numbers, those without numbers of their own first."""
-        plan, common = self.plan, self.settings.learning_rate
-        rslora = plan.method == "rslora"
-        special = sum(len(override.targets) for override in plan.overrides)
-        rest = len(plan.target_modules) + len(plan.target_parameters) > special
-        own = [Group(None, plan.rank, plan.alpha, plan.dropout, common, rslora, False)] if rest else []
-        return own + [
-            Group(
-                o.component, o.rank, o.alpha, o.dropout, o.learning_rate or common, rslora, o.learning_rate is not None
-            )
-            for o in plan.overrides
-        ]
+        return groups_of(self.plan, self.settings)
 
     @property
     def rows_a_step(self) -> int:
@@ -145,6 +135,18 @@ class Case:
             return dict(numbers)
         components = to_dict(self.recipe)["components"]
         return {"components": {**components, group.component: {**components.get(group.component, {}), **numbers}}}
+
+
+def groups_of(plan: Plan, settings: Settings) -> list[Group]:
+    """A plan's targets by their numbers, those without numbers of their own first."""
+    common, rslora = settings.learning_rate, plan.method == "rslora"
+    special = sum(len(override.targets) for override in plan.overrides)
+    rest = len(plan.target_modules) + len(plan.target_parameters) > special
+    own = [Group(None, plan.rank, plan.alpha, plan.dropout, common, rslora, False)] if rest else []
+    return own + [
+        Group(o.component, o.rank, o.alpha, o.dropout, o.learning_rate or common, rslora, o.learning_rate is not None)
+        for o in plan.overrides
+    ]
 
 
 def rounded(number: float) -> float:

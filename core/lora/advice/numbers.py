@@ -9,13 +9,11 @@ from math import sqrt
 from typing import Any
 
 from core.lora.advice.case import Advice, Case, Group, rounded
+from core.lora.advice.rates import FAR_HIGH, FAR_LOW, USUAL_SCALE, odd_rate
 from core.lora.conventions import CONVENTIONS
 from core.lora.presets import rank_use, usual_rate
 from core.spec.text import plural
 
-FAR_LOW, FAR_HIGH = 0.5, 4.0
-"""Scales of the update outside of which alpha is far from the rank; 1 and 2 are usual."""
-USUAL_SCALE = 2.0
 FEW_ROWS = 32
 """As many count as few examples."""
 MANY_PASSES = 20
@@ -33,24 +31,21 @@ HIGHEST_USUAL = 64
 
 def rate_out_of_range(case: Case) -> Advice | None:
     """The learning rate times the update's scale, against what is common for models of this size."""
+    found = odd_rate(case.inspection.total_params, case.groups)
+    if found is None:
+        return None
+    group, better, low = found.group, found.better, found.low
     usual = usual_rate(case.inspection.total_params)
-    for group in case.groups:
-        rate = group.learning_rate * group.scale
-        if usual.low <= rate <= usual.high or _alpha_is_to_blame(group, usual.low, usual.high):
-            continue
-        better = rounded(min(usual.most, usual.rate * USUAL_SCALE / group.scale))
-        low = rate < usual.low
-        return Advice(
-            "rate_low" if low else "rate_high",
-            "warning",
-            f"The learning rate{group.said} is {'low' if low else 'high'} for this model",
-            f"The rate times alpha over rank is {rate:.2g}; for models of this size it is commonly from "
-            f"{usual.low:.0e} to {usual.high:.0e}. "
-            + ("Too low a rate barely learns" if low else "Too high a rate makes the loss jump"),
-            f"Take {better:g}",
-            _with_rate(case, group, better),
-        )
-    return None
+    return Advice(
+        "rate_low" if low else "rate_high",
+        "warning",
+        f"The learning rate{group.said} is {'low' if low else 'high'} for this model",
+        f"The rate times alpha over rank is {group.learning_rate * group.scale:.2g}; for models of this size it is "
+        f"commonly from {usual.low:.0e} to {usual.high:.0e}. "
+        + ("Too low a rate barely learns" if low else "Too high a rate makes the loss jump"),
+        f"Take {better:g}",
+        _with_rate(case, group, better),
+    )
 
 
 def alpha_far_from_rank(case: Case) -> Advice | None:
@@ -221,12 +216,6 @@ def adalora_is_short(case: Case) -> Advice | None:
         f"Take at least {ADALORA_STEPS} steps, or LoRA",
         {"settings": {"steps": ADALORA_STEPS, "epochs": None}},
     )
-
-
-def _alpha_is_to_blame(group: Group, low: float, high: float) -> bool:
-    """Whether the rate would be common if alpha were; then the advice on alpha suffices."""
-    far = not FAR_LOW <= group.scale <= FAR_HIGH
-    return far and low <= group.learning_rate * (1.0 if group.scale < FAR_LOW else USUAL_SCALE) <= high
 
 
 def _with_rate(case: Case, group: Group, rate: float) -> dict[str, dict[str, Any]]:

@@ -35,7 +35,7 @@ LEVEL_LOOKS = 5
 """Looks without a lower loss after which that is said."""
 RISEN = 1.1
 """Times another loss from which on one is higher, and not just another one."""
-TENTH = 10
+SLOWER = "Take a learning rate ten times smaller"
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,11 @@ class Health:
 
     Args:
         before: held-out loss of the base model; None where it is not known.
+        slower: what to do about a learning rate that is too high.
     """
 
-    def __init__(self, before: float | None = None) -> None:
+    def __init__(self, before: float | None = None, slower: str = SLOWER) -> None:
+        self._remedy = f"{slower}, or a longer warm-up"
         self._start = before
         """What the loss was about before anything was learned."""
         self._losses: deque[float] = deque(maxlen=HISTORY)
@@ -137,7 +139,7 @@ class Health:
         return Diagnosis(
             f"The {what} is no longer a number",
             f"{text} {step.learning_rate:.3g}.{told}{_where(silent)}",
-            _slower(step.learning_rate),
+            self._remedy,
         )
 
     def _explosion(self, step: Step, far: str) -> Diagnosis:
@@ -146,16 +148,19 @@ class Health:
         return Diagnosis(
             "The training came apart",
             f"From step {first:,} to step {step.number:,} {far}, {rate}.",
-            _slower(max(bad.learning_rate for bad in self._bad)),
+            self._remedy,
         )
 
 
-def worse_than_before(losses: Sequence[tuple[int, float]], before: float | None) -> Diagnosis | None:
+def worse_than_before(
+    losses: Sequence[tuple[int, float]], before: float | None, slower: str = SLOWER
+) -> Diagnosis | None:
     """Advice when the training makes the model worse, once: at the first look that shows it.
 
     Args:
         losses: of the looks so far, with their steps.
         before: of the base model on the same rows.
+        slower: what to do about a learning rate that is too high.
     """
     if before is None:
         return None
@@ -166,7 +171,7 @@ def worse_than_before(losses: Sequence[tuple[int, float]], before: float | None)
     return Diagnosis(
         "The model is worse than before the training",
         f"At step {step:,} the held-out loss is {now:.3g}, and it was {before:.3g} before anything was learned.",
-        "It may still fall; if it does not, stop here and take a learning rate ten times smaller",
+        f"It may still fall. If it does not, stop here. {slower}",
     )
 
 
@@ -219,8 +224,3 @@ def _where(norms: Sequence[tuple[Part, float]]) -> str:
 
 def _spoken(part: Part) -> str:
     return f"the {part.component.replace('_', ' ')} part"
-
-
-def _slower(rate: float) -> str:
-    """What to do: a tenth of the rate."""
-    return f"Take a learning rate ten times smaller ({rate / TENTH:.2g}), or a longer warm-up"

@@ -12,7 +12,7 @@ from core.errors import Diverged
 from core.training.metrics import Metrics
 from core.training.watching.flow import Flow
 from core.training.watching.good import LastGood
-from core.training.watching.health import Health, Step
+from core.training.watching.health import SLOWER, Health, Step
 from core.training.watching.norms import Norms
 from core.training.watching.parts import Part
 
@@ -25,11 +25,20 @@ class Watch:
         folder: for weights that are kept.
         metrics: of the job.
         before: held-out loss of the base model; None where it is not known.
+        slower: what to do about a learning rate that is too high.
     """
 
-    def __init__(self, parts: Sequence[Part], folder: Path, metrics: Metrics, before: float | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        folder: Path,
+        metrics: Metrics,
+        before: float | None = None,
+        slower: str = SLOWER,
+    ) -> None:
+        self.slower = slower
         self._parts, self._metrics = parts, metrics
-        self._norms, self._flow, self._health = Norms(parts), Flow(parts), Health(before)
+        self._norms, self._flow, self._health = Norms(parts), Flow(parts), Health(before, slower)
         self.good = LastGood(parts, folder)
 
     def begin(self) -> None:
