@@ -38,18 +38,21 @@ export function refusalsAt(...controls) {
   return found.map((each) => html`<div class="note bad refusal" role="alert">${each.sentence} ${fixButton(each, "fix")}</div>`);
 }
 
-const fixButton = (each, key) => each.change && html`<button data-fix="${state.advice.refused.indexOf(each)}" data-key="${key}-${each.control}">${FIXES[each.control]}</button>`;
+const fixButton = (each, key) => each.change && html`<button data-fix="${each.control}" data-key="${key}-${each.control}">${FIXES[each.control]}</button>`;
 
 // The first refusal, for beside Start, which it blocks.
 export const refusalAtStart = () => refused() && html`<div class="note bad" role="alert"><b>This cannot be trained</b>${refused()} ${fixButton(state.advice.refused[0], "start-fix")}</div>`;
 
 export const refused = () => state.advice?.refused?.[0]?.sentence ?? null;
 
-// A click on what the page proposes, wherever it stands: the change is made, and can be taken back.
+// A click on what the page proposes, wherever it stands: the change is made, and can be taken back. A newer answer may
+// have come since it was drawn, so it is told by its name.
 document.addEventListener("click", (event) => {
-  const { fix, advice: place } = event.target.closest?.("[data-fix],[data-advice]")?.dataset ?? {};
-  if (fix) take(FIXES[state.advice.refused[fix].control], state.advice.refused[fix].change);
-  if (place) take(`the remedy for “${state.advice.advice[place].title}”`, state.advice.advice[place].change);
+  const { fix, advice: key } = event.target.closest?.("[data-fix],[data-advice]")?.dataset ?? {};
+  const refusal = fix && state.advice?.refused?.find(({ control, change }) => control === fix && change);
+  const counsel = key && state.advice?.advice?.find((each) => each.key === key);
+  if (refusal) take(FIXES[fix], refusal.change);
+  if (counsel) take(`the remedy for “${counsel.title}”`, counsel.change);
 });
 
 export function take(title, { selection, recipe, form }, more = {}) {
@@ -66,7 +69,7 @@ const sentence = (text) => (/[.?!]$/.test(text) ? text : `${text}.`);
 function item(each, i) {
   const [icon, word] = each.severity === "warning" ? ["!", "warning"] : ["i", "note"];
   return html`<details class="advice ${each.severity === "warning" && "warning"}" ${i === 0 ? html`open` : ""}><summary data-key="advice-${each.key}"><i aria-hidden="true">${icon}</i><span><span class="visually-hidden">${word}: </span>${each.title}</span></summary>
-    <p>${sentence(each.reason)}</p><p>${sentence(each.remedy)}</p>${each.change && html`<button data-advice="${i}" data-key="take-${each.key}" aria-label="Do it: ${each.title}">Do it</button>`}</details>`;
+    <p>${sentence(each.reason)}</p><p>${sentence(each.remedy)}</p>${each.change && html`<button data-advice="${each.key}" data-key="take-${each.key}" aria-label="Do it: ${each.title}">Do it</button>`}</details>`;
 }
 
 function card() {

@@ -81,7 +81,9 @@ export function mountBudget(element) {
     if (go) return goTo(go.dataset.go);
     if (event.target.closest("[data-memory]")) return showMemory();
     if (event.target.id === "confirm") return update({ confirmed: event.target.checked ? confirmation() : null });
-    if (event.target.closest("#start:not([aria-disabled])")) document.querySelector("#start-event").click();
+    if (!event.target.closest("#start:not([aria-disabled])")) return undefined;
+    window.studio.starting();
+    return document.querySelector("#start-event").click();
   });
   // One live region that stays: a reader hears the new count, however the card is drawn.
   element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p><div></div>';

@@ -31,7 +31,7 @@ async function look() {
   const id = state.draftId;
   try {
     const draft = await getJson(`drafts/${id}`);
-    if (before === changes && id === state.draftId) ended(draft);
+    if (before === changes && id === state.draftId) await ended(draft);
   } catch (error) {
     if (id !== state.draftId) return;
     if (error.status) close(whyClosed(error));
@@ -65,9 +65,12 @@ export function reopenDraft() {
   if (state.draftId) getJson(`drafts/${state.draftId}`).then(adopt, () => update({ draftId: null }));
 }
 
+let listings = 0; // an older list never replaces a newer one
+
 export async function listDrafts() {
+  const mine = ++listings;
   const { drafts } = await getJson("drafts").catch(() => state);
-  update({ drafts });
+  if (mine === listings) update({ drafts });
 }
 
 // Takes the draft off the table; it stays on the server until it is thrown away.

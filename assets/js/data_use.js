@@ -37,7 +37,7 @@ function storing({ progress: { done, total }, report }) {
 function body(draft) {
   if (draft.state === "storing") return storing(draft);
   const reason = why(draft);
-  return html`<form class="use"><label class="field">Title<input type="text" id="draft-title" data-key="draft-title" maxlength="80" value="${titleOf(draft)}"></label>
+  return html`<form class="use"><label class="field">Title<input type="text" id="draft-title" data-key="draft-title" data-kept maxlength="80" value="${titleOf(draft)}"></label>
     <button class="primary" id="use-data" data-key="use" ${reason ? html`aria-disabled="true" aria-describedby="not-yet"` : ""}>Use this data</button><p class="small soft" id="not-yet">${reason || html`<span class="num">${count(draft.report.train)}</span> rows to learn from become a data set of yours and are chosen for training.`}${chosenSet() && ` Until then “${chosenSet().title}” is chosen.`}</p></form>${overlong(draft)}
     ${draft.state === "failed" && draft.report && html`<div class="note bad" role="alert"><b>Not stored</b>${draft.error}</div>`}${refusal("use")}`;
 }

@@ -14,8 +14,9 @@ async function ask(show) {
   view.asking?.abort();
   view.asking = new AbortController();
   try {
-    view.found = await postJson("export", { ...choiceForServer(), form: state.form, format: view.format }, view.asking.signal);
-    Object.assign(view, { error: null, copied: null });
+    const found = await postJson("export", { ...choiceForServer(), form: state.form, format: view.format }, view.asking.signal);
+    if (found.text !== view.found?.text) view.copied = null;
+    Object.assign(view, { found, error: null });
   } catch (error) {
     if (error.name === "AbortError") return;
     view.error = error.message;
@@ -63,7 +64,8 @@ export function mountExport(element) {
   fold.addEventListener("toggle", soon);
   element.addEventListener("change", (event) => {
     if (event.target.id !== "export-format") return;
-    Object.assign(view, { format: event.target.value, found: null });
+    clearTimeout(view.timer); // the same would be asked again
+    Object.assign(view, { format: event.target.value, found: null, copied: null });
     ask(show);
   });
   element.addEventListener("click", async (event) => {

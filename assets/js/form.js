@@ -7,6 +7,7 @@ const MAY_BE_EMPTY = ["max_tokens", "warmup_steps", "at_once", "patience"];
 
 // In the order of the widgets of ui/panels/train.py, which says the names.
 export function readForm(names, values) {
+  if (!state.formBack) return; // what the person left is not back in the widgets yet
   const form = Object.fromEntries(names.map((name, i) => [name, values[i]]));
   for (const name of MAY_BE_EMPTY) form[name] = number(form[name]);
   if (JSON.stringify(form) !== JSON.stringify(state.form)) update({ form });

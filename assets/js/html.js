@@ -28,14 +28,33 @@ window.addEventListener("pointerdown", (event) => (pressed = event.target), true
 for (const end of ["pointerup", "pointercancel"]) {
   window.addEventListener(end, () => {
     pressed = null;
-    setTimeout(() => [...waiting].forEach(([element, text]) => put(element, text))); // after the click
+    setTimeout(catchUp); // after the click
   }, true);
 }
+window.addEventListener("focusout", () => setTimeout(catchUp));
+
+const catchUp = () => [...waiting].forEach(([element, text]) => isHeld(element) || put(element, text));
+
+const TYPED = ["text", "number"];
+const taken = new WeakMap(); // field -> the text with which it last said that it was changed
+window.addEventListener("change", ({ target }) => taken.set(target, target.value), true);
+
+// Whether somebody has typed into a field here and it has not said so yet. What an answer of the server draws then waits:
+// the field would be replaced, and what was typed never be taken. What the person does is drawn at once, and so is what
+// stands around a field whose text is kept as it is typed (`data-kept`).
+function isTyped(element) {
+  const field = document.activeElement;
+  if (window.event || !TYPED.includes(field?.type) || "kept" in field.dataset || !element.contains(field)) return false;
+  return field.value !== (taken.get(field) ?? field.defaultValue);
+}
+
+const isPressed = (element) => pressed && (pressed.type !== "range" || element.contains(pressed));
+const isHeld = (element) => element.drawn !== undefined && (isPressed(element) || isTyped(element));
 
 // Draws a template into an element, only when it changed, and gives the focus back to the element with the same data-key.
 export function draw(element, template) {
   const text = render(template);
-  if (pressed && element.drawn !== undefined && (pressed.type !== "range" || element.contains(pressed))) {
+  if (isHeld(element)) {
     waiting.set(element, text);
     return false;
   }

@@ -64,7 +64,12 @@ async function openModel(key) {
   const fresh = same ? {} : { task: null, priority: null, confirmed: null, undo: null, advice: null };
   update({ inspected, model: labelled(inspected, selection.relabels), modelKey: key, modelError: null, selection, recipe, ...fresh });
   if (key !== state.formKey) document.querySelector("#usual-event").click(); // the settings that suit this model
-  state.formKey = key;
+}
+
+// The form holds what suits the model: only now, so that a reload in between asks for it again.
+function readUsual(names, values) {
+  readForm(names, values);
+  update({ formKey: state.modelKey });
 }
 
 const NO_ANSWER_AFTER = 15000; // milliseconds; a start takes some hundredths of a second
@@ -77,6 +82,7 @@ function started(answer) {
   if (mine && job) watch(job);
 }
 
+// Called by the click itself: Gradio takes a moment to read the form, and a second click must not start another job.
 function starting() {
   const ticket = crypto.randomUUID?.() ?? String(Math.random());
   update({ starting: true, startError: null, runError: null, step: "train", run: null, before: state.run, ticket });
@@ -101,6 +107,7 @@ window.studio = {
   openModel: (key) => openModel(key).catch((error) => update({ modelError: error.message })),
   choice: () => JSON.stringify({ ...choiceForServer(), ticket: state.ticket }),
   readForm,
+  readUsual,
   writeForm,
   converted,
   modelKey: () => state.modelKey,
@@ -125,8 +132,9 @@ async function begin() {
   const home = await getJson("home");
   const dataset = home.datasets.some((set) => set.key === state.dataset) ? state.dataset : home.datasets[0]?.key;
   // The form begins with what suits the demo, or as the person left it.
-  state.formKey = kept.form ? kept.modelKey : home.model_key;
-  update({ home, dataset, recipe: kept.recipe ?? home.defaults, form: kept.form ?? home.form });
+  const left = kept.form?.unit && kept.form; // a page that was left before all of this had none yet
+  update({ home, dataset, recipe: kept.recipe ?? home.defaults, form: left || home.form, formKey: kept.formKey ?? home.model_key, formBack: true });
+  if (left) document.querySelector("#form-event").click();
   const job = home.running ?? (home.jobs.some((each) => each.id === state.job) ? state.job : home.jobs[0]?.id);
   findUpload();
   reopenDraft();
@@ -135,7 +143,6 @@ async function begin() {
   if (state.modelKey && state.modelKey !== home.model_key) {
     await openModel(state.modelKey).catch(() => openModel(home.model_key));
   } else await openModel(home.model_key);
-  if (kept.form && state.formKey === kept.modelKey) document.querySelector("#form-event").click();
 }
 
 begin().catch((error) => update({ modelError: error.message }));

@@ -9,7 +9,7 @@ const INTERVAL = { seen: 500, hidden: 3000 };
 export const isRunning = () => Boolean(state.run && !ENDED.has(state.run.status.state));
 
 const empty = (id, info) => ({
-  id, info, status: info.status, next: 0, proof: null, best: null, layers: [], modules: [], samples: [],
+  id, info, status: info.status, next: 0, whole: false, proof: null, best: null, layers: [], modules: [], samples: [],
   train: [], evals: [], answers: [], notes: [], choices: [], levers: [], norms: [], flows: [], ranks: [], diagnoses: [],
 });
 
@@ -89,7 +89,7 @@ async function settle(run, current) {
   const info = await patiently(`jobs/${run.id}`, current);
   const { proof } = await patiently(`jobs/${run.id}/proof`, current);
   await listJobs(current);
-  if (current()) update({ run: Object.assign(run, { info, proof }) });
+  if (current()) update({ run: Object.assign(run, { info, proof, whole: true }) });
 }
 
 async function listJobs(current) {

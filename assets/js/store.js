@@ -1,7 +1,7 @@
 // What the page knows, in one place. A panel subscribes, and draws itself anew from the state; nothing else holds state.
 // The person's choices are remembered for this tab, so that a reload finds them again.
 
-const REMEMBERED = ["step", "modelKey", "selection", "recipe", "preset", "task", "priority", "form", "confirmed", "dataset", "draftId", "job", "memory"];
+const REMEMBERED = ["step", "modelKey", "selection", "recipe", "preset", "task", "priority", "form", "formKey", "confirmed", "dataset", "draftId", "job", "memory"];
 const KEY = "vlm-lora-studio";
 
 export const NOTHING_SELECTED = { cells: [], include: [], exclude: [], layers: {}, full: [], relabels: {} };
@@ -20,6 +20,8 @@ export const state = {
   priority: null, // name of the priority that was taken, until what learns is changed
   confirmed: null, // the guessed parts of which the person has said that they shall be trained
   form: {}, // the settings that other panels look at, by the names of core.spec.Settings
+  formKey: null, // of the model whose usual settings the form began with
+  formBack: false, // whether the form is as it was left
   dataset: null, // key of the chosen set, see sets.js
   upload: null, // see upload.js
   draftId: null, // of the data that were brought and are being looked at

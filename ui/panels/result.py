@@ -122,7 +122,8 @@ def build_result(studio: Studio) -> None:
     quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     for changed in (picture.upload, picture.clear):
         changed(lambda: "", None, both, **quietly)
-    clear_event.click(lambda: (None, "", ""), None, [picture, question, both], **quietly)
+    # In the page itself: an answer of the server that comes late would take away what was asked since.
+    clear_event.click(None, None, [picture, question, both], js="() => [null, '', '']", **quietly)
     try_event.click(
         with_request(studio, compare_sample),
         trying,

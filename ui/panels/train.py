@@ -92,6 +92,7 @@ def stop(studio: Studio, request: gr.Request, asked: str) -> str:
 
 NAMES = json.dumps([field.name for field in fields(SettingsForm)])
 READ_FORM = f"(...form) => window.studio.readForm({NAMES}, form)"
+READ_USUAL = f"(...form) => window.studio.readUsual({NAMES}, form)"
 WRITE_FORM = f"(...form) => window.studio.writeForm({NAMES}, form)"
 """What the page's script reads of the form, and what it writes there; unknown values stay."""
 
@@ -113,7 +114,7 @@ def build_train(studio: Studio) -> SettingsForm:
         with_request(studio, start),
         [asked, *form.widgets()],
         started,
-        js="(_, ...form) => { window.studio.starting(); return [window.studio.choice(), ...form]; }",
+        js="(_, ...form) => [window.studio.choice(), ...form]",
         **quietly,
     ).then(None, started, None, js="(answer) => window.studio.started(answer)")
     stop_event.click(
@@ -128,14 +129,16 @@ def build_train(studio: Studio) -> SettingsForm:
         asked,
         [form.learning_rate, form.batch_size],
         js="() => window.studio.modelKey()",
+        trigger_mode="always_last",
         **quietly,
-    ).then(None, form.widgets(), None, js=READ_FORM)
+    ).then(None, form.widgets(), None, js=READ_USUAL)
     # The length in the other unit, so that it stays about as long.
     form.unit.input(
         None, [form.unit, form.length], form.length, js="(unit, length) => window.studio.converted(unit, length)"
     ).then(None, form.widgets(), None, js=READ_FORM)
     # What other panels need of the settings is kept in the page, and what they propose is put back into the form.
-    read = [widget.input for widget in form.widgets()]
+    # The unit is read with the length that belongs to it, above.
+    read = [widget.input for widget in form.widgets() if widget is not form.unit]
     texts = (widget for widget in form.widgets() if isinstance(widget, gr.Textbox))
     read += [widget.blur for widget in texts]  # `input` misses what is pasted
     gr.on(read, None, form.widgets(), None, js=READ_FORM)
