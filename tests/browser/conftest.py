@@ -7,6 +7,7 @@ throttled, requests are late in a random order, and the server is nice (see slow
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,12 +15,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
 from tests.browser.slowness import NICE, SLOW, delayed, slowed
 
@@ -32,8 +33,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 120 if SLOW else 60
-"""Seconds that a test waits for anything before it gives up."""
+PATIENCE = 240
+"""Seconds that a test waits for anything before it gives up: a machine that others use as well may stand still for a
+minute or two, and a test that passes does not wait."""
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -104,6 +106,7 @@ class Tab:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
+        self.excused: tuple[str, ...] = ()
         page.set_default_timeout(PATIENCE * 1000)
         slowed(page)
         page.on("pageerror", lambda error: self.errors.append(str(error.stack or error)))
@@ -113,7 +116,17 @@ class Tab:
     def open(self) -> None:
         """Opens the page and waits for the model."""
         self.page.goto(self.server.address)
+        self.opened()
+
+    def reload(self) -> None:
+        """As a person does it."""
+        self.page.reload()
+        self.opened()
+
+    def opened(self) -> None:
+        """Waits for the model, and for every part of the page."""
         self.wait("studio.state.model && studio.state.home")
+        self.wait("[...document.querySelectorAll('.island-root')].every((place) => place.dataset.mounted)")
 
     def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         """Waits until a condition on `window.studio` holds."""
@@ -138,6 +151,35 @@ class Tab:
         """A value from the page as it is now: of what does not change any more."""
         return self.page.evaluate(f"() => {expression}")
 
+    def until(self, true: Callable[[], object]) -> None:
+        """Waits until it is true."""
+        began = time.monotonic()
+        while not true():
+            assert time.monotonic() - began < PATIENCE, "waited too long"
+            self.page.wait_for_timeout(100)
+
+    def still(self) -> None:
+        """Waits until nothing on the page moves, but for what says that it waits."""
+        self.wait("""document.fonts.status === 'loaded' && document.getAnimations().every((each) =>
+            each.playState !== 'running' || each.effect.getComputedTiming().endTime === Infinity)""")
+
+    def excuse(self, *parts: str) -> None:
+        """Of what the console says, this is what the test itself brought about, whenever it is said."""
+        self.excused += parts or ("Failed to load resource",)
+
+    @property
+    def faults(self) -> list[str]:
+        """What the console said and was not to say."""
+        return [said for said in self.errors if not any(part in said for part in self.excused)]
+
+    def setting(self, label: str, exact: bool = False) -> Locator:
+        """A field of the settings; the label alone may stand in another panel too, once that is there."""
+        return self.page.locator("#settings").get_by_label(label, exact=exact)
+
+    def advanced(self) -> None:
+        """Unfolds the rest of the settings."""
+        self.page.locator("#settings").get_by_role("button", name="Advanced").click()
+
     def step(self, name: str) -> None:
         """Goes to a step by its button."""
         self.page.click(f"nav.steps [data-step={name}]")
@@ -145,11 +187,14 @@ class Tab:
     def start(self, steps: int) -> str:
         """Starts a job of so many steps, waits until it is in view, and returns its id."""
         self.step("train")
-        self.page.get_by_label("How long").fill(str(steps))
+        self.setting("How long").fill(str(steps))
+        before = self.ask("studio.state.job")  # of another test: it stays in view until the new one has begun
         self.page.click("#start")
-        self.wait("studio.state.run && !studio.state.starting && studio.state.run.train.length >= 3", 120)
-        assert self.ask("studio.state.run.status.total_steps") == steps
-        return str(self.ask("studio.state.job"))
+        self.wait(f"studio.state.job && studio.state.job !== {json.dumps(before)}")
+        job = str(self.ask("studio.state.job"))
+        self.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 3", 240)
+        self.holds("studio.state.run.status.total_steps", steps)
+        return job
 
     @property
     def trainable(self) -> int:
@@ -163,7 +208,7 @@ def tab(server: Server, browser: Browser) -> Iterator[Tab]:
     opened = Tab(context.new_page(), server)
     yield opened
     context.close()
-    assert not opened.errors, opened.errors
+    assert not opened.faults, opened.faults
 
 
 def hard_to_use(tab: Tab) -> list[tuple[str, list[object]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from core.data.rows import Row
 from core.data.source import load_dataset
@@ -38,15 +39,16 @@ def peft_count(cells: list[str], rank: int) -> int:
 def test_a_toggle_shows_the_count_that_peft_makes(tab: Tab) -> None:
     tab.step("targets")
     page = tab.page
-    cells = tab.ask("studio.state.selection.cells")
-    assert tab.trainable == peft_count(cells, 8)  # type: ignore[arg-type]
-    before = tab.trainable
+    cells: Any = tab.ask("studio.state.selection.cells")
+    before = peft_count(cells, 8)
+    tab.until(lambda: tab.trainable == before)
     page.click("#switchboard [data-cell='vision.attention']")
-    cells = tab.ask("studio.state.selection.cells")
-    assert "vision.attention" not in cells  # type: ignore[operator]
-    assert tab.trainable < before
+    cells.remove("vision.attention")
+    tab.holds("studio.state.selection.cells", cells)
+    tab.until(lambda: tab.trainable < before)
     page.click("#switchboard [data-rank='16']")
-    assert tab.trainable == peft_count(cells, 16)  # type: ignore[arg-type]
+    wanted = peft_count(cells, 16)
+    tab.until(lambda: tab.trainable == wanted)
 
 
 def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
@@ -67,32 +69,38 @@ def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
     return right / len(rows)
 
 
+def finished(tab: Tab) -> None:
+    """Waits until the job in view has ended well, and all of it is on the page."""
+    tab.wait("studio.state.run?.whole")
+    tab.holds("studio.state.run.status.state", "finished")
+    tab.wait("studio.state.run.info.adapter_bytes")
+
+
 def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     page = tab.page
     tab.step("targets")
     page.click("#switchboard [data-cell='vision.mlp']")
-    chosen = tab.trainable
-    assert chosen == peft_count(tab.ask("studio.state.selection.cells"), 8)  # type: ignore[arg-type]
-    tab.start(STEPS)
+    chosen = peft_count(tab.ask("studio.state.selection.cells"), 8)  # type: ignore[arg-type]
+    tab.until(lambda: tab.trainable == chosen)
+    job = tab.start(STEPS)
 
-    page.reload()  # in the middle
-    tab.wait("studio.state.run && studio.state.run.train.length >= 6", 120)
-    assert tab.ask("studio.state.step") == "train"
-    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes", 240)
+    tab.reload()  # in the middle
+    tab.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 6")
+    tab.holds("studio.state.step", "train")
+    finished(tab)
     assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, STEPS + 1))
     losses = tab.ask("studio.state.run.train.map((point) => point.loss)")
     assert sum(losses[-5:]) < sum(losses[:5])  # type: ignore[index]
-    assert page.locator("#plot-loss .scatterlayer .trace").count() >= 3
+    tab.wait("document.querySelectorAll('#plot-loss .scatterlayer .trace').length >= 3")
 
-    page.click("[data-go=result]")
+    page.click("#aside [data-go=result]")
     status = tab.ask("studio.state.run.status")
     assert status["after"]["exact_match"] > status["before"]["exact_match"]  # type: ignore[index]
     page.locator(".tries [data-sample]").first.click()
-    page.wait_for_selector("#compare-answers .verdict.tuned .says", timeout=120_000)
     shown = tab.ask(f"({KEPT} ?? studio.state.run.answers.at(-1)).answers[0].answer")
-    assert page.inner_text("#compare-answers .tuned .says") == shown
+    expect(page.locator("#compare-answers .tuned .says")).to_have_text(str(shown) or "(nothing)")
     base = tab.ask("studio.state.run.samples[0].base")
-    assert page.inner_text("#compare-answers .base .says") == (base or "(nothing)")
+    expect(page.locator("#compare-answers .base .says")).to_have_text(str(base) or "(nothing)")
 
     with page.expect_download() as downloading:
         page.click("#download")
@@ -121,16 +129,14 @@ def check_zip(archive: Path, folder: Path, status: dict[str, dict[str, float]]) 
 
 
 def test_a_killed_server_loses_nothing(tab: Tab) -> None:
-    page = tab.page
     job = tab.start(80)
+    tab.excuse()  # the page asks while nobody is there
     tab.server.kill()
-    tab.errors.clear()
-    page.wait_for_timeout(1500)
+    tab.wait("studio.state.run.offline || studio.state.run.whole")
     tab.server.start()
     tab.open()
-    tab.errors.clear()  # the page asked while nobody was there
-    assert tab.ask("studio.state.job") == job
-    tab.wait("studio.state.run && studio.state.run.status.state === 'finished'", 240)
+    tab.holds("studio.state.run?.id", job)
+    finished(tab)
     assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, 81))
 
 
@@ -140,22 +146,21 @@ def test_a_zoom_survives_new_points(tab: Tab) -> None:
     page.wait_for_selector("#plot-loss .scatterlayer .trace")
     page.evaluate("Plotly.relayout('plot-loss', {'xaxis.range': [1, 3]})")
     seen = tab.ask("studio.state.run.train.length")
-    tab.wait(f"studio.state.run.train.length > {seen} + 5", 60)
+    tab.wait(f"document.querySelector('#plot-loss').data[0].x.length > {seen} + 5")
     assert tab.ask("[...document.querySelector('#plot-loss').layout.xaxis.range]") == [1, 3]
-    assert tab.ask("document.querySelector('#plot-loss').data[0].x.length") > seen  # type: ignore[operator]
     page.click("#stop")
-    tab.wait(f"studio.state.job === '{job}' && studio.state.run.status.state === 'stopped'", 60)
+    tab.wait(f"studio.state.job === '{job}' && studio.state.run.status.state === 'stopped'")
 
 
 def test_stop_keeps_what_it_has(tab: Tab) -> None:
     page = tab.page
     tab.step("train")
-    page.get_by_role("button", name="Advanced").click()
-    page.get_by_label("Name of the job").fill("<img src=x onerror=alert(1)> stopped & kept")
+    tab.advanced()
+    tab.setting("Name of the job").fill("<img src=x onerror=alert(1)> stopped & kept")
     tab.start(5000)
-    assert page.locator("#progress img").count() == 0
-    assert "<img src=x onerror=alert(1)> stopped & kept" in page.inner_text("#progress h3")
+    expect(page.locator("#progress h3")).to_contain_text("<img src=x onerror=alert(1)> stopped & kept")
+    expect(page.locator("#progress img")).to_have_count(0)
     page.click("#stop")
-    tab.wait("studio.state.run.status.state === 'stopped' && studio.state.run.info.adapter_bytes", 120)
+    tab.wait("studio.state.run.status.state === 'stopped' && studio.state.run.info.adapter_bytes")
     tab.step("result")
-    assert page.locator("#download").count() == 1
+    expect(page.locator("#download")).to_have_count(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.browser.conftest import Server, Tab, hard_to_use
 
 pytestmark = pytest.mark.browser
 STEPS = ("model", "targets", "data", "train", "result")
+
+
+CELLS = "[...studio.state.selection.cells].sort()"
 
 
 def open_model(tab: Tab, text: str) -> None:
@@ -43,8 +47,7 @@ def test_a_tree_that_is_narrowed_while_scrolled_down_shows_its_rows_at_once(tab:
     scrolled, above = tab.page.evaluate(OPEN_ALL_AND_NARROW)
     assert scrolled > 800, "the test needs a tree that is longer than what is in sight"
     assert above < 200, "no more space is left above the rows than the list is long"
-    tab.page.wait_for_timeout(300)
-    assert tab.page.locator("#tree [role=treeitem]").first.is_visible()
+    expect(tab.page.locator("#tree [role=treeitem]").first).to_be_visible()
 
 
 def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
@@ -52,28 +55,28 @@ def test_the_module_tree_is_worked_by_keyboard(tab: Tab) -> None:
     tab.step("targets")
     before = tab.trainable
     page.fill("#tree input[type=search]", "q_proj")
-    rows = page.locator("#tree [role=treeitem]")
-    assert rows.count() > 0
     leaf = page.locator("#tree [role=treeitem]:not([aria-expanded])").first
+    expect(leaf).to_contain_text("q_proj")
     leaf.focus()
     page.keyboard.press("Space")
-    assert tab.trainable < before
+    tab.until(lambda: tab.trainable < before)
     page.keyboard.press("Enter")
-    assert "attention" in page.inner_text("#tree .tree-about")
+    expect(page.locator("#tree .tree-about")).to_contain_text("attention")
     page.keyboard.press("Space")
-    assert tab.trainable == before
+    tab.until(lambda: tab.trainable == before)
     page.fill("#tree input[type=search]", "no such module")
-    assert rows.count() == 0
+    expect(page.locator("#tree [role=treeitem]")).to_have_count(0)
 
 
 def test_the_plot_library_is_there_before_it_is_needed(tab: Tab) -> None:
-    tab.page.wait_for_function("() => window.Plotly", timeout=60_000)
+    tab.wait("window.Plotly")
     assert tab.ask("studio.state.step") == "model"
 
 
 def test_every_toggle_says_whether_it_is_on(tab: Tab) -> None:
     tab.step("targets")
     for name in ("pressed", "expanded", "checked"):
+        tab.wait(f"document.querySelector('.island [aria-{name}]')")
         said = tab.ask(
             f"[...document.querySelectorAll('.island [aria-{name}]')].map((e) => e.getAttribute('aria-{name}'))"
         )
@@ -87,46 +90,47 @@ def test_presets_and_nothing_selected(tab: Tab) -> None:
     counts = {}
     for preset in ("language", "vision", "vision_language", "attention", "everything"):
         page.click(f"#switchboard [data-preset={preset}]")
+        expect(page.locator(f"#switchboard [data-preset={preset}]")).to_have_attribute("aria-pressed", "true")
         counts[preset] = tab.trainable
     assert counts["language"] + counts["vision"] < counts["vision_language"] == counts["everything"]
     assert 0 < counts["attention"] < counts["everything"]
     for cell in tab.ask("studio.state.selection.cells"):  # type: ignore[attr-defined]
         page.click(f"#switchboard [data-cell='{cell}']")
-    assert tab.trainable == 0
-    assert page.is_disabled("#start")
-    assert "Nothing is selected" in page.inner_text("#aside")
+    tab.until(lambda: tab.trainable == 0)
+    expect(page.locator("#start")).to_be_disabled()
+    expect(page.locator("#aside")).to_contain_text("Nothing is selected")
 
 
 def test_a_click_right_after_typing_counts(tab: Tab) -> None:
     tab.step("targets")
     tab.page.fill("#rank", "12")
     tab.page.click("#switchboard [data-preset=language]")  # leaves the field and presses in one go
-    assert tab.ask("studio.state.recipe.rank") == 12
-    assert set(tab.ask("studio.state.selection.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    tab.holds("studio.state.recipe.rank", 12)
+    tab.holds(CELLS, ["language.attention", "language.mlp"])
     tab.page.click("#switchboard [data-preset=everything]")
-    assert tab.page.get_attribute("#switchboard [data-preset=everything]", "aria-pressed") == "true"
+    expect(tab.page.locator("#switchboard [data-preset=everything]")).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_data_suggests_what_learns_until_the_person_has_chosen(tab: Tab) -> None:
     tab.step("data")
-    tab.page.check("input[value=emoji]")
-    assert set(tab.ask("studio.state.selection.cells")) == {"language.attention", "language.mlp"}  # type: ignore[call-overload]
+    tab.page.check("#sets input[value=emoji]")
+    tab.holds(CELLS, ["language.attention", "language.mlp"])
     tab.step("targets")
     tab.page.click("#switchboard [data-preset=vision]")
     tab.step("data")
-    tab.page.check("input[value=digits]")
-    assert set(tab.ask("studio.state.selection.cells")) == {"vision.attention", "vision.mlp"}  # type: ignore[call-overload]
+    tab.page.check("#sets input[value=digits]")
+    tab.holds("studio.state.dataset", "digits")
+    tab.holds(CELLS, ["vision.attention", "vision.mlp"])
 
 
 @pytest.mark.parametrize("text", ["no-such/model", "/no/such/folder", "a/../../b", "x" * 300, "<b>bold</b>"])
 def test_a_model_that_cannot_be_opened_gets_a_sentence(tab: Tab, text: str) -> None:
     open_model(tab, text)
     page = tab.page
-    page.wait_for_selector("#model-error .note", timeout=30_000)
-    said = page.inner_text("#model-error")
-    assert said.count(".") >= 1
-    assert "Traceback" not in said
-    assert page.locator("#model-error b").count() == 0
+    note = page.locator("#model-error .note")
+    expect(note).to_contain_text(".")
+    expect(note).not_to_contain_text("Traceback")
+    expect(page.locator("#model-error b")).to_have_count(0)
     assert tab.ask("studio.state.model.label") == "Demo VLM"
 
 
@@ -136,8 +140,9 @@ def test_a_rank_that_makes_no_sense_gets_a_sentence(tab: Tab) -> None:
     for rank in ("0", "1000000", "2.5"):
         tab.page.fill("#rank", rank)
         tab.page.press("#rank", "Tab")
-        assert "rank is a whole number" in tab.page.inner_text("#switchboard [role=alert]")
+        expect(tab.page.locator("#switchboard [role=alert]")).to_contain_text("rank is a whole number")
         assert tab.trainable == before
+        expect(tab.page.locator("#rank")).to_have_value("8")
 
 
 def jobs(tab: Tab) -> list[str]:
@@ -149,10 +154,9 @@ def jobs(tab: Tab) -> list[str]:
 def test_a_learning_rate_that_makes_no_sense_gets_a_sentence(tab: Tab, rate: str) -> None:
     before = jobs(tab)
     tab.step("train")
-    tab.page.get_by_role("textbox", name="Learning rate").fill(rate)
+    tab.page.locator("#settings").get_by_role("textbox", name="Learning rate").fill(rate)
     tab.page.click("#start")
-    tab.page.wait_for_selector("#aside [role=alert]")
-    assert "learning rate" in tab.page.inner_text("#aside [role=alert]").lower()
+    expect(tab.page.locator("#aside [role=alert]")).to_contain_text("learning rate", ignore_case=True)
     assert jobs(tab) == before
 
 
@@ -183,9 +187,9 @@ def test_the_browser_counts_like_the_server_on_big_models(tab: Tab, tmp_path: Pa
         chosen = json.loads(str(tab.ask("studio.choice()")))
         plan = make_plan(inspection, from_dict(Selection, chosen["selection"]), from_dict(Recipe, chosen["recipe"]))
         expected = budget(inspection, plan)
-        assert tab.trainable == expected.trainable
-        shown = tab.page.get_attribute("#aside td[title$=bytes]", "title")
-        assert shown == f"{expected.adapter_bytes:,} bytes"
+        expect(tab.page.locator("#trainable")).to_have_text(f"{expected.trainable:,}")
+        size = tab.page.locator("#aside td[title$=bytes]")
+        expect(size).to_have_attribute("title", f"{expected.adapter_bytes:,} bytes")
 
 
 def test_a_start_that_gets_no_answer_says_so_and_can_be_tried_again(tab: Tab) -> None:
@@ -195,23 +199,22 @@ def test_a_start_that_gets_no_answer_says_so_and_can_be_tried_again(tab: Tab) ->
         else:
             route.continue_()
 
+    tab.excuse()  # the request that this test breaks
     tab.page.route("**/gradio_api/**", refuse)
     tab.page.click("#start")
-    tab.page.wait_for_selector("#aside [role=alert]")
-    assert "did not answer" in tab.page.inner_text("#aside [role=alert]")
-    assert not tab.ask("studio.state.starting")
-    assert tab.page.is_enabled("#start")
-    tab.errors.clear()  # the request that this test broke
+    expect(tab.page.locator("#aside [role=alert]")).to_contain_text("did not answer")
+    tab.holds("studio.state.starting", False)
+    expect(tab.page.locator("#start")).to_be_enabled()
 
 
 def test_a_reload_keeps_the_settings_that_suit_another_model(tab: Tab, tmp_path: Path) -> None:
     open_model(tab, str(big_config(tmp_path / "model", "Qwen2_5_VL")))
     tab.wait("studio.state.model.label !== 'Demo VLM'")
     tab.step("train")
-    rate = tab.page.get_by_role("textbox", name="Learning rate")
+    rate = tab.page.locator("#settings").get_by_role("textbox", name="Learning rate")
     expect(rate).to_have_value("0.0001")
-    tab.page.reload()
-    tab.wait("studio.state.model && studio.state.model.label !== 'Demo VLM'")
+    tab.reload()
+    assert tab.ask("studio.state.model.label") != "Demo VLM"
     expect(rate).to_have_value("0.0001")
 
 
@@ -223,49 +226,46 @@ def test_no_serious_accessibility_finding(server: Server, browser: Browser, sche
     found = []
     for step in STEPS:
         tab.step(step)
-        tab.page.wait_for_timeout(600)
-        assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), f"{step} scrolls sideways"
+        tab.still()
+        tab.holds("document.documentElement.scrollWidth <= innerWidth", True)
         found += [(step, *each) for each in hard_to_use(tab)]
     context.close()
     assert not found, found
-    assert not tab.errors
+    assert not tab.faults, tab.faults
 
 
-def shown_step(tab: Tab) -> str:
-    """The step in sight, by the page itself and by its address."""
-    step = str(tab.ask("document.body.dataset.step"))
-    assert tab.page.is_visible(f"#step-{step} h2")
-    assert tab.page.url.endswith(f"#{step}")
-    return step
+def shows_step(tab: Tab, step: str) -> None:
+    """The step is in sight, by the page itself and by its address."""
+    tab.holds("[document.body.dataset.step, location.hash]", [step, f"#{step}"])
+    expect(tab.page.locator(f"#step-{step} h2").first).to_be_visible()
 
 
 def test_back_and_forward_walk_the_steps_and_a_link_opens_one(tab: Tab) -> None:
     page = tab.page
-    assert shown_step(tab) == "model"
+    shows_step(tab, "model")
     tab.step("targets")
     tab.step("targets")  # the same again is no new entry
     page.click("#aside [data-go=data]")
-    assert shown_step(tab) == "data"
+    shows_step(tab, "data")
     page.go_back()
-    assert shown_step(tab) == "targets"
+    shows_step(tab, "targets")
     page.go_back()
-    assert shown_step(tab) == "model"
+    shows_step(tab, "model")
     page.go_forward()
-    assert shown_step(tab) == "targets"
-    assert "What to train" in page.title()
-    page.reload()
-    tab.wait("studio.state.model && studio.state.home")
-    assert shown_step(tab) == "targets"
+    shows_step(tab, "targets")
+    expect(page).to_have_title(re.compile("What to train"))
+    tab.reload()
+    shows_step(tab, "targets")
     page.go_back()
-    assert shown_step(tab) == "model"
+    shows_step(tab, "model")
     page.goto(f"{tab.server.address}#train")  # a link on the page itself
-    assert shown_step(tab) == "train"
+    shows_step(tab, "train")
     page.goto("about:blank")
     page.goto(f"{tab.server.address}#result")
-    tab.wait("studio.state.model && studio.state.home")
-    assert shown_step(tab) == "result"
+    tab.opened()
+    shows_step(tab, "result")
     page.go_back()
-    assert page.url == "about:blank"
+    expect(page).to_have_url("about:blank")
 
 
 @pytest.mark.parametrize(("name", "why"), [("CLIP", "cannot answer in words"), ("Qwen2_5_VL", "no weights")])
@@ -275,7 +275,8 @@ def test_why_a_model_cannot_be_trained_is_said_before_start(tab: Tab, tmp_path: 
     tab.wait("studio.state.model.label === 'model'")
     start = page.locator("#start")
     expect(start).to_be_disabled()
-    assert why in page.inner_text(f"#{start.get_attribute('aria-describedby')}")
+    expect(start).to_have_attribute("aria-describedby", "why-not")
+    expect(page.locator("#why-not")).to_contain_text(why)
     start.focus()
     expect(start).to_be_focused()
     before = jobs(tab)
@@ -283,37 +284,36 @@ def test_why_a_model_cannot_be_trained_is_said_before_start(tab: Tab, tmp_path: 
     assert not tab.ask("studio.state.starting")
     assert jobs(tab) == before
     tab.step("targets")
-    assert tab.trainable > 0, "its cost is counted all the same"
-    ends = page.locator("#switchboard .flow .io").all_inner_texts()
-    assert ends == (["picture", "text", "score"] if name == "CLIP" else ["picture", "answer"])
+    tab.until(lambda: tab.trainable > 0)  # its cost is counted all the same
+    ends = page.locator("#switchboard .flow .io")
+    expect(ends).to_have_text(["picture", "text", "score"] if name == "CLIP" else ["picture", "answer"])
     open_model(tab, "demo")
     tab.wait("studio.state.model.label === 'Demo VLM'")
     expect(start).to_be_enabled()
 
 
 def test_a_training_is_as_long_in_the_other_unit(tab: Tab) -> None:
-    page = tab.page
     rows = next(s["train"] for s in tab.ask("studio.state.home.datasets") if s["name"] == "digits")  # type: ignore[attr-defined]
     tab.step("train")
-    length = page.get_by_label("How long")
+    length = tab.setting("How long")
+    per_epoch = -(-rows // 16)
 
-    def unit(name: str) -> float:
-        page.locator("#settings").get_by_label(name, exact=True).check()
-        tab.wait(f"studio.state.form.unit === '{name}'")
-        page.wait_for_timeout(300)
-        return float(length.input_value())
+    def unit(name: str, value: float) -> None:
+        tab.setting(name, exact=True).check()
+        tab.holds("[studio.state.form.unit, studio.state.form.length]", [name, value])
+        expect(length).to_have_value(f"{value:g}")
 
-    epochs = unit("epochs")
-    assert epochs == pytest.approx(120 / -(-rows // 16), abs=0.05)
-    assert tab.ask("studio.state.form.length") == epochs
-    assert unit("steps") == 120, "there and back is the same again"
-    assert unit("epochs") == epochs
+    epochs = round(120 / per_epoch, 1)
+    unit("epochs", epochs)
+    unit("steps", 120)  # there and back is the same again
+    unit("epochs", epochs)
     length.fill("3")
-    tab.wait("studio.state.form.length === 3")
-    assert unit("steps") == 3 * -(-rows // 16)
-    assert unit("epochs") == 3
+    tab.holds("studio.state.form.length", 3)
+    unit("steps", 3 * per_epoch)
+    unit("epochs", 3)
     length.fill("")
-    assert unit("steps") == 120
+    tab.holds("studio.state.form.length", None)
+    unit("steps", 120)
 
 
 def test_jobs_of_one_name_are_told_apart(tab: Tab) -> None:
@@ -330,16 +330,22 @@ def test_jobs_of_one_name_are_told_apart(tab: Tab) -> None:
         answer = route.fetch()
         route.fulfill(response=answer, json={**answer.json(), "jobs": made, "running": None})
 
+    tab.excuse("status of 404")  # the server knows no such jobs
     tab.page.route("**/studio/home", with_jobs)
     tab.open()
     tab.step("result")
-    rows = [row.inner_text() for row in tab.page.locator("#jobs tbody tr").all()]
-    assert "DoRA, rank 16 · vision + language · 120 steps" in rows[0]
-    assert "2 hours ago" in rows[0]
-    assert "LoRA, rank 8 · single modules · 3 epochs" in rows[1]
-    assert "yesterday" in rows[1]
-    absolute = tab.page.locator("#jobs td:last-child time").first.get_attribute("title")
-    assert str(time.localtime(made[0]["created"]).tm_year) in str(absolute)  # type: ignore[arg-type]
+    rows = tab.page.locator("#jobs tbody tr")
+    expect(rows).to_have_count(2)
+    for row, words in enumerate(
+        (
+            ("DoRA, rank 16 · vision + language · 120 steps", "2 hours ago"),
+            ("LoRA, rank 8 · single modules · 3 epochs", "yesterday"),
+        )
+    ):
+        for text in words:
+            expect(rows.nth(row)).to_contain_text(text)
+    absolute = tab.page.locator("#jobs td:last-child time").first
+    year = time.localtime(made[0]["created"]).tm_year  # type: ignore[arg-type]
+    expect(absolute).to_have_attribute("title", re.compile(str(year)))
     tab.page.set_viewport_size({"width": 390, "height": 844})
-    assert "Handwritten digits · 2 hours ago" in tab.page.inner_text("#jobs tbody tr >> nth=0")
-    tab.errors.clear()  # the server knows no such jobs
+    expect(rows.first.get_by_text("Handwritten digits · 2 hours ago")).to_be_visible()

@@ -19,7 +19,7 @@ def choose(tab: Tab, method: str, preset: str) -> Page:
     tab.step("targets")
     tab.page.click(f"#switchboard [data-preset={preset}]")
     tab.page.check(f"input[name=method][value={method}]")
-    assert tab.ask("studio.state.recipe.method") == method
+    tab.holds("studio.state.recipe.method", method)
     return tab.page
 
 
@@ -27,15 +27,15 @@ def finish(tab: Tab, seconds: float = 240) -> Any:
     """The run as the page knows it once it has ended well."""
     tab.wait("['finished', 'failed', 'lost'].includes(studio.state.run.status.state)", seconds)
     assert tab.ask("studio.state.run.status.state") == "finished", tab.ask("studio.state.run.status.error")
-    tab.wait("studio.state.run.info.adapter_bytes && studio.state.run.proof")
+    tab.wait("studio.state.run.whole && studio.state.run.info.adapter_bytes && studio.state.run.proof")
     return tab.ask("studio.state.run")
 
 
 def test_dora_on_vision_and_language_is_watched_and_proved(tab: Tab) -> None:
     page = choose(tab, "dora", "vision_language")
     tab.start(30)
-    tab.wait("studio.state.run.norms.length > 0", 60)
-    page.wait_for_selector("[data-chart=norm] .legend [data-component=vision]", timeout=30_000)  # while it trains
+    tab.wait("studio.state.run.norms.length > 0")
+    expect(page.locator("[data-chart=norm] .legend [data-component=vision]")).to_be_visible()  # while it trains
     run = finish(tab)
     last = run["norms"][-1]
     for kind in ("grad", "weight", "update"):
@@ -45,16 +45,16 @@ def test_dora_on_vision_and_language_is_watched_and_proved(tab: Tab) -> None:
     assert {"answers_only", "frozen_first", "vision_cache"} <= {lever["name"] for lever in run["levers"]}
     assert {"precision", "checkpointing", "attention"} <= {choice["name"] for choice in run["choices"]}
     expect(page.locator("[data-heat=flow] [role=gridcell]")).to_have_count(len(run["layers"]))
-    assert run["levers"][0]["reason"] in page.inner_text("#how")
+    expect(page.locator("#how")).to_contain_text(run["levers"][0]["reason"])
 
     tab.step("result")
-    page.wait_for_selector("#proof .moved")
+    expect(page.locator("#proof .moved")).to_be_visible()
     assert run["proof"]["frozen"]["same"]
-    assert "bit-identical" in page.inner_text("#proof .note.ok")
+    expect(page.locator("#proof .note.ok")).to_contain_text("bit-identical")
     for name, part in run["proof"]["components"].items():
         said = page.inner_text(f"#proof [role=listitem][data-component={name}]")
         assert ("✓ unchanged" in said) is not part["chosen"], said
-    assert page.locator("[data-heat=proof] [role=gridcell]").count() == len(run["proof"]["modules"])
+    expect(page.locator("[data-heat=proof] [role=gridcell]")).to_have_count(len(run["proof"]["modules"]))
 
 
 def test_adalora_shows_where_rank_went(tab: Tab) -> None:
@@ -70,4 +70,5 @@ def test_adalora_shows_where_rank_went(tab: Tab) -> None:
     assert sorted(map(int, cells.all_inner_texts())) == sorted(last)
     page.locator("[data-when=rank]").focus()
     page.keyboard.press("Home")
+    expect(page.locator("[data-when=rank]")).to_have_value("0")
     assert sorted(map(int, cells.all_inner_texts())) == sorted(first)
