@@ -20,10 +20,10 @@ import gradio as gr
 
 from core.jobs.home import open_home
 from core.jobs.local import LocalBackend
+from ui.data.sweeping import sweep_every_hour
 from ui.layout import HEAD, build_page
 from ui.routes import ASSETS, studio_routes
 from ui.studio import Studio
-from ui.sweeping import sweep_every_hour
 from ui.theme import studio_theme
 from ui.warmup import warm_up_soon
 

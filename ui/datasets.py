@@ -4,7 +4,7 @@ GET    /studio/sets                       {sets: [cards]}, the owner's own, newe
 GET    /studio/sets/HASH/pictures/NAME    a picture of a stored set, small
 DELETE /studio/sets/HASH                  takes a stored set away; jobs keep what they train on
 
-What it does not do: check or store data (`drafts.py`).
+What it does not do: check or store data (`ui.data.drafts`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from core.job_files import DATA
 from core.lora.presets import USUAL
 from core.spec import Imported, Source, Spec
 from ui.asking import route
+from ui.data.thumbnails import shown, thumbnail
 from ui.studio import Studio
-from ui.thumbnails import shown, thumbnail
 
 STORED = "stored:"
 """What the key of a stored set begins with; the key of a demo set is its name."""
@@ -52,11 +52,6 @@ def source_of(key: Any) -> Source:
     """The source that a key of the page names. Says nothing of whether it is there, or whose it is."""
     text = str(key)
     return Source("stored", text.removeprefix(STORED)) if text.startswith(STORED) else Source("demo", text)
-
-
-def key_of_source(source: Source) -> str:
-    """The key of a source on the page."""
-    return STORED + source.name if source.kind == "stored" else source.name
 
 
 def dataset_of(studio: Studio, key: Any, owner: str) -> Dataset:

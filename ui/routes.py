@@ -14,8 +14,7 @@ anything.
 /studio/jobs/ID/pictures/NAME    a held-out picture that the job follows
 /studio/jobs/ID/adapter.zip      the adapter to take home
 
-What is asked about a choice, by POST, stands in `questions.py`; bringing data in `uploads.py`, `drafts.py` and
-`datasets.py`.
+What is asked about a choice, by POST, stands in `ui.questions`; bringing data in `ui.data` and `ui.datasets`.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ from core.models.source import DEMO_MODEL
 from core.spec import ENDED, Source, to_dict
 from ui import views
 from ui.asking import HEADERS, code_of, refused
+from ui.data.drafts import draft_routes
+from ui.data.previews import preview_routes
+from ui.data.thumbnails import shown, thumbnail
+from ui.data.uploads import upload_routes
 from ui.datasets import data_of_job, dataset_routes, own_cards
-from ui.drafts import draft_routes
 from ui.panels.settings import first_form
-from ui.previews import preview_routes
-from ui.questions import question_routes
+from ui.questions.routes import question_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of, new_owner
-from ui.thumbnails import shown, thumbnail
 from ui.trainable import whether_trainable
-from ui.uploads import upload_routes
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 YEAR = 31_536_000

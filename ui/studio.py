@@ -20,7 +20,7 @@ from core.models.inspection import cached_inspection, inspect_source
 from core.models.libraries import import_what_is_slow
 from core.models.source import DEMO_MODEL
 from core.spec import Inspection, Source, to_json
-from ui.desk import Desk
+from ui.data.desk import Desk
 
 OWNER_COOKIE = "studio-owner"
 OWNER_LENGTH = 43

@@ -5,7 +5,7 @@ import { state, update } from "./store.js";
 import { getJson, postJson, putBytes, remove } from "./api.js";
 import { titleOf } from "./data_files.js";
 
-const PART = 4 * 1024 * 1024; // bytes, as ui/uploads.py expects them
+const PART = 4 * 1024 * 1024; // bytes, as ui/data/uploads.py expects them
 const AT_ONCE = 3;
 const PATIENCE = 1500; // milliseconds before the server is asked again
 const TRIES = 3; // of a part that the server refuses while it does answer

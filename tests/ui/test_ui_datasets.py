@@ -31,7 +31,7 @@ from tests.ui.parts import (
     request_of,
     wait_for,
 )
-from ui.datasets import dataset_of, key_of_source, source_of
+from ui.datasets import dataset_of, source_of
 from ui.panels import result
 from ui.panels.result import compare_sample
 from ui.panels.train import make_spec, start
@@ -133,9 +133,9 @@ def _the_studio(anna: TestClient, shared: Studio) -> None:
     anna.app.state.studio = shared  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("key", ["digits", f"stored:{'a' * 64}"])
-def test_a_key_and_its_source_are_the_same_thing(key: str):
-    assert key_of_source(source_of(key)) == key
+def test_a_key_names_a_demo_set_or_a_stored_one():
+    assert source_of("digits") == Source("demo", "digits")
+    assert source_of(f"stored:{UNKNOWN}") == Source("stored", UNKNOWN)
 
 
 @pytest.mark.parametrize("key", ["no-such", "../digits", "", "stored:", "stored:..", f"stored:{UNKNOWN}", 3, None, []])

@@ -30,9 +30,9 @@ from tests.ui.bringing import (
     zip_of,
 )
 from tests.ui.parts import ANNA, BEN, assert_nothing_private, assert_plain, files_under, make_studio, wait_for
-from ui.drafts import MAX_DRAFTS, MAX_TEXT, MAX_TITLE, draft_routes
+from ui.data.drafts import MAX_DRAFTS, MAX_TEXT, MAX_TITLE, draft_routes
+from ui.data.thumbnails import SIDE
 from ui.studio import Studio
-from ui.thumbnails import SIDE
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def slow_store(monkeypatch) -> Iterator[Slow]:
 
 def test_a_check_shows_how_far_it_is_and_ends_when_it_is_cancelled(anna: TestClient, slow_check: Slow):
     draft = bring(anna, vqa(3))["id"]
-    assert slow_check.started.wait(5)
+    assert slow_check.started.wait(120)
     shown = said(anna.get(f"/studio/drafts/{draft}"))
     assert (shown["state"], shown["progress"]) == ("checking", {"done": 7, "total": 30})
     assert len(shown["rows"]) == 3, "the rows are there meanwhile"
@@ -282,7 +282,7 @@ def test_a_check_shows_how_far_it_is_and_ends_when_it_is_cancelled(anna: TestCli
 
 def test_a_check_of_an_old_reading_is_not_taken_for_the_new_one_s(anna: TestClient, slow_check: Slow):
     draft = bring(anna, vqa(6))
-    assert slow_check.started.wait(5)
+    assert slow_check.started.wait(120)
     post(anna, draft["id"], "reading", {"reading": {**draft["reading"], "limit": 4}})
     slow_check.go.set()
     done = waited(anna, draft["id"])
@@ -292,7 +292,7 @@ def test_a_check_of_an_old_reading_is_not_taken_for_the_new_one_s(anna: TestClie
 
 def test_an_owner_s_work_is_done_one_after_the_other_and_another_s_beside_it(shared: Studio, anna, slow_check: Slow):
     bring(anna, vqa(3))
-    assert slow_check.started.wait(5)
+    assert slow_check.started.wait(120)
     second = bring(anna, vqa(4))["id"]
     bring(client_of(shared, BEN), vqa(3))
     wait_for(lambda: slow_check.calls == 2)
@@ -304,7 +304,7 @@ def test_an_owner_s_work_is_done_one_after_the_other_and_another_s_beside_it(sha
 def test_storing_can_be_cancelled_and_leaves_no_set(shared: Studio, anna: TestClient, slow_store: Slow):
     draft = waited(anna, bring(anna, vqa(6))["id"])
     post(anna, draft["id"], "store", {"title": "Pets"})
-    assert slow_store.started.wait(5)
+    assert slow_store.started.wait(120)
     assert said(anna.get(f"/studio/drafts/{draft['id']}"))["state"] == "storing"
     assert_plain(post(anna, draft["id"], "reading", {"reading": draft["reading"]}, 422)["error"])
     assert_plain(post(anna, draft["id"], "store", {"title": "Twice"}, 422)["error"])
@@ -332,7 +332,7 @@ def test_work_that_fails_says_why_and_can_be_tried_again(anna: TestClient, monke
 
 def test_a_removed_draft_leaves_nothing_even_while_it_is_checked(shared: Studio, anna: TestClient, slow_check: Slow):
     draft = bring(anna, vqa(3))["id"]
-    assert slow_check.started.wait(5)
+    assert slow_check.started.wait(120)
     said(anna.delete(f"/studio/drafts/{draft}", headers=MARK))
     assert_plain(said(anna.get(f"/studio/drafts/{draft}"), 404)["error"])
     assert files_under(shared.data(ANNA)) <= {"uploads", "drafts", "sets"}
@@ -460,7 +460,7 @@ def test_nobody_s_browser_brings_nothing(shared: Studio, monkeypatch, tmp_path: 
 
 def test_an_owner_has_so_many_drafts_and_no_more(anna: TestClient, monkeypatch):
     assert MAX_DRAFTS >= 10
-    monkeypatch.setattr("ui.drafts.MAX_DRAFTS", 2)
+    monkeypatch.setattr("ui.data.drafts.MAX_DRAFTS", 2)
     first = bring(anna, vqa(3))["id"]
     bring(anna, vqa(3))
     full = said(anna.post("/studio/uploads", json={"files": [{"name": "a.zip", "size": 3}]}), 422)
@@ -508,7 +508,7 @@ def hub(monkeypatch, tmp_path: Path) -> Iterator[Slow]:
 def test_data_of_the_hub_are_on_their_way_until_they_are_a_draft(shared: Studio, anna: TestClient, hub: Slow):
     coming = said(anna.post("/studio/drafts", json={"hub": HUB, "revision": "main", "split": "train", "limit": 50}))
     assert (coming["state"], coming["title"], coming["rows"], coming["reading"]) == ("looking", HUB, [], None)
-    assert hub.started.wait(5)
+    assert hub.started.wait(120)
     assert said(anna.get(f"/studio/drafts/{coming['id']}"))["progress"] == {"done": 7, "total": 30}
     assert [each["id"] for each in said(anna.get("/studio/drafts"))["drafts"]] == [coming["id"]]
     assert_plain(post(anna, coming["id"], "store", {"title": "x"}, 422)["error"])
@@ -525,7 +525,7 @@ def test_data_of_the_hub_are_on_their_way_until_they_are_a_draft(shared: Studio,
 
 def test_data_on_their_way_can_be_given_up(shared: Studio, anna: TestClient, hub: Slow):
     coming = said(anna.post("/studio/drafts", json={"hub": HUB}))["id"]
-    assert hub.started.wait(5)
+    assert hub.started.wait(120)
     given_up = post(anna, coming, "cancel", {})
     assert given_up["state"] == "failed"
     assert "cancelled" in given_up["error"]

@@ -13,7 +13,7 @@ from core.jobs.home import LOCAL_OWNER
 from core.spec import Status, write
 from tests.ui.parts import PLAN, SPEC, good_choice, good_form, make_job, make_studio
 from ui.panels.settings import settings_of
-from ui.questions import question_routes
+from ui.questions.routes import question_routes
 from ui.studio import OWNER_COOKIE, OWNER_LENGTH, Studio
 
 DEVICE = "CPU with 32-bit floats"

@@ -20,8 +20,8 @@ from core.models.loading import load_processor
 from core.models.source import DEMO_MODEL
 from tests.ui.bringing import asked_in_json, bring, client_of, noise, said, stored, vqa, waited, zip_of
 from tests.ui.parts import BEN, assert_nothing_private, assert_plain
-from ui.desk import bytes_held, preview_of
-from ui.previews import MOST_ROWS
+from ui.data.desk import bytes_held, preview_of
+from ui.data.previews import MOST_ROWS
 from ui.studio import Studio, key_of
 
 UNKNOWN = "f" * 64
@@ -220,7 +220,7 @@ def test_rows_that_hold_large_pictures_are_shown_and_measured_in_part(monkeypatc
     tree = tree_of_folder(tmp_path)
     reading = recognise(tree).reading
     assert len(preview_of(tree, reading).items) == 24
-    monkeypatch.setattr("ui.desk.MOST_HELD", 3 * len(rows[0]["image"]) // 2)
+    monkeypatch.setattr("ui.data.desk.MOST_HELD", 3 * len(rows[0]["image"]) // 2)
     few = preview_of(tree, reading)
     assert len(few.items) == 2
     assert bytes_held(few.items[0].row) >= len(rows[0]["image"])

@@ -19,7 +19,7 @@ from core.spec import Recipe, Selection, Settings, from_dict
 from tests.ui.parts import CHOSEN, DEMO, assert_nothing_private, assert_plain, good_choice, good_form
 from ui.asking import MAX_BODY
 from ui.panels.settings import SettingsForm, settings_of
-from ui.questions import question_routes
+from ui.questions.routes import question_routes
 from ui.studio import Studio
 
 PATHS = [route.path for route in question_routes(cast(Studio, None))]

@@ -20,11 +20,11 @@ from core.data.source import load_dataset
 from core.models.source import DEMO_MODEL
 from core.spec import Plan, Source
 from tests.ui.parts import ANNA, BEN, JOB, POINT, assert_nothing_private, assert_plain, make_job, make_studio
+from ui.data.drafts import draft_routes
+from ui.data.uploads import upload_routes
 from ui.datasets import dataset_routes
-from ui.drafts import draft_routes
 from ui.routes import ASSETS, studio_routes
 from ui.studio import OWNER_COOKIE, Studio, key_of
-from ui.uploads import upload_routes
 
 DIGITS = load_dataset(Source("demo", "digits"))
 PICTURE = DIGITS.heldout[0].picture_name

@@ -10,8 +10,8 @@ import pytest
 
 from tests.ui.bringing import begin, bring, client_of, said, send, stored, vqa, waited
 from tests.ui.parts import ANNA, BEN, make_studio
+from ui.data.sweeping import DRAFTS_KEPT, ENDED_KEPT, sweep
 from ui.studio import Studio
-from ui.sweeping import DRAFTS_KEPT, ENDED_KEPT, sweep
 
 
 @pytest.fixture

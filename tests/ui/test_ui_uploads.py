@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from tests.ui.bringing import MARK, asked_in_json, begin, bring, client_of, said, send, vqa
 from tests.ui.parts import ANNA, BEN, assert_plain, files_under
+from ui.data.uploads import MAX_FILES, MAX_NAME, MAX_PART
 from ui.studio import Studio
-from ui.uploads import MAX_FILES, MAX_NAME, MAX_PART
 
 UNKNOWN = ("0" * 32, "no-such", "..", "%2e%2e", "%00", "x" * 3000, "' OR 1=1 --", "0" * 31 + "G")
 

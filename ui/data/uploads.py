@@ -3,7 +3,7 @@
 POST   /studio/uploads              {files: [{name, size}]} -> {id, received: [bytes of each file]}
 GET    /studio/uploads/ID           {id, files, received}, to go on where it stopped
 PUT    /studio/uploads/ID/N?offset=K   the bytes of file N from K on -> {received}
-POST   /studio/uploads/ID/finish    -> the draft that was made of it; see `drafts.py`
+POST   /studio/uploads/ID/finish    -> the draft that was made of it; see `drafts`
 DELETE /studio/uploads/ID           nothing of it stays
 
 What it does not do: look into a file, or believe its name (`core.data.storing.drafts`).
@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from core.errors import SpecError
 from ui.asking import FOREIGN, GONE, HEADERS, code_of, is_foreign, refused, route, whole_body
-from ui.drafts import draft_shown, drafts_of, drafts_of_known
+from ui.data.drafts import draft_shown, drafts_of, drafts_of_known
 from ui.studio import Studio
 
 MAX_PART = 8 * 1024 * 1024

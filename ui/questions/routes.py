@@ -28,12 +28,12 @@ from core.lora.priorities import priorities
 from core.spec import to_dict
 from ui.asking import FOREIGN, HEADERS, is_foreign, json_body, refused
 from ui.choice import read_choice
-from ui.counsel import counsel
-from ui.exports import exported
 from ui.lanes import Gone, awaited, give_way
-from ui.memory import memory
-from ui.pace import pace_of
 from ui.panels.settings import form_of
+from ui.questions.counsel import counsel
+from ui.questions.exports import exported
+from ui.questions.memory import memory
+from ui.questions.pace import pace_of
 from ui.studio import Studio
 
 ASKED = "Something was asked about a choice"

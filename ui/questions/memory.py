@@ -18,9 +18,9 @@ from core.models.libraries import import_what_is_slow
 from core.models.source import resolve
 from core.spec import Knobs, Plan, Recipe, Settings, to_dict
 from ui.choice import Chosen, read_choice
-from ui.counsel import rows_of, settings_so_far
 from ui.datasets import dataset_of
 from ui.panels.settings import form_of
+from ui.questions.counsel import rows_of, settings_so_far
 from ui.studio import Studio
 
 if TYPE_CHECKING:

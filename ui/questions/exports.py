@@ -15,7 +15,7 @@ from core.lora.limits import refuse_impossible
 from core.models.libraries import import_what_is_slow
 from core.spec import Source
 from ui.choice import read_choice
-from ui.counsel import rows_of, settings_so_far
+from ui.questions.counsel import rows_of, settings_so_far
 from ui.studio import Studio
 
 

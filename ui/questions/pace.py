@@ -16,8 +16,8 @@ from core.lora.budget import budget
 from core.memory.pace import last_run, pace
 from core.spec import Spec
 from ui.choice import read_choice
-from ui.counsel import settings_so_far
 from ui.datasets import dataset_of, source_of
+from ui.questions.counsel import settings_so_far
 from ui.studio import Studio
 
 

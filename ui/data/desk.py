@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from core.data.rows import Picture, Row
 from core.errors import DataError, SourceNotFound
 from core.spec import Guess, Reading
+from ui.data.thumbnails import thumbnail
 from ui.lanes import Lanes
 from ui.plainly import sentence
-from ui.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from core.data.files.tree import Tree

@@ -31,9 +31,9 @@ from core.models.libraries import import_what_is_slow
 from core.models.source import resolve
 from core.spec import Settings, Source, from_dict, to_dict
 from ui.asking import FOREIGN, HEADERS, code_of, is_foreign, json_body, refused, text_of
+from ui.data.desk import bytes_held
+from ui.data.drafts import drafts_of
 from ui.datasets import dataset_of
-from ui.desk import bytes_held
-from ui.drafts import drafts_of
 from ui.lanes import Gone, awaited, give_way
 from ui.studio import Studio
 

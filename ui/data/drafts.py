@@ -10,7 +10,7 @@ POST   /studio/drafts/ID/store       {title}: store it as a data set, in the bac
 GET    /studio/drafts/ID/pictures/N  a picture of the first rows, small
 DELETE /studio/drafts/ID             nothing of it stays
 
-What it does not do: read data (`core.data`), or the work itself (`desk.py`).
+What it does not do: read data (`core.data`), or the work itself (`desk`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from core.data.rows import Row
 from core.errors import DataError, SpecError
 from core.spec import Guess, Reading, from_dict, to_dict
 from ui.asking import route, text_of
-from ui.desk import Bench, Fetch, Work
+from ui.data.desk import Bench, Fetch, Work
+from ui.data.thumbnails import shown
 from ui.studio import Studio
-from ui.thumbnails import shown
 
 if TYPE_CHECKING:
     from core.data.formats.records import Item

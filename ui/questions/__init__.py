@@ -1,0 +1,1 @@
+"""What the page has worked out from a choice while a person clicks: advice, exports, memory, pace."""
