@@ -18,11 +18,11 @@ from core.data.rows import PictureInMemory, Row, Turn, ask
 from core.errors import DataError
 from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
-from core.models.loading import load_model, load_processor
-from core.models.source import DEMO_MODEL
 from tests.data.templates import THINKING_TEMPLATE
 from tests.data.tiny_families import (
     Family,
+    demo,
+    demo_in_tiles,
     gemma3,
     internvl,
     llava,
@@ -33,21 +33,9 @@ from tests.data.tiny_families import (
     qwen3_vl,
 )
 
-
-def idefics3() -> Family:
-    return Family(load_processor(DEMO_MODEL), load_model(DEMO_MODEL, "cpu", torch.float32))
-
-
-def idefics3_tiles() -> Family:
-    made = idefics3()
-    pictures = made.processor.image_processor
-    pictures.do_image_splitting, pictures.size = True, {"longest_edge": 96}
-    return made
-
-
 FAMILIES: dict[str, Callable[[], Family]] = {
-    "idefics3": idefics3,
-    "idefics3_tiles": idefics3_tiles,
+    "idefics3": demo,
+    "idefics3_tiles": demo_in_tiles,
     "llava": llava,
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,

@@ -15,27 +15,12 @@ from core.data.rows import Row, ask
 from core.errors import DataError
 from core.evaluation.answers import generate_answers
 from core.evaluation.scores import row_losses
-from core.models.loading import load_model, load_processor
-from core.models.source import DEMO_MODEL
 from tests.data.templates import THINKING_TEMPLATE
-from tests.data.tiny_families import Family, gemma3, llava, mllama, paligemma, qwen2_vl
-
-
-def demo() -> Family:
-    return Family(load_processor(DEMO_MODEL), load_model(DEMO_MODEL, "cpu", torch.float32))
-
-
-def tiles() -> Family:
-    """Idefics3 with pictures cut into tiles: their number differs from row to row."""
-    made = demo()
-    pictures = made.processor.image_processor
-    pictures.do_image_splitting, pictures.size = True, {"longest_edge": 96}
-    return made
-
+from tests.data.tiny_families import Family, demo, demo_in_tiles, gemma3, llava, mllama, paligemma, qwen2_vl
 
 FAMILIES = {
     "demo": demo,
-    "tiles": tiles,
+    "tiles": demo_in_tiles,
     "llava": llava,
     "gemma3": gemma3,
     "mllama": mllama,
@@ -51,14 +36,14 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 
 def test_tiles_are_counted_for_each_row(rows: list[Row]) -> None:
-    made = tiles()
+    made = demo_in_tiles()
     alone = [encode_prompts(made.processor, [row])["pixel_values"].shape[1] for row in rows]
     assert len(set(alone)) > 1, "the case that joining cannot cover"
     assert encoder_of(made).training(rows)["pixel_values"].shape[:2] == (3, max(alone))
 
 
 def test_tiles_are_processed_once(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tiles()
+    made = demo_in_tiles()
     encoder = encoder_of(made)
     first = encoder.training(rows)
     seen: list[int] = []

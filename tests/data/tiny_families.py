@@ -10,6 +10,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from core.models.loading import load_model, load_processor
+from core.models.source import DEMO_MODEL
 from tests.data.templates import (
     GEMMA_TEMPLATE,
     INTERNVL_TEMPLATE,
@@ -40,6 +42,19 @@ def bytes_tokenizer(specials: list[str], bos: bool = False, **names: str) -> Pre
         pair = [(names["bos_token"], vocabulary[names["bos_token"]])]
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{names['bos_token']} $A", special_tokens=pair)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def demo() -> Family:
+    """The demo model, an Idefics3: pictures go by row."""
+    return Family(load_processor(DEMO_MODEL), load_model(DEMO_MODEL, "cpu", torch.float32))
+
+
+def demo_in_tiles() -> Family:
+    """The demo model with pictures cut into tiles: their number differs from row to row."""
+    made = demo()
+    pictures = made.processor.image_processor
+    pictures.do_image_splitting, pictures.size = True, {"longest_edge": 96}
+    return made
 
 
 def llava() -> Family:

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.data.layouts.kit import (
-    BELONGS,
-    DESCRIBE,
-    SAID,
-    Files,
-    Layout,
-    lines,
-    numbered,
-    parquet,
-    pictures,
-    png,
-)
+from tests.data.layouts.kit import BELONGS, DESCRIBE, SAID, Files, Layout, lines, numbered, parquet, pictures, png
 
 
 def coco_captions() -> Files:

@@ -5,16 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from tests.data.layouts.kit import (
-    SAID,
-    Files,
-    Layout,
-    lines,
-    numbered,
-    parquet,
-    pictures,
-    png,
-)
+from tests.data.layouts.kit import SAID, Files, Layout, lines, numbered, parquet, pictures, png
 
 CONVERSATIONS = {"image": "image", "messages": "conversations"}
 

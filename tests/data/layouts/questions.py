@@ -6,15 +6,7 @@ import base64
 import json
 from typing import Any
 
-from tests.data.layouts.kit import (
-    Files,
-    Layout,
-    lines,
-    numbered,
-    parquet,
-    pictures,
-    png,
-)
+from tests.data.layouts.kit import Files, Layout, lines, numbered, parquet, pictures, png
 
 
 def vqa_csv() -> Files:

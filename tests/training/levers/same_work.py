@@ -12,14 +12,7 @@ from core.data.batches.collate import Batch, Encoder
 from core.data.batches.conversations import stop_ids
 from core.data.rows import PictureInMemory, Row, ask
 from core.evaluation.scores import token_losses
-from core.models.loading import load_model, load_processor
-from core.models.source import DEMO_MODEL
-from tests.data.tiny_families import Family, gemma3, llava, qwen2_5_vl, qwen3_vl
-
-
-def demo() -> Family:
-    """The demo model, an Idefics3: pictures go by row."""
-    return Family(load_processor(DEMO_MODEL), load_model(DEMO_MODEL, "cpu", torch.float32))
+from tests.data.tiny_families import Family, demo, gemma3, llava, qwen2_5_vl, qwen3_vl
 
 
 def seeing_gemma3() -> Family:
