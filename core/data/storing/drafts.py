@@ -208,7 +208,13 @@ class Drafts(Uploads):
     def store(
         self, draft: Draft, title: str, progress: Progress = quietly, cancelled: Callable[[], bool] = lambda: False
     ) -> Imported:
-        """Stores a draft as a data set of its owner; see `core.data.storing.importing.store`."""
+        """Stores a draft as a data set of its owner; see `core.data.storing.importing.store`.
+
+        Raises:
+            Blocked: errors stand against it.
+            DataError: it was not checked, its files have changed, or the disk is too full.
+            Cancelled: it was asked to stop.
+        """
         if draft.report is None:
             raise DataError("Storing was asked for", "the data have not been checked", "Check them first")
         made = store(

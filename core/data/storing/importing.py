@@ -55,7 +55,12 @@ class Job:
     cancelled: Callable[[], bool]
 
     def items(self) -> Iterator[tuple[Row, bool]]:
-        """The rows that are kept, each with whether it is held out; read for the second time."""
+        """The rows that are kept, each with whether it is held out; read for the second time.
+
+        Raises:
+            Cancelled: it was asked to stop.
+            DataError: the rows are no longer those that were checked.
+        """
         total, number = len(self.verdict.train), -1
         for number, item in enumerate(records(self.tree, self.reading)):
             if self.cancelled():

@@ -20,7 +20,11 @@ from core.spec import Imported, write
 
 @contextmanager
 def staged_folder(sets: Path) -> Iterator[Path]:
-    """A folder for files on their way, which is gone afterwards in any case."""
+    """A folder for files on their way, which is gone afterwards in any case.
+
+    Raises:
+        DataError: the system refused to write into it.
+    """
     sets.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = sets / f".new-{secrets.token_hex(8)}"
     folder.mkdir(mode=0o700)
@@ -34,7 +38,11 @@ def staged_folder(sets: Path) -> Iterator[Path]:
 
 
 def put_in_place(staged: Path, sets: Path, made: Imported) -> Imported:
-    """The staged folder under its hash; one that is there already is the same and stays, by the title given last."""
+    """The staged folder under its hash; one that is there already is the same and stays, by the title given last.
+
+    Raises:
+        DataError: the folder cannot be given its name.
+    """
     sync(staged)
     for _ in range(3):
         with suppress(OSError):  # one of this hash is there already, which is looked at below

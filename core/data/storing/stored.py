@@ -67,7 +67,7 @@ class ArrowFile:
         return 0 if last < 0 else last * BATCH + self.batch(last).num_rows
 
     def batch(self, number: int) -> Any:
-        """One batch; the last one asked for is kept."""
+        """One batch; the last one asked for is kept. Raises DataError: the file is damaged."""
         kept, batch = self._last
         if kept != number:
             import pyarrow as pa
