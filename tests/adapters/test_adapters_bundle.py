@@ -224,7 +224,7 @@ def test_the_code_in_the_card_runs_with_plain_peft(job_dir: Path, base: Path, tm
     assert places == 1
     environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}  # nothing of this repository can be imported
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
 

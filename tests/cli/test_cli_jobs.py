@@ -25,13 +25,16 @@ from core.spec import Settings, Spec, from_json, write
 
 FAKE = Path(__file__).parents[1] / "jobs" / "fake_worker.py"
 PATCHED = """
-import sys
+import os, sys
 from functools import partial
+from pathlib import Path
 from core import cli
 from core.cli import jobs as cli_jobs
 from core.errors import AdapterError
 from core.jobs.local import LocalBackend
 cli_jobs.LocalBackend = partial(LocalBackend, command=sys.argv[1:4])
+look = cli_jobs._Told.look
+cli_jobs._Told.look = lambda told: (look(told), Path(os.environ["HOME"], "followed").touch())[0]
 sys.exit(cli.main(sys.argv[4:]))
 """
 
@@ -158,9 +161,16 @@ def test_ctrl_c_stops_and_saves(tmp_path: Path):
     command = [sys.executable, "-c", PATCHED, sys.executable, str(FAKE), "long", "train", "--demo", "digits", "--json"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STUDIO_HOME": str(tmp_path / "home")}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start as well.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not list((tmp_path / "home").glob("jobs/*/metrics.jsonl")):
+    while not (tmp_path / "followed").exists() or not list((tmp_path / "home").glob("jobs/*/metrics.jsonl")):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -79,7 +79,7 @@ def bring(client: TestClient, data: bytes, name: str = "my pets.zip") -> dict[st
     return said(client.post(f"/studio/uploads/{upload}/finish", json={}))
 
 
-def waited(client: TestClient, draft: str, seconds: float = 20.0) -> dict[str, Any]:
+def waited(client: TestClient, draft: str, seconds: float = 120.0) -> dict[str, Any]:
     """The draft when nothing is being done with it any more."""
     wait_for(lambda: said(client.get(f"/studio/drafts/{draft}"))["state"] not in ("checking", "storing"), seconds)
     return said(client.get(f"/studio/drafts/{draft}"))

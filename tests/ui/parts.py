@@ -92,8 +92,8 @@ def files_under(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.name.startswith("jobs.sqlite3")}
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 8.0) -> None:
-    """Waits until it is true."""
+def wait_for(true: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Waits until it is true, as long as a machine that is very busy may need."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited too long"

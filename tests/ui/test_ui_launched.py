@@ -97,7 +97,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
         for name, value in {**own, "GRADIO_ANALYTICS_ENABLED": "False", "HF_TOKEN": CANARY}.items():
             patch.setenv(name, str(value))
         page, studio, address = app.launch(block=False)
-        with httpx.Client(base_url=address.rstrip("/"), timeout=20) as client:
+        with httpx.Client(base_url=address.rstrip("/"), timeout=120) as client:
             yield Server(client, root, studio)
         page.close()
         os.chdir(back)
@@ -198,7 +198,7 @@ def test_there_is_no_page_about_the_interface(server: Server, path):
 
 def raw_status(server: Server, path: str) -> tuple[int, bytes]:
     """The answer to a path as it is written: clients tidy `..` away."""
-    opened = http.client.HTTPConnection(server.client.base_url.host, server.client.base_url.port, timeout=20)
+    opened = http.client.HTTPConnection(server.client.base_url.host, server.client.base_url.port, timeout=120)
     opened.putrequest("GET", path)
     opened.endheaders()
     answer = opened.getresponse()

@@ -1,4 +1,4 @@
-"""The whole zoo, built once for all tests of a session."""
+"""The whole zoo, built once for all tests of this folder, and given back after them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def without_collecting() -> Iterator[None]:
         gc.enable()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def built_zoo() -> dict[str, Built]:
     """Every architecture by name, with its model and its inspection."""
     with without_collecting():

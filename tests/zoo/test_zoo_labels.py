@@ -21,7 +21,7 @@ WRAPPED = (torch.nn.Linear, Conv1D, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.C
 """What PEFT 0.21 wraps as a layer (`dispatch_default` in peft/tuners/lora/layer.py), without PyTorch's attention."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seeing(built_zoo):
     """The architectures that are vision-language models."""
     return {name: built for name, built in built_zoo.items() if built.made is not None}
@@ -35,7 +35,7 @@ def test_each_architecture_builds_or_says_why_not(built_zoo):
         assert NO_VLM[name] in reason
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scores(seeing):
     """The score of each entry of the truth, by file and name."""
     by_config = {
