@@ -37,7 +37,7 @@ from core.models.threads import settle_threads
 from core.models.trainable import refuse_unteachable
 from core.spec import Inspection, Settings, Spec
 from core.training.choices import Choices, choose_for_rows, lines
-from core.training.computer import this_computer
+from core.training.computer import Computer, this_computer
 from core.training.desk import Desk
 from core.training.levers.kernels import apply_kernels
 from core.training.levers.packing import Together, put_together
@@ -94,11 +94,7 @@ def prepare(desk: Desk) -> Prepared:
     device, dtype, reason = choose_device(spec.settings.precision, inspection.total_params)
     status.show(device=reason)
     metrics.note(f"Computing on {reason}.")
-    computer = this_computer(device, dtype == torch.bfloat16, reason)
-    chosen = choose_for_rows(spec, inspection, computer, data.train, processor)
-    for choice in chosen.all():
-        metrics.add("choice", **choice.point())
-    print(*lines(chosen), sep="\n", flush=True)  # the job's log
+    chosen = _chosen(desk, inspection, this_computer(device, dtype == torch.bfloat16, reason), data.train, processor)
     packing = spec.settings.quantization
     whole = (*spec.plan.full_modules, *left_whole(inspection, spec.settings.quantized_part))
     model = load_model(spec.model, device, dtype, quantization=packing, whole=whole, attention=chosen.loaded_with)
@@ -109,12 +105,7 @@ def prepare(desk: Desk) -> Prepared:
     wrapped = wrap(model, spec, len(data.train))
     check_noise(wrapped, spec.settings.neftune)
     encoder = Encoder(processor, stop_ids(model, processor), limit)
-    one = sampled(data.train, 1)
-    kernels = apply_kernels(
-        wrapped, spec.settings, device, lambda: to_device(encoder.training(one), wrapped.device, dtype)
-    )
-    metrics.add("lever", **kernels.point())
-    desk.stop.check()
+    _with_kernels(desk, wrapped, encoder, data.train, dtype)
     if spec.plan.start == "eva":
         status.enter("looking at the data for a start")
         start_from_data(wrapped, encoder, data.train, chosen.at_once.value, desk.stop.check)
@@ -122,6 +113,29 @@ def prepare(desk: Desk) -> Prepared:
     status.enter("asking the base model", trainable=spec.trainable)
     start = remember_start(wrapped, spec.plan)
     return Prepared(data, wrapped, encoder, counted, device, dtype, inspection, chosen, together, start)
+
+
+def _chosen(desk: Desk, inspection: Inspection, computer: Computer, rows: Sequence[Row], processor: Any) -> Choices:
+    """Makes the open choices and says them, on the page and in the job's log."""
+    chosen = choose_for_rows(desk.spec, inspection, computer, rows, processor)
+    for choice in chosen.all():
+        desk.metrics.add("choice", **choice.point())
+    print(*lines(chosen), sep="\n", flush=True)
+    return chosen
+
+
+def _with_kernels(desk: Desk, model: Any, encoder: Encoder, rows: Sequence[Row], dtype: torch.dtype) -> None:
+    """Puts faster kernels in where they are there and give the same on a real row, and says what became of it.
+
+    Raises:
+        Stopped: the job was asked to stop meanwhile.
+    """
+    one, device = sampled(rows, 1), model.device
+    kernels = apply_kernels(
+        model, desk.spec.settings, device.type, lambda: to_device(encoder.training(one), device, dtype)
+    )
+    desk.metrics.add("lever", **kernels.point())
+    desk.stop.check()
 
 
 def _made_faster(desk: Desk, model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings) -> Together:
