@@ -13,10 +13,10 @@ from core.memory.workload import Workload
 from core.models.classes import named_class, read_config
 from core.models.packing import SEEING
 from core.models.source import Resolved
-from core.spec import Inspection, Plan, Settings
+from core.spec import Inspection, Module, Plan, Settings
 from core.training.choice import By, Choice
 from core.training.computer import Computer
-from core.training.fitting import Found, Way, batch_of, fastest, stepped, ways
+from core.training.fitting import Found, Way, batch_of, enough_rows, fastest, stepped, ways
 from core.training.shapes import RowShape
 
 SURE = 20
@@ -53,18 +53,32 @@ class ByMemory:
         self._tokens = shape.text_tokens + (shape.image_tokens or 0)
         kind = named_class(resolved, read_config(resolved))
         self._again_works = bool(kind.supports_gradient_checkpointing)
+        self._fewest = self._enough()
 
     def chosen(self, work: Workload) -> tuple[Choice, Choice, Choice, Workload]:
         """Rows at a time, accumulation, checkpointing, and the step that they make."""
         settings = self._settings
         rows = batch_of(settings.batch_size, settings.at_once) if settings.at_once else None
         again = settings.checkpointing if self._again_works else False
-        ladders = list(ways(work, rows, again, self._tokens))
+        ladders = list(ways(work, rows, again, self._tokens, self._fewest))
         if (sure := self._sure(work)) is not None:
             found, why = ladders[0][0], f"It surely fits: {sure}."
         else:
             found, why = self._estimated(work, ladders)
         return (*self._said(found, why), stepped(work, found))
+
+    def _enough(self) -> int | None:
+        """The rows that give a CPU enough to do; None where the whole batch is wanted.
+
+        Rows that share their pictures are computed together, which saves more than any cut, and batch norms look at the
+        whole batch. Where no processor was asked for the tokens of pictures, rows count as shorter than they are.
+        """
+        settings, modules = self._settings, self._inspection.modules
+        together = settings.order == "pictures" and "shared_pictures" not in settings.without
+        if self._computer.device != "cpu" or together or any("BatchNorm" in module.kind for module in modules):
+            return None
+        reading = sum(prod(module.shape) for module in modules if _reads(module))
+        return enough_rows(settings.batch_size, self._tokens, reading, self._computer.cores)
 
     def _estimated(self, work: Workload, ladders: list[list[Way]]) -> tuple[Way, str]:
         """The fastest way that fits, by the estimate, and what is said of it."""
@@ -86,7 +100,7 @@ class ByMemory:
             return f"Even in the way that takes least {sizes}: it may run out of memory."
         if found.peak == found.whole:
             return f"It fits: {sizes}."
-        return f"So it fits: {sizes}; all at once it would be {_gib(found.whole)}."
+        return f"So it fits: {sizes}; otherwise it would be {_gib(found.whole)}."
 
     def _sure(self, work: Workload) -> str | None:
         """Why a step fits without an estimate, which takes seconds: so much is free. None where that is not sure.
@@ -119,6 +133,8 @@ class ByMemory:
         rows = f"{way.rows:,} of the batch’s {settings.batch_size:,} rows at a time"
         if asked and way.rows != settings.at_once:
             rows += f", the most under {settings.at_once:,} that it can be cut into"
+        if not asked and way.rows == self._fewest != settings.batch_size:
+            rows += ": the processor has enough to do with them, and more would take more memory and no less time"
         return (
             Choice("at_once", way.rows, f"{rows}. {why}", "you" if asked else "studio"),
             Choice(
@@ -143,6 +159,11 @@ class ByMemory:
 
     def _again_by(self) -> By:
         return "you" if self._settings.checkpointing is not None and self._again_works else "studio"
+
+
+def _reads(module: Module) -> bool:
+    """Whether every token of a row goes through a matrix of this module, as far as is known from its shape."""
+    return len(module.shape) == 2 and module.component not in SEEING and module.role not in ("embedding", "head")
 
 
 def _added(accumulation: int, parts: int) -> str:

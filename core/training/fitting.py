@@ -1,7 +1,7 @@
 """How many rows go through the model at a time, and whether layers are computed again: the fastest way that fits.
 
 A batch is cut into equal parts whose gradients are added up, so what is learned is the same. The memory of each way is
-estimated, not tried.
+estimated, not tried. On a CPU a part that gives its cores enough to do is as fast as the whole batch and keeps less.
 What it does not do: change what a person has set, or refuse what does not fit.
 """
 
@@ -15,6 +15,11 @@ from core.memory.workload import Workload
 BUSY = 2048
 """Tokens that go through at once from which a GPU is taken to have enough to do. With fewer, keeping less by computing
 layers again (a third more work) is cheaper than taking fewer rows."""
+FILLED = 256
+"""Tokens that go through at once from which a CPU multiplies matrices as fast as it can: with fewer, it waits for the
+weights to come from memory."""
+ENOUGH = 10**9
+"""Multiplications for each core, forward, beside which what every batch costs anew (calls, small sums) is nothing."""
 MOST_PARTS = 4096
 """Batches of an optimizer step that the settings take."""
 
@@ -53,7 +58,25 @@ def batch_of(settings_batch: int, asked: int) -> int:
     return next(rows for rows in range(min(asked, settings_batch), 0, -1) if settings_batch % rows == 0)
 
 
-def ways(work: Workload, rows: int | None, again: bool | None, tokens: int) -> Iterator[list[Way]]:
+def enough_rows(batch: int, tokens: int, parameters: int, cores: int) -> int:
+    """The fewest rows that a batch can be cut into on a CPU without taking longer.
+
+    Args:
+        batch: rows of the whole.
+        tokens: of one row.
+        parameters: that a token is multiplied with, pictures' towers apart.
+        cores: of the CPU.
+
+    >>> enough_rows(8, 150, 100_000_000, 2), enough_rows(8, 150, 1_000_000, 2)
+    (1, 8)
+    """
+    parts = (rows for rows in range(1, batch) if batch % rows == 0)
+    return next((n for n in parts if n * tokens >= max(FILLED, ENOUGH * cores / max(1, parameters))), batch)
+
+
+def ways(
+    work: Workload, rows: int | None, again: bool | None, tokens: int, most: int | None = None
+) -> Iterator[list[Way]]:
     """Ladders of ways, the fastest first; on each, every way takes less memory than the one before.
 
     Args:
@@ -61,9 +84,12 @@ def ways(work: Workload, rows: int | None, again: bool | None, tokens: int) -> I
         rows: at a time, as the person has set it.
         again: whether layers are computed again, as the person has set it or the model demands.
         tokens: of one row.
+        most: rows, more of which at a time save nothing; None: the whole batch. Not for what a person has set.
     """
     batches = [rows] if rows else [n for n in range(work.batch, 0, -1) if work.batch % n == 0]
     batches = [n for n in batches if work.accumulation * (work.batch // n) <= MOST_PARTS]
+    if most and not rows:
+        batches = [n for n in batches if n <= most] or batches[-1:]
     if again is not True:
         least = 1 if work.device == "cpu" or again is False else -(-BUSY // tokens)
         yield [Way(n, False) for n in batches if n >= least or n == batches[0]]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,11 @@ from core.memory.workload import Workload
 from core.models.inspection import inspect_source
 from core.models.source import Resolved
 from core.spec import Inspection, Settings
-from core.training import by_memory
+from core.training import by_memory, fitting
+from core.training.choice import Choice
 from core.training.choices import Choices, choose, choose_on_card, lines
 from core.training.computer import Computer, computer_of, precision_on
-from core.training.fitting import Way, batch_of, fastest, stepped, ways
+from core.training.fitting import MOST_PARTS, Way, batch_of, enough_rows, fastest, stepped, ways
 from core.training.shapes import RowShape
 from core.training.worker import run
 from tests.memory.measuring import plan_of
@@ -111,7 +113,46 @@ def test_a_batch_is_cut_into_equal_parts(batch: int, asked: int, rows: int) -> N
     assert batch_of(batch, asked) == rows
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cpu_takes_the_fewest_rows_that_give_it_enough_to_do(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(100):
+        batch, tokens = draw.choice((1, 4, 7, 12, 64)), draw.choice((10, 60, 200, 1000))
+        parameters, cores = 10 ** draw.randint(3, 10), draw.choice((1, 2, 16))
+        rows = enough_rows(batch, tokens, parameters, cores)
+        assert batch % rows == 0
+        assert enough_rows(batch, tokens, parameters, 2 * cores) >= rows, "more cores want more"
+        assert enough_rows(batch, tokens, 10 * parameters, cores) <= rows, "a larger model has enough with less"
+        assert enough_rows(batch, 2 * tokens, parameters, cores) <= rows
+        (ladder,) = ways(Workload(batch=batch), None, False, tokens, rows)
+        assert [way.rows for way in ladder] == [n for n in range(rows, 0, -1) if batch % n == 0]
+    assert enough_rows(16, 90, 10**6, 2) == 16, "small matrices want the whole batch"
+    assert enough_rows(16, 90, 10**9, 2) == 4
+    (few,) = ways(Workload(batch=4, accumulation=MOST_PARTS), None, False, 1000, 1)
+    assert [way.rows for way in few] == [4], "no settings take more parts"
+
+
 # The choices
+
+
+def test_a_large_model_goes_through_a_cpu_in_parts_unless_something_speaks_against_it(
+    model: tuple[Resolved, Inspection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved, inspection = model
+    monkeypatch.setattr(fitting, "ENOUGH", 1)  # any model is large
+
+    def rows(computer: Computer = PLENTY, inspected: Inspection = inspection, **changes: Any) -> Choice:
+        settings = replace(USUAL, **changes)
+        plan, shape = plan_of(resolved, "all"), replace(SHAPE, image_tokens=100)
+        return choose(resolved, inspected, plan, settings, computer, shape).at_once
+
+    assert rows().value == 2
+    assert "enough to do" in rows().reason
+    assert rows().by == "studio"
+    assert rows(at_once=16).value == rows(GPU, attention="sdpa").value == rows(order="pictures").value == 16
+    assert rows(order="pictures", without=("shared_pictures",)).value == 2
+    norm = replace(inspection.modules[0], kind="BatchNorm2d")
+    assert rows(inspected=replace(inspection, modules=(norm, *inspection.modules[1:]))).value == 16
 
 
 def test_with_plenty_of_memory_nothing_is_cut_or_computed_again(chosen: Callable[..., Choices]) -> None:

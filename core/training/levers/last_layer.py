@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from core.data.batches.collate import IGNORED, Batch
-from core.evaluation.answers import evaluating
-from core.evaluation.scores import head_form, token_losses
+from core.evaluation.scores import head_form
 from core.spec import Settings
 from core.training.levers.applied import Applied, left_off
+from core.training.levers.plain_pass import learned_losses
 
 BY_POSITION = ("self_attn.q_proj", "self_attn.o_proj", "self_attn.out_proj", "mlp")
 """Parts of a decoder layer that take each position by itself, by the names that transformers gives them."""
@@ -50,13 +50,14 @@ class Narrowing:
         return learned if fits and torch.is_grad_enabled() else None
 
 
-def narrow_last_layer(model: Any, batch: Batch, settings: Settings) -> Applied:
+def narrow_last_layer(model: Any, batch: Batch, settings: Settings, before: torch.Tensor | None = None) -> Applied:
     """Narrows the last layer where that is exact for this model.
 
     Args:
         model: PEFT model on its device, as it will be trained.
         batch: real rows, on the model's device, with `labels`.
         settings: of the job.
+        before: the losses of their learned tokens, [N]; None: they are computed.
     """
     if "last_layer" in settings.without:
         return left_off("last_layer")
@@ -66,11 +67,11 @@ def narrow_last_layer(model: Any, batch: Batch, settings: Settings) -> Applied:
     if not parts:
         return Applied("last_layer", False, "Its last layer has no parts that take each position by itself.")
     narrowing = Narrowing()
-    before = _losses(model, batch)
+    before = learned_losses(model, batch) if before is None else before
     undo = [_put(part, narrowing) for part in parts]
     try:
         narrowing.tell(batch)
-        off = float((_losses(model, batch) - before).abs().max())
+        off = float((learned_losses(model, batch) - before).abs().max())
     except FAULTS as error:
         off, fault = float("inf"), type(error).__name__
     else:
@@ -119,13 +120,6 @@ def _parts(model: Any) -> list[Any]:
 def _routes(part: Any) -> bool:
     """Whether it sends positions to experts: a training may judge its router by all positions, learned or not."""
     return any("expert" in name or "router" in name for name, _ in (*part.named_modules(), *part.named_parameters()))
-
-
-def _losses(model: Any, batch: Batch) -> torch.Tensor:
-    """The losses of the learned tokens, gradients being taken, since only then the layer is narrow."""
-    with evaluating(model), torch.enable_grad():
-        losses, targets = token_losses(model, batch)
-    return losses[targets != IGNORED].detach().float()
 
 
 def _put(part: Any, narrowing: Narrowing) -> Callable[[], None]:

@@ -90,6 +90,13 @@ class VisionCache:
         key = self._key(row)
         return key in self._memory or self._store.has(key)
 
+    def keep(self, row: Row, features: Features) -> None:
+        """Keeps what the tower has said of a row's pictures elsewhere."""
+        key = self._key(row)
+        if self._store.get(key) is None:
+            self._store.put(key, features)
+        self._remember(key, features)
+
     def seen(self, batch: Batch) -> Batch:
         """The batch with the tower's output in the place of its glimpses, on the model's device."""
         glimpses: list[Glimpse] | None = batch.get(GLIMPSES)
@@ -114,10 +121,14 @@ class VisionCache:
             known[key] = features
         found = {key: features for key, features in known.items() if features is not None}
         for key, features in found.items():
-            if key not in self._memory and (size := nbytes(features)) <= self._free:
-                self._free -= size
-                self._memory[key] = features
+            self._remember(key, features)
         return found
+
+    def _remember(self, key: str, features: Features) -> None:
+        """In memory, as long as there is room."""
+        if key not in self._memory and (size := nbytes(features)) <= self._free:
+            self._free -= size
+            self._memory[key] = features
 
     def _looked(self, glimpses: Sequence[Glimpse]) -> list[Features]:
         """From the tower. It is the same in training and in evaluation; that has been proven."""

@@ -16,23 +16,23 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from core.data.batches.collate import IGNORED, Encoder, to_device
+from core.data.batches.collate import Encoder, to_device
 from core.data.batches.trial import sampled
 from core.data.rows import Row
 from core.evaluation.answers import evaluating
-from core.evaluation.scores import token_losses
 from core.models.out_of_memory import is_out_of_memory
 from core.spec import Settings
 from core.training.levers.applied import Applied, left_off
 from core.training.levers.feature_store import FeatureStore
 from core.training.levers.features import ON_THE_WAY, nbytes, taken_apart, tensors
+from core.training.levers.plain_pass import learned_losses
 from core.training.levers.vision_batches import Way, find_way, joined_inputs
 from core.training.levers.vision_cache import Kind, VisionCache, features_of, identity
 
 SEARCHED = 200
 """Rows among which some with pictures are looked for."""
-TRIED = 4
-"""Rows of the batch."""
+TRIED = 2
+"""Rows with pictures of the batch: two show how rows stand beside one another."""
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}
 """How much two losses of a token may differ, as a share of the larger one or of 1."""
 ROUGH = 5e-2
@@ -50,22 +50,29 @@ class Unfit(Exception):
 
 
 def open_vision_cache(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path | None
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    settings: Settings,
+    source: str,
+    folder: Path | None,
+    before: torch.Tensor,
 ) -> Applied:
     """Gives the encoder its eyes if the cache is exact for this job, and says why or why not.
 
     Args:
         model: PEFT model with everything frozen that will be.
         encoder: of the job; without eyes.
-        rows: to learn from, or those of them that are `telling`.
+        rows: a batch of `tried_rows`.
         settings: of the job.
         source: where the model is from, with its revision.
         folder: for features on disk; None keeps them in memory alone.
+        before: the losses of the learned tokens of the batch, [N].
     """
     if "vision_cache" in settings.without:
         return left_off("vision_cache")
     try:
-        cache, size = _proven(model, encoder, rows, settings, source, folder)
+        cache, size = _proven(model, encoder, rows, settings, source, folder, before)
     except Unfit as reason:
         return Applied("vision_cache", False, str(reason))
     encoder.eyes = cache
@@ -74,7 +81,13 @@ def open_vision_cache(
 
 
 def _proven(
-    model: Any, encoder: Encoder, rows: Sequence[Row], settings: Settings, source: str, folder: Path | None
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    settings: Settings,
+    source: str,
+    folder: Path | None,
+    before: torch.Tensor,
 ) -> tuple[VisionCache, int]:
     """The cache, and the bytes of one row's features.
 
@@ -87,10 +100,9 @@ def _proven(
     takes = "mm_encoder_outputs" in inspect.signature(base.forward).parameters
     if not takes or not hasattr(base, "get_image_features"):
         raise Unfit("This model's code takes no features that were computed before.")
-    tried = telling(rows)[: settings.batch_size]
-    if not tried:
+    if not rows[0].pictures:
         raise Unfit("None of the rows that were looked at has a picture.")
-    inputs = encoder.pictures(tried[0])
+    inputs = encoder.pictures(rows[0])
     try:
         modules, output = _frozen_and_steady(base, inputs)
     except FAULTS as fault:
@@ -98,22 +110,31 @@ def _proven(
     store, name = FeatureStore(folder), identity(base, encoder.processor, source, modules)
     for kind in _kinds(output, inputs):
         cache = VisionCache(base, encoder, kind, f"{name}:{sorted(kind.without)}", store)
-        reason = _disagreement(base, encoder, tried, cache)
+        features = taken_apart(output, kind.without)
+        cache.keep(rows[0], features)
+        reason = _disagreement(base, encoder, rows, cache, before)
         if reason is None:
-            if base.device.type in AT_ONCE and (way := _way(base, encoder, tried, kind)):
+            if base.device.type in AT_ONCE and (way := _way(base, encoder, rows, kind)):
                 cache = cache.looking(way)
-            return cache, nbytes(taken_apart(output, kind.without))
+            return cache, nbytes(features)
     raise Unfit(reason)
 
 
-def telling(rows: Sequence[Row]) -> list[Row]:
-    """A few rows: first those with pictures, of different numbers if there are, then one without."""
+def tried_rows(encoder: Encoder, rows: Sequence[Row], most: int = TRIED) -> list[Row]:
+    """A few rows that one batch may hold, at least one: those with pictures first.
+
+    Args:
+        encoder: of the job.
+        rows: to learn from.
+        most: rows with pictures, of different numbers if there are; where it is more than one, one without comes last.
+    """
     first = sampled(rows, SEARCHED)
     seeing = sorted((row for row in first if row.pictures), key=lambda row: len(row.pictures))
-    if not seeing:
-        return []
-    chosen = [*seeing[: TRIED - 2], seeing[-1], *[row for row in first if not row.pictures][:1]]
-    return list(dict.fromkeys(chosen))
+    chosen = [*seeing[: most - 1], *seeing[-1:]]
+    if most > 1 or not seeing:
+        chosen += [row for row in first if not row.pictures][:1]
+    some = list(dict.fromkeys(chosen))
+    return [some[at] for at in encoder.apart(some)[0]]
 
 
 def _frozen_and_steady(base: Any, inputs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -177,20 +198,21 @@ def _kinds(output: Any, inputs: dict[str, Any]) -> Iterator[Kind]:
     yield Kind(type(output), pixels)
 
 
-def _disagreement(base: Any, encoder: Encoder, rows: Sequence[Row], cache: VisionCache) -> str | None:
+def _disagreement(
+    base: Any, encoder: Encoder, rows: Sequence[Row], cache: VisionCache, before: torch.Tensor
+) -> str | None:
     """Why the losses of a batch are others with the cache, computed and then kept; None if they are the same."""
     with evaluating(base), torch.no_grad():
-        expected, targets = token_losses(base, to_device(encoder.training(rows), base.device, base.dtype))
         encoder.eyes = cache
         try:
             for _ in range(2):
                 seen = encoder.seen(to_device(encoder.training(rows), base.device, base.dtype))
-            found, _ = token_losses(base, seen)
+            found = learned_losses(base, seen)
         except FAULTS as fault:
             return _in_words(fault)
         finally:
             encoder.eyes = None
-    gap = ((expected - found).abs() / expected.abs().clamp(min=1.0))[targets != IGNORED].max()
+    gap = ((before - found).abs() / before.abs().clamp(min=1.0)).max()
     if gap <= TOLERANCE.get(base.dtype, ROUGH):
         return None
     return f"With it, the loss of real rows differs by {float(gap):.1g}."

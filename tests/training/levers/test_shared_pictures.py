@@ -18,9 +18,10 @@ from core.training.levers import packed as packed_batches
 from core.training.levers.layout import in_one_row, laid_out, lengths_of
 from core.training.levers.packed import LAYOUT, packed
 from core.training.levers.packing import Together, put_together
+from core.training.levers.plain_pass import plain_pass
 from core.training.levers.row_proof import pick
 from core.training.levers.shared_pictures import ShuffledPictures, groups_of, sharing
-from core.training.levers.vision_proof import open_vision_cache
+from core.training.levers.vision_proof import open_vision_cache, tried_rows
 from tests.data.tiny_families import Family, internvl, llava, mllama, paligemma, qwen2_5_vl, qwen2_vl
 from tests.matrix.families import glm4v, llava_onevision, smolvlm
 from tests.training.levers.same_work import (
@@ -111,7 +112,9 @@ def test_loss_and_gradients_are_those_of_the_rows_by_themselves(name: str, targe
 def test_shared_pictures_come_from_the_cache_as_well(name: str, tmp_path: Path) -> None:
     family = FAMILIES[name]()
     model, encoder, plain_encoder = adapted(family.model), encoder_of(family), encoder_of(family)
-    applied = open_vision_cache(model, encoder, rows(), PICTURES, "here", tmp_path)
+    few = tried_rows(encoder, rows())
+    before = plain_pass(model, encoder.training(few)).losses
+    applied = open_vision_cache(model, encoder, few, PICTURES, "here", tmp_path, before)
     assert applied.on, applied.reason
     together = decided(model, encoder, rows())
     assert all(lever.on for lever in together.levers), together.levers

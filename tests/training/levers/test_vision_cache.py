@@ -17,7 +17,8 @@ from core.evaluation.scores import look_at
 from core.spec import Settings
 from core.training.levers import vision_cache, vision_proof
 from core.training.levers.applied import Applied
-from core.training.levers.vision_proof import open_vision_cache
+from core.training.levers.plain_pass import plain_pass
+from core.training.levers.vision_proof import open_vision_cache, tried_rows
 from tests.data.tiny_families import Family, internvl, mllama
 from tests.training.levers.same_work import (
     EVERYTHING,
@@ -44,8 +45,15 @@ MIXED = [
 def opened(family: Family, folder: Path, targets: str = "", given: list[Row] | None = None, **settings: Any) -> Opened:
     model = adapted(family.model, targets) if targets else adapted(family.model)
     encoder = encoder_of(family)
-    applied = open_vision_cache(model, encoder, given or MIXED, Settings(**settings), "here", folder)
+    applied = tried(model, encoder, given or MIXED, folder, **settings)
     return Opened(model, encoder, applied)
+
+
+def tried(model: Any, encoder: Encoder, given: list[Row], folder: Path, **settings: Any) -> Applied:
+    """As a job tries it."""
+    few = tried_rows(encoder, given)
+    before = plain_pass(model, encoder.training(few)).losses
+    return open_vision_cache(model, encoder, few, Settings(**settings), "here", folder, before)
 
 
 class Opened:
@@ -186,7 +194,7 @@ def test_dropout_in_the_tower_keeps_it_off(tmp_path: Path) -> None:
         layer.self_attn.dropout = 0.2
     model = adapted(family.model)
     before = torch.random.get_rng_state()
-    applied = open_vision_cache(model, encoder_of(family), MIXED, Settings(), "here", tmp_path)
+    applied = tried(model, encoder_of(family), MIXED, tmp_path)
     assert "dropout" in applied.reason
     assert model.training
     assert torch.equal(before, torch.random.get_rng_state())
@@ -229,6 +237,7 @@ def test_a_model_whose_features_are_not_what_it_uses_goes_without(tmp_path: Path
 
 def test_processes_that_prepare_rows_get_no_model(tmp_path: Path) -> None:
     job = opened(FAMILIES["llava"](), tmp_path)
+    job.given(MIXED)
     other = pickle.loads(pickle.dumps(job.encoder.eyes))  # noqa: S301
     assert other._base is None
     assert other.inputs == job.encoder.eyes.inputs
