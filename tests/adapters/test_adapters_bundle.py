@@ -222,7 +222,8 @@ def test_the_code_in_the_card_runs_with_plain_peft(job_dir: Path, base: Path, tm
     assert code is not None
     script, places = re.subn(r"(?m)^base = .*$", f"base = {str(base)!r}", code[1])  # all that a reader fills in
     assert places == 1
-    environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}  # nothing of this repository can be imported
+    # Nothing of this repository can be imported.
+    environment = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS")} | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )

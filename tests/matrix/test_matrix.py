@@ -27,7 +27,14 @@ PARTS: dict[str, tuple[str, ...]] = {
 NO_PROJECTOR = ("blip",)
 """Families whose text looks across at the tower's own output."""
 RECIPE = Recipe(rank=2, alpha=4.0)
-CASES = [(name, part) for name in FAMILIES for part in PARTS if part != "projector" or name not in NO_PROJECTOR]
+DAILY = ("llava", "qwen2_5_vl", "mllama")
+"""One of each kind of tower; `make check` runs these alone."""
+CASES = [
+    pytest.param(name, part, marks=() if name in DAILY else pytest.mark.slow)
+    for name in FAMILIES
+    for part in PARTS
+    if part != "projector" or name not in NO_PROJECTOR
+]
 
 
 def selection_of(inspection: Inspection, components: tuple[str, ...]) -> Selection:

@@ -13,6 +13,7 @@ from core.lora.selection import available_cells
 from core.spec import Inspection, Knobs, Recipe, Selection, Source
 from tests.matrix.line import Base, changed, launched, merged, owners, reloaded, unread
 
+pytestmark = pytest.mark.slow
 SEEING = ("llava", "qwen2_5_vl", "mllama")
 """A tower of CLIP's kind with a convolution, one of Qwen's with windows, and one that is looked across at."""
 BOTH = ("vision.attention", "vision.mlp", "language.attention", "cross_attention.attention")
