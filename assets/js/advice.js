@@ -14,19 +14,23 @@ const PATIENCE = 250; // milliseconds after the last change
 let asking = null;
 let timer = null;
 let asked = null;
+let answered = null; // of what the answer at hand is
+
+const question = () => ({ ...choiceForServer(), form: state.form, task: state.task?.name });
 
 async function ask() {
   const budget = current()?.budget;
   if (!budget || !state.home) return;
   if (!budget.trainable) return void update({ advice: null });
-  const question = { ...choiceForServer(), form: state.form, task: state.task?.name };
-  const text = JSON.stringify(question);
+  const text = JSON.stringify(question());
   if (text === asked && state.advice) return;
   asked = text;
   asking?.abort();
   asking = new AbortController();
   try {
-    update({ advice: await postJson("advice", question, asking.signal) });
+    const advice = await postJson("advice", JSON.parse(text), asking.signal);
+    answered = text;
+    update({ advice });
   } catch (error) {
     if (error.name !== "AbortError") update({ advice: error.status ? { refused: [], advice: [], error: error.message } : null });
   }
@@ -42,6 +46,9 @@ const fixButton = (each, key) => each.change && html`<button data-fix="${each.co
 
 // The first refusal, for beside Start, which it blocks.
 export const refusalAtStart = () => refused() && html`<div class="note bad" role="alert"><b>This cannot be trained</b>${refused()} ${fixButton(state.advice.refused[0], "start-fix")}</div>`;
+
+// Whether the answer at hand is about the choice as it is.
+export const isOfNow = () => answered !== null && answered === JSON.stringify(question());
 
 export const refused = () => state.advice?.refused?.[0]?.sentence ?? null;
 

@@ -3,8 +3,8 @@
 import { state, subscribe, update } from "./store.js";
 import { draw, html } from "./html.js";
 import { confirmation, currentBudget, guessesTrained, isConfirmed } from "./choice.js";
-import { mountAdvice, refusalAtStart, refused } from "./advice.js";
-import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT } from "./words.js";
+import { isOfNow, mountAdvice, refusalAtStart, refused } from "./advice.js";
+import { COMPONENT_SHORT, CONFIRM_GUESSES, NEXT, NO_DATA, STILL_READING, STILL_RUNNING } from "./words.js";
 import { bytes, count, gib, percent } from "./format.js";
 import { currentMemory, isAsked, showMemory, verdict } from "./memory.js";
 import { chosenSet } from "./sets.js";
@@ -36,8 +36,28 @@ function actions(budget) {
     ${next && html`<button class="next" data-go="${next[0]}" data-key="next">${next[1]} →</button>`}</div>`;
 }
 
+// Why Start does nothing now, where that does not stand above it already.
+function whyNot() {
+  if (!currentBudget()) return STILL_READING;
+  if (!state.dataset) return NO_DATA;
+  return isRunning() ? STILL_RUNNING : null;
+}
+
+// A click on Start starts one job or leaves a reason on the page. A refusal of what was chosen before the last change is
+// none: the server is asked, and says itself what cannot be.
+function press(button) {
+  if (state.starting) return undefined;
+  if (button.hasAttribute("aria-disabled") && !onlyStaleRefusal()) return update({ inVain: true });
+  window.studio.starting();
+  return document.querySelector("#start-event").click();
+}
+
+const onlyStaleRefusal = () => refused() && !whyNot() && currentBudget().trainable && !state.model.untrainable && isConfirmed() && !isOfNow();
+
 function message(budget) {
-  if (state.startError) return html`<div class="note bad" role="alert"><b>Not started</b>${state.startError}</div>`;
+  const error = state.startError ?? (state.inVain && whyNot());
+  if (error) return html`<div class="note bad" role="alert"><b>Not started</b>${error}</div>`;
+  if (!budget) return "";
   if (!budget.trainable) return html`<div class="note" role="status">Nothing is selected. Switch on at least one part of the model.</div>`;
   if (state.model.untrainable) return html`<div class="note" role="status"><b>This model cannot be trained here</b>${state.model.untrainable}</div>`;
   if (refused()) return refusalAtStart();
@@ -61,7 +81,7 @@ function memoryRow() {
 }
 
 function body(budget) {
-  if (!budget) return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div><div class="big soft">–</div>${actions(null)}</div>`;
+  if (!budget) return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div><div class="big soft">–</div><div class="messages" id="why-not">${message(null)}</div>${actions(null)}</div>`;
   const parts = Object.entries(budget.byComponent);
   return html`<div class="budget card"><div class="cap"><span>Will be trained</span></div>
     <div><div class="big" id="trainable">${count(budget.trainable)}</div>
@@ -81,9 +101,8 @@ export function mountBudget(element) {
     if (go) return goTo(go.dataset.go);
     if (event.target.closest("[data-memory]")) return showMemory();
     if (event.target.id === "confirm") return update({ confirmed: event.target.checked ? confirmation() : null });
-    if (!event.target.closest("#start:not([aria-disabled])")) return undefined;
-    window.studio.starting();
-    return document.querySelector("#start-event").click();
+    const start = event.target.closest("#start");
+    return start ? press(start) : undefined;
   });
   // One live region that stays: a reader hears the new count, however the card is drawn.
   element.innerHTML = '<div></div><p class="visually-hidden" role="status" aria-live="polite"></p><div></div>';

@@ -74,18 +74,22 @@ function readUsual(names, values) {
 
 const NO_ANSWER_AFTER = 15000; // milliseconds; a start takes some hundredths of a second
 
-// The ticket tells this Start's answer from an earlier one that Gradio still holds when a request fails.
+const unanswered = new Set(); // tickets of clicks on Start
+
+// The ticket tells a new answer, however late it comes, from one that Gradio still holds when a request fails.
 function started(answer) {
   const { job, error, ticket } = readAnswer(answer);
-  const mine = ticket === state.ticket;
-  update({ starting: false, startError: mine ? (error ?? null) : NO_ANSWER, run: mine && job ? null : state.before });
-  if (mine && job) watch(job);
+  const fresh = unanswered.delete(ticket);
+  update({ starting: false, startError: fresh ? (error ?? null) : NO_ANSWER, run: fresh && job ? null : state.before });
+  if (fresh && job) watch(job);
 }
 
-// Called by the click itself: Gradio takes a moment to read the form, and a second click must not start another job.
+// Called by the click itself: Gradio takes a moment to read the form, and a second click must not start another job. It
+// drops a click without a word while the answer to the one before is not there, or when the connection is lost.
 function starting() {
   const ticket = crypto.randomUUID?.() ?? String(Math.random());
-  update({ starting: true, startError: null, runError: null, step: "train", run: null, before: state.run, ticket });
+  unanswered.add(ticket);
+  update({ starting: true, startError: null, inVain: false, runError: null, step: "train", run: null, before: state.run, ticket });
   setTimeout(() => state.starting && state.ticket === ticket && started("{}"), NO_ANSWER_AFTER);
 }
 
@@ -97,10 +101,11 @@ function readAnswer(answer) {
   }
 }
 
-// A refusal is about what was asked then: any change of it takes the sentence away.
-const forget = () => state.startError && update({ startError: null });
+// A refusal is about what was asked then: any change of it takes the sentence away. What the page presses by itself, as
+// Gradio's hidden buttons, is no change: it may come right after the answer.
+const forget = ({ isTrusted, target }) => isTrusted && (state.startError || state.inVain) && !target.closest?.("#start") && update({ startError: null, inVain: false });
 document.addEventListener("input", forget);
-document.addEventListener("click", (event) => !event.target.closest("#start") && forget());
+document.addEventListener("click", forget);
 
 // What Gradio's events call from ui/: plain functions of plain values.
 window.studio = {

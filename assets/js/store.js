@@ -38,6 +38,7 @@ export const state = {
   howFolded: false, // whether the card "How it runs" is shut
   starting: false,
   startError: null,
+  inVain: false, // whether Start was pressed while it could not be
   runError: null, // why the job in view cannot be shown
   knobError: null,
   advice: null, // what the server says of the choice, see advice.js

@@ -156,6 +156,9 @@ export const OWN_CHOICE = "Your own choice of parts: no preset has exactly these
 
 export const NO_SUCH_PART = "this model has no such part that LoRA reaches.";
 
+export const STILL_READING = "The page is still reading what the model is made of. Press Start again in a moment.";
+export const STILL_RUNNING = "A job is training. Wait for its end, or stop it, then press Start again.";
+export const NO_DATA = "No data are chosen. Choose some in the step Data.";
 export const NO_ANSWER = "The server did not answer. Look at the list of jobs before you try again.";
 
 export const NEXT_RUN = "A run is going on and keeps its settings. What you change now counts for the next one.";
