@@ -6,7 +6,6 @@ than some rows in memory.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -220,13 +219,6 @@ def _hub_file(prefix: str, token: str | bool | None, path: str) -> bytes | None:
     with xopen(path, "rb", download_config=DownloadConfig(token=login)) as file:
         data: bytes = file.read(MAX_PICTURE + 1)
     return data if len(data) <= MAX_PICTURE else None
-
-
-def folder_file(root: Path, path: str) -> bytes | None:
-    """The same for a data set that lies in a folder."""
-    real = Path(os.path.realpath(path))
-    inside = "::" not in path and real.is_relative_to(root.resolve()) and real.is_file()
-    return real.read_bytes() if inside else None
 
 
 def _share(split: str, streams: Mapping[str, Any], limit: int | None) -> int | None:

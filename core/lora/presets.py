@@ -15,7 +15,6 @@ from core.spec import Inspection, Knobs, Module, Recipe, Selection
 
 USUAL = "vision_language"
 """The preset to begin with."""
-CONVENTION = "Commonly used values, not measured on your data: a run on held-out rows decides."
 PRESETS = CONVENTIONS.parts
 """Choices of components, which leave the numbers as they are."""
 TASKS = CONVENTIONS.tasks

@@ -16,7 +16,6 @@ from core.models.labels.words import a
 from core.spec import Component, Role
 
 _QUANTIZER = re.compile(r"VQ|VectorQuant")
-_CONVOLUTIONS = ("Conv1d", "Conv2d", "Conv3d")
 
 
 def unreachable(around: Chain, role: Role, twin: str | None) -> str | None:

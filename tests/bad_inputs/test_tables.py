@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.files.entries import BytesEntry
 from core.data.tables import read_table
 from core.errors import DataError
 from tests.bad_inputs.ground import (
@@ -26,6 +25,7 @@ from tests.bad_inputs.ground import (
     things,
     watched,
 )
+from tests.data.made_data import BytesEntry
 
 ALL = things(0, 1, 2, 3, 4, 5)
 

@@ -6,17 +6,30 @@ import csv
 import json
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
+from core.data.files.entries import Entry
 from core.data.files.tree import tree_of_folder
 from core.data.formats.recognition import recognise
 from core.spec import Finding, Reading, Split, from_dict, to_dict
 
 VQA = Reading("vqa", ("rows.jsonl",), {"image": "image", "question": "question", "answer": "answer"})
 ANSWERS = ("a cat", "a dog", "a bird", "a fish")
+
+
+@dataclass(frozen=True)
+class BytesEntry(Entry):
+    """A file that is held in memory."""
+
+    content: bytes = field(repr=False)
+
+    def open(self) -> BinaryIO:
+        return BytesIO(self.content)
 
 
 def picture(number: int, size: tuple[int, int] = (64, 48)) -> Image.Image:

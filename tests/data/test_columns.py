@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
-from core.data.files.entries import BytesEntry
 from core.data.files.tree import Tree
 from core.data.formats.columns import looked_at
 from core.data.formats.finder import Finder
 from core.data.formats.values import answer_of, embedded, kind_of, parsed, text_of, texts_of
 from tests.data.layouts.kit import png
+from tests.data.made_data import BytesEntry
 
 
 def finder(*names):

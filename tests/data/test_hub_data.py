@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from core.data.files.tree import tree_of_folder
 from core.data.formats.recognition import recognise
 from core.data.formats.records import records
-from core.data.hub import checked, fetch_hub, folder_file, in_words, streams_of, write
+from core.data.hub import checked, fetch_hub, in_words, streams_of, write
 from core.errors import DataError, SourceNotFound, SourceRefused
 from tests.data.layouts.kit import SAID, hub_parquet, png
 
@@ -36,6 +37,13 @@ def captions(tmp_path):
         }
         (root / "data" / f"{split}-00000-of-00001.parquet").write_bytes(hub_parquet(columns, features))
     return root
+
+
+def folder_file(root: Path, path: str) -> bytes | None:
+    """A picture of a data set that lies in a folder, in the place of one on the Hub."""
+    real = Path(path).resolve()
+    inside = "::" not in path and real.is_relative_to(root.resolve()) and real.is_file()
+    return real.read_bytes() if inside else None
 
 
 def fetched(source, into, split=None, limit=None, **more):

@@ -161,7 +161,7 @@ def test_files_that_say_nothing_to_learn_are_refused_in_words(name, tmp_path):
 
 
 def test_a_spreadsheet_is_named_with_what_to_do():
-    from core.data.files.entries import BytesEntry
+    from tests.data.made_data import BytesEntry
 
     with pytest.raises(DataError, match=r"“rows.xlsx”.* Save the rows as CSV"):
         recognise(Tree({"rows.xlsx": BytesEntry("rows.xlsx", 4, b"PK\x03\x04")}))

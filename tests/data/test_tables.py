@@ -17,11 +17,11 @@ import pyarrow.parquet
 import pytest
 
 from core.data.files.archives import entries_of
-from core.data.files.entries import BytesEntry
 from core.data.files.tree import tree_of_folder
 from core.data.tables import Record, columns_of, is_table, lists_of, read_table
 from core.data.tables.record import MAX_ROW
 from core.errors import DataError
+from tests.data.made_data import BytesEntry
 
 ROWS: list[dict[str, Any]] = [
     {"image": f"{number}.png", "text": text}
@@ -269,6 +269,7 @@ def endless(form: str, count: int) -> bytes:
     return b"[" + body + b"]" if form == "json" else b'{"images": [' + body + b'], "annotations": [' + body + b"]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json", "object"])
 def test_memory_does_not_grow_with_the_rows(form):
     name = "a.json" if form == "object" else f"a.{form}"

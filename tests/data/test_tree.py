@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from core.data.files.entries import BytesEntry, is_noise, plain_name, shown, trouble_with
+from core.data.files.entries import is_noise, plain_name, shown, trouble_with
 from core.data.files.tree import Tree, tree_of_folder, tree_of_upload
 from core.errors import DataError, SourceNotFound, SourceRefused, StudioError
+from tests.data.made_data import BytesEntry
 
 
 def tree(*names: str) -> Tree:

@@ -13,7 +13,6 @@ import stat
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,17 +99,6 @@ def _opened_at(handle: int, path: Path) -> str:
 
 def _became_a_link(name: str) -> DataError:
     return unreadable(name, "it became a link, and links are not followed", "Put the file itself there")
-
-
-@dataclass(frozen=True)
-class BytesEntry(Entry):
-    """A file that is held in memory."""
-
-    content: bytes = field(repr=False)
-
-    def open(self) -> BinaryIO:
-        """A reader from the start."""
-        return BytesIO(self.content)
 
 
 def plain_name(raw: str) -> str:

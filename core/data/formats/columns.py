@@ -26,7 +26,6 @@ MOST_MEASURED = 6
 """Pictures of a column whose headers are read."""
 WIDE = 3.0
 """Times wider than high from which a picture is taken for a line of writing."""
-_TEXTS = ("text", "texts", "number", "answers", "name")
 _WRITTEN = re.compile(r"\n|\\[a-z]+|\$.+\$|</\w+>|\d[.,]\d\d\b|\b[A-Z]*\d+[A-Z]+\d*\b")
 
 
