@@ -1,10 +1,11 @@
 # Each target does its own set-up: a .venv with the pinned requirements, then the job.
 PYTHON ?= python3
-# Processes that share the whole test suite; tests/conftest.py says what stays together.
+# Processes that share the tests; tests/conftest.py says what stays together.
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: app test check lint format bench browser clean
 
@@ -12,10 +13,10 @@ app: $(READY)  ## start the page on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 test: $(READY) browser  ## every test, the browser ones included
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(PYTEST)
 
 check: lint  ## lint, types and the fast tests, for daily work
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

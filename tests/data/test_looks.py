@@ -86,6 +86,7 @@ def test_what_can_be_seen_through_is_looked_at_on_white(tmp_path: Path) -> None:
     assert look(file(symbol), tmp_path).thumb == look(file(on_white), tmp_path).thumb
 
 
+@pytest.mark.slow
 def test_copies_are_alike_and_others_are_not(tmp_path: Path) -> None:
     photos = [picture(number, (320, 240)) for number in range(200)]
     copies = [

@@ -38,6 +38,7 @@ def test_the_estimate_is_what_real_steps_take(family: str, part: str, checkpoint
     assert estimated == pytest.approx(measured, rel=WITHIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -94,6 +94,7 @@ def _all_setups(plan: Plan) -> Iterator[tuple[str, Setup]]:
             yield rung.what, rung.setup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_vl_moe", "mllama", "gemma3", "smolvlm"])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_the_peak_is_a_straight_line_in_the_batch(family: str, checkpointing: bool, tmp_path: Path) -> None:

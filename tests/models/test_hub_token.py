@@ -57,6 +57,7 @@ def hub() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", [True, False])
 def test_the_token_is_shown_only_where_it_is_allowed(hub: tuple[str, list[str]], tmp_path: Path, token: bool) -> None:
     address, shown = hub

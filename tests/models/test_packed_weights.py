@@ -83,6 +83,7 @@ def test_a_name_that_ends_like_one_of_the_part_is_written_out(tmp_path: Path) ->
     assert any(name.startswith("tower.") for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("family", SAVED)
@@ -136,6 +137,7 @@ def loss_of(model: Any, batch: dict[str, Any]) -> torch.Tensor:
     return losses.sum() / (targets != -100).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_packed_model_begins_near_the_whole_one_and_learns_on_every_component(
