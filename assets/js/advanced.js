@@ -5,7 +5,7 @@ import { draw, html } from "./html.js";
 import { cook, current, setKnob, trainInFull } from "./choice.js";
 import { refusalsAt } from "./advice.js";
 import { readKnob } from "./knobs.js";
-import { RARE, toggle } from "./switchboard.js";
+import { RARE, toggle } from "./toggles.js";
 import { COMPONENT_NAME, COMPONENT_SHORT, STARTS } from "./words.js";
 
 const COLUMNS = [["rank", "rank"], ["alpha", "alpha"], ["dropout", "dropout"], ["learning_rate", "learning rate"]];

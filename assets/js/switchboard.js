@@ -3,9 +3,10 @@
 import { state, subscribe } from "./store.js";
 import { draw, html } from "./html.js";
 import { cellExtent, current, extent, isFull, toggleCell } from "./choice.js";
+import { RARE, toggle } from "./toggles.js";
 import { allLayers, layerRange, onRange, onStrip, strip } from "./layers.js";
-import { COMPONENT_HELP, COMPONENT_NAME, ROLE_HELP, ROLE_NAME, SCORING } from "./words.js";
-import { count, short } from "./format.js";
+import { COMPONENT_HELP, COMPONENT_NAME, SCORING } from "./words.js";
+import { short } from "./format.js";
 import { mountPresets } from "./presets.js";
 import { mountRecipe } from "./recipe.js";
 import { mountAdvanced } from "./advanced.js";
@@ -15,15 +16,6 @@ const EYE = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stro
 const SPEECH = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true"><path d="M4 5h16v11H10l-5 4v-4H4z"/><path d="M8 9h8M8 12h5"/></svg>`;
 const TEXT = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true"><path d="M5 7V5h14v2M12 5v14M9 19h6"/></svg>`;
 const SCORE = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true"><path d="M4 18a9 9 0 1 1 16 0M12 15l4-6"/></svg>`;
-const PRESSED = { none: "false", some: "mixed", all: "true" };
-export const RARE = ["embedding", "head", "norm"]; // of these roles the toggles stand under Advanced
-
-export function toggle(part, role) {
-  const modules = part.byRole.get(role);
-  const label = part.roles.length === 1 && role === "mlp" && part.component === "projector" ? "Linear" : ROLE_NAME[role];
-  return html`<button data-cell="${part.component}.${role}" data-key="${part.component}.${role}" title="${ROLE_HELP[role]} ${count(modules.length)} modules."
-    aria-label="${COMPONENT_NAME[part.component]}: ${label}" aria-pressed="${PRESSED[cellExtent(`${part.component}.${role}`)]}">${label}</button>`;
-}
 
 function block(part, interactive) {
   const called = state.model.writes ? {} : SCORING;
