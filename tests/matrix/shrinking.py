@@ -23,7 +23,7 @@ _FEATURE = re.compile(r"feature_layers?$|select_layer$")
 _WIDTH = re.compile(
     r"(hidden_size|hidden_dim|intermediate_size|_width|^width|d_model|d_ff|ffn_dim|ffn_hidden|embed_dim|projection_dim|"
     r"projector_dim|output_dim|_dim$|^dim$|channels|_hidden$|lora_rank|proj_dim|embedding_size|per_layer_input|"
-    r"fpn_hidden|inner_size|inner_dim|output_size)"
+    r"fpn_hidden|inner_size|inner_dim|output_size|adapter_input_size)"
 )
 _NO_WIDTH = re.compile(
     r"head_dim|_rank$|d_kv|key_dim|value_dim|in_channels|num_channels|num_|in_chans|window|vocab|channels_last|"
@@ -45,6 +45,15 @@ _GLM_ROPE = {
     "mrope_section": [8, 12, 12],
 }
 _CODES = {f"IMGIMG{''.join(chr(65 + int(digit)) for digit in str(code))}Z": 4 + code for code in range(256)}
+_VISUAL = {f"<|visual token {code:06d}|>": 4 + code for code in range(256)}
+_FASTVIT = {
+    "model_type": "timm_wrapper",
+    "architecture": "fastvit_mci3",
+    "do_pooling": True,
+    "global_pool": "avg",
+    "hidden_size": 3072,
+    "model_args": {"inference_mode": True, "layers": [1, 1, 1, 1, 1], "embed_dims": [96, 192, 384, 768, 1536]},
+}
 FIELDS: dict[str, dict[str, Any]] = {
     "aria": {"vision_config": {"image_size": 490, "patch_size": 14}},
     "aya_vision": {"vision_config": {"image_size": 364}},
@@ -55,7 +64,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         "vq_config": {"num_embeddings": 256, "base_channels": 32},
     },
     "deepseek_ocr2": {
+        "text_config": {"num_experts_per_tok": 6, "moe_intermediate_size": 896},
         "vision_config": {
+            "sam_config": {"image_size": 256},
             "encoder_config": {
                 "hidden_size": 896,
                 "intermediate_size": 4864,
@@ -63,6 +74,15 @@ FIELDS: dict[str, dict[str, Any]] = {
                 "num_key_value_heads": 16,
             },
         },
+    },
+    "emu3": {
+        "vocabulary_map": {**_VISUAL, "<image>": 300, "<|extra_200|>": 301},
+        "vq_config": {"codebook_size": 256, "base_channels": 32},
+    },
+    "fast_vlm": {"vision_config": _FASTVIT},
+    "gemma3n": {
+        "text_config": {"num_kv_shared_layers": 0},
+        "vision_config": {"hidden_size": 8 * 2048, "model_args": {"channel_multiplier": 0.125}},  # it gives 2048 always
     },
     "glm46v": {"text_config": {"head_dim": 128, "rope_parameters": _GLM_ROPE}},
     "glm4v_moe": {"text_config": {"head_dim": 128, "num_attention_heads": 32, "rope_parameters": _GLM_ROPE}},
@@ -73,12 +93,22 @@ FIELDS: dict[str, dict[str, Any]] = {
         }
     },
     "instructblip": {"image_token_index": 32000},
-    "janus": {"vq_config": {"num_embeddings": 256, "base_channels": 32}},
+    "granite4_vision": {
+        "vision_config": {"image_size": 384, "patch_size": 16},
+        "deepstack_layer_map": [[-2, 0], [-1, 1]],
+        "image_grid_pinpoints": [[384, 768], [768, 384], [768, 768]],
+    },
+    "janus": {
+        "vision_config": {"projection_dim": 4096},
+        "vq_config": {"num_embeddings": 256, "base_channels": 32},
+    },
     "llama4": {
         "vision_config": {"hidden_size": 1408, "vision_output_dim": 4096, "projector_input_dim": 4096},
     },
+    "molmo2": {"adapter_config": {"text_hidden_size": 4096}},
     "nemotron_h_omni": {"image_token_id": 18},
     "ovis2": {"hidden_size": 4096},
+    "perception_lm": {"vision_config": {"model_args": {"depth": 23, "num_heads": 16, "img_size": [112, 112]}}},
     "qwen2_5_omni_thinker": {
         "vision_start_token_id": 151652,
         "vision_end_token_id": 151653,

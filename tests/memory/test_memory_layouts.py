@@ -24,6 +24,8 @@ TOKENS: dict[str, tuple[dict[str, Any], int]] = {
     "instructblip": ({"image_token_index": 32000}, 32),  # `num_query_tokens` of InstructBlipConfig
     "fuyu": ({}, 15 * 10),  # patches of 30 x 30 pixels
     "gemma4": ({}, 20 * 13),  # the most groups of 48 x 48 pixels in this shape that are no more than 280
+    "gemma4_unified": ({}, 20 * 13),  # the same groups, each handed over in one piece
+    "molmo2": ({"adapter_config": {"text_hidden_size": 4096}}, 14**2 + 23 * 14),  # an overview and two crops, one below
 }
 
 

@@ -24,10 +24,15 @@ class PictureFacts:
         self._parts = list(_vision_first(config))
 
     def find(self, *names: str) -> Any:
-        """The first field of one of these names that is set; None where none is."""
+        """The first field of one of these names that is set; None where none is.
+
+        What a tower of timm is made with (`model_args`) counts like fields of its config.
+        """
         for part in self._parts:
             for name in names:
                 value = _field(part, name)
+                if value is None:
+                    value = (getattr(part, "model_args", None) or {}).get(name)
                 if value is not None:
                     return value
         return None

@@ -161,6 +161,8 @@ class BatchMaker:
         if found is None:
             found = getattr(output, "last_hidden_state", output)
         tensors = [leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)]
+        if not tensors:  # it hands them on under a name of its own (Granite Vision's, layer by layer)
+            return None
         widths = {tensor.shape[-1] for tensor in tensors}
         width = widths.pop() if len(widths) == 1 else None
         return sum(tensor.numel() // tensor.shape[-1] for tensor in tensors), width

@@ -19,6 +19,8 @@ from core.memory.dry_run.facts import PictureFacts
 
 MAX_TILES = 16
 """Tiles of one picture beside its overview."""
+MOST_CROPS = 8
+"""The same of crops that overlap."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,18 @@ def _positions(facts: PictureFacts, pictures: Pictures, names: Collection[str]) 
 
     A picture of any size is made as large as it may be, small ones too (`get_aspect_ratio_preserving_size` of Gemma 4).
     """
-    pool = facts.number("pooling_kernel_size", "spatial_merge_size", "model_patch_size", otherwise=3)
+    pool = facts.number("pooling_kernel_size", "spatial_merge_size", otherwise=3)
     most = facts.number("default_output_length", "mm_tokens_per_image", "num_soft_tokens", otherwise=280) * pool**2
     share = math.sqrt(most / math.prod(pictures.size))
     height, width = (max(1, int(side * share) // pool) * pool for side in pictures.size)
+    merged = facts.number("model_patch_size", otherwise=0)
+    if merged:  # what becomes one token is handed over in one piece
+        height, width, patch = height // pool, width // pool, merged
+    else:
+        patch = facts.patch
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     places = torch.stack((columns, rows), dim=-1).reshape(1, -1, 2).repeat(pictures.count, 1, 1)
-    values = torch.ones(pictures.count, height * width, facts.channels * facts.patch**2)
+    values = torch.ones(pictures.count, height * width, facts.channels * patch**2)
     yield Layout("patches with places", {"pixel_values": values, "image_position_ids": places})
 
 
@@ -216,6 +223,37 @@ def _rows_of_patches(facts: PictureFacts, pictures: Pictures, names: Collection[
     yield Layout("patches of each row", {"image_patches": torch.ones(shape)})
 
 
+def _pooled_crops(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
+    """Crops as patches, [crops, patches, values], and which patches become each token, [tokens, 4].
+
+    An overview and crops that overlap by 4 patches on each side; squares of 2 by 2 patches become a token, those that
+    two crops share once, as Molmo 2's processor has it.
+    """
+    from transformers.models.molmo2.image_processing_molmo2 import select_tiling
+
+    side = (facts.fixed_size or _any_size(facts, pictures))[0] // facts.patch
+    inner = max(1, side - 8)
+    height, width = (pixels - 8 * facts.patch for pixels in pictures.size)
+    down, across = select_tiling(height, width, inner * facts.patch, MOST_CROPS)
+    crops, whole = 1 + down * across, math.ceil(side / 2)
+    rows, columns = (math.ceil((count * inner + side - inner) / 2) for count in (down, across))
+    tokens = whole**2 + rows * columns
+    first = (torch.arange(tokens) * 4).clamp(max=crops * side**2 - 4)
+    once = first[:, None] + torch.arange(4)
+    offsets = torch.arange(pictures.count)[:, None, None] * crops * side**2
+    values = torch.ones(pictures.count * crops, side**2, facts.channels * facts.patch**2)
+    yield Layout(
+        "crops with what is pooled",
+        {
+            "pixel_values": values,
+            "image_token_pooling": (once + offsets).flatten(0, 1),
+            "image_grids": torch.tensor([[whole, whole, rows, columns]] * pictures.count),
+            "image_num_crops": torch.full((pictures.count,), crops),
+        },
+        (f"a picture is cut into {crops - 1} crops and an overview",),
+    )
+
+
 def _plain(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> Iterator[Layout]:
     """Pictures, [pictures, C, H, W], or tiles of each picture, [rows, tiles, C, H, W]."""
     fixed = facts.fixed_size
@@ -225,6 +263,10 @@ def _plain(facts: PictureFacts, pictures: Pictures, names: Collection[str]) -> I
     nested = (pictures.rows, pictures.each, facts.channels, height, width)
     yield Layout("pictures of each row", {"pixel_values": torch.ones(nested)})
     yield Layout("tiles of each picture", {"pixel_values": torch.ones(pictures.count, 1, *shape[1:])})
+    if facts.temporal > 1:  # squares cut from the picture as it is, the last ones filled up, colours last (Inkling)
+        height, width = (math.ceil(side / facts.patch) for side in pictures.size)
+        square = (facts.temporal, facts.patch, facts.patch, facts.channels)
+        yield Layout("squares in time", {"pixel_values": torch.ones(pictures.count * height * width, *square)})
 
 
 def _tiles(pictures: Pictures, tile: tuple[int, int]) -> tuple[int, tuple[str, ...]]:
@@ -249,5 +291,6 @@ _BY_ARGUMENT: tuple[tuple[str, Maker], ...] = (
     ("high_res_pixel_values", _two_sizes),
     ("flattened_patches", _flattened),
     ("image_patches", _rows_of_patches),
+    ("image_token_pooling", _pooled_crops),
 )
 """By the argument that gives a form away."""
