@@ -36,6 +36,8 @@ FLAGS = [
 PATIENCE = 240
 """Seconds that a test waits for anything before it gives up: a machine that others use as well may stand still for a
 minute or two, and a test that passes does not wait."""
+TRAINING = 900
+"""The same for the end of a training."""
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -192,7 +194,7 @@ class Tab:
         self.page.click("#start")
         self.wait(f"studio.state.job && studio.state.job !== {json.dumps(before)}")
         job = str(self.ask("studio.state.job"))
-        self.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 3", 240)
+        self.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 3", TRAINING)
         self.holds("studio.state.run.status.total_steps", steps)
         return job
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.conftest import Server, Tab, hard_to_use
+from tests.browser.conftest import TRAINING, Server, Tab, hard_to_use
 from tests.browser.drafts import bring, checked, read_anew
 from tests.browser.own_data import captions, classes, picture, questions, table
 
@@ -33,7 +33,7 @@ def use(tab: Tab, title: str) -> None:
 def card_of_a_short_job(tab: Tab) -> str:
     """Trains on the chosen set for some steps -> the model card of the adapter that can be downloaded."""
     job = tab.start(6)
-    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes")
+    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.info.adapter_bytes", TRAINING)
     answer = tab.page.request.get(f"{tab.server.address}/studio/jobs/{job}/adapter.zip")
     with zipfile.ZipFile(io.BytesIO(answer.body())) as adapter:
         card = next(name for name in adapter.namelist() if name.endswith("README.md"))

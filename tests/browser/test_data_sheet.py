@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import TRAINING, Tab
 from tests.browser.drafts import bring, read_anew
 from tests.browser.own_data import captions, picture, table
 
@@ -146,7 +146,7 @@ def test_paths_of_another_machine_are_put_right_by_one_button(tab: Tab, tmp_path
 @pytest.mark.slow
 def test_after_other_data_were_chosen_the_first_button_starts_a_training_of_them(tab: Tab) -> None:
     tab.start(3)
-    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.status.after")
+    tab.wait("studio.state.run.status.state === 'finished' && studio.state.run.status.after", TRAINING)
     first = tab.page.locator(".budget .actions .primary")
     expect(first).to_have_text("See the result")
     tab.step("data")

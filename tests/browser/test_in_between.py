@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import TRAINING, Tab
 from tests.browser.drafts import bring, read_anew
 from tests.browser.own_data import captions
 
@@ -91,4 +91,4 @@ def test_a_second_click_starts_no_second_job(tab: Tab) -> None:
     after = tab.page.request.get(f"{tab.server.address}/studio/jobs").json()["jobs"]
     assert len(after) == len(before) + 1
     tab.page.click("#stop")
-    tab.wait("studio.state.run.whole")
+    tab.wait("studio.state.run.whole", TRAINING)

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from core.data.rows import Row
 from core.data.source import load_dataset
 from core.spec import Recipe, Source
-from tests.browser.conftest import ROOT, Tab
+from tests.browser.conftest import ROOT, TRAINING, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 STEPS = 60
@@ -71,7 +71,7 @@ def accuracy(model: Any, processor: Any, rows: tuple[Row, ...]) -> float:
 
 def finished(tab: Tab) -> None:
     """Waits until the job in view has ended well, and all of it is on the page."""
-    tab.wait("studio.state.run?.whole")
+    tab.wait("studio.state.run?.whole", TRAINING)
     tab.holds("studio.state.run.status.state", "finished")
     tab.wait("studio.state.run.info.adapter_bytes")
 
@@ -85,7 +85,7 @@ def test_from_page_to_adapter(tab: Tab, tmp_path: Path) -> None:
     job = tab.start(STEPS)
 
     tab.reload()  # in the middle
-    tab.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 6")
+    tab.wait(f"studio.state.run?.id === '{job}' && studio.state.run.train.length >= 6", TRAINING)
     tab.holds("studio.state.step", "train")
     finished(tab)
     assert tab.ask("studio.state.run.train.map((point) => point.step)") == list(range(1, STEPS + 1))
@@ -149,7 +149,7 @@ def test_a_zoom_survives_new_points(tab: Tab) -> None:
     tab.wait(f"document.querySelector('#plot-loss').data[0].x.length > {seen} + 5")
     assert tab.ask("[...document.querySelector('#plot-loss').layout.xaxis.range]") == [1, 3]
     page.click("#stop")
-    tab.wait(f"studio.state.job === '{job}' && studio.state.run.status.state === 'stopped'")
+    tab.wait(f"studio.state.job === '{job}' && studio.state.run.status.state === 'stopped'", TRAINING)
 
 
 def test_stop_keeps_what_it_has(tab: Tab) -> None:
@@ -161,6 +161,6 @@ def test_stop_keeps_what_it_has(tab: Tab) -> None:
     expect(page.locator("#progress h3")).to_contain_text("<img src=x onerror=alert(1)> stopped & kept")
     expect(page.locator("#progress img")).to_have_count(0)
     page.click("#stop")
-    tab.wait("studio.state.run.status.state === 'stopped' && studio.state.run.info.adapter_bytes")
+    tab.wait("studio.state.run.status.state === 'stopped' && studio.state.run.info.adapter_bytes", TRAINING)
     tab.step("result")
     expect(page.locator("#download")).to_have_count(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import TRAINING, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -23,9 +23,9 @@ def choose(tab: Tab, method: str, preset: str) -> Page:
     return tab.page
 
 
-def finish(tab: Tab, seconds: float = 240) -> Any:
+def finish(tab: Tab) -> Any:
     """The run as the page knows it once it has ended well."""
-    tab.wait("['finished', 'failed', 'lost'].includes(studio.state.run.status.state)", seconds)
+    tab.wait("['finished', 'failed', 'lost'].includes(studio.state.run.status.state)", TRAINING)
     assert tab.ask("studio.state.run.status.state") == "finished", tab.ask("studio.state.run.status.error")
     tab.wait("studio.state.run.whole && studio.state.run.info.adapter_bytes && studio.state.run.proof")
     return tab.ask("studio.state.run")
