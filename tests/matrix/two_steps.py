@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from core.lora.limits import refuse_impossible
 from core.lora.plan import make_plan
 from core.lora.presets import usual_cells
 from core.lora.wrap import wrap
-from core.memory.dry_run.inputs import BatchMaker, NoLayout
+from core.memory.dry_run.inputs import NoLayout
 from core.memory.workload import Workload
 from core.models.build import build_on_meta
 from core.models.inspection import inspect_model
@@ -28,6 +28,7 @@ from core.models.trainable import refuse_unteachable
 from core.models.zoo import Architecture, as_source
 from core.spec import Inspection, Plan, Recipe, Selection
 from tests.matrix.shrinking import MOST_PARAMETERS, small_configs
+from tests.memory.measuring import made_batch
 from tests.memory.small_models import CONFIGS
 
 WORK = Workload(batch=2, image_size=(56, 56), text_tokens=12, supervised_tokens=4)
@@ -110,7 +111,7 @@ def _trained(architecture: Architecture, config: dict[str, Any]) -> str:
     model = type(small)(small.config)
     plan = plan_of(made)
     wrapped = wrap(model, plan)
-    losses = _steps(wrapped, _batch(wrapped))
+    losses = _steps(wrapped, made_batch(wrapped, WORK))
     if not all(map(math.isfinite, losses)):
         raise ValueError(f"its loss is {losses}")
     return _learned(wrapped, plan)
@@ -128,20 +129,6 @@ def _steps(wrapped: Any, batch: dict[str, Any], steps: int = 2) -> list[float]:
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
     return losses
-
-
-def _batch(wrapped: Any) -> dict[str, Any]:
-    def attempt(call: Callable[[], Any]) -> Any:
-        with torch.no_grad():
-            return call()
-
-    batch = BatchMaker(wrapped, WORK, attempt).make()
-    for value in batch.layout.inputs.values():
-        if value.is_floating_point():
-            value.normal_()
-    if "flattened_patches" in batch.layout.inputs:
-        batch.inputs["flattened_patches"][..., :2] = 1  # a patch's row and column are no pixels
-    return batch.inputs
 
 
 def _learned(wrapped: Any, plan: Plan) -> str:

@@ -40,7 +40,7 @@ def measured_peak(model: Any, plan: Plan, work: Workload, steps: int = 2) -> int
         wrapped.get_base_model().disable_input_require_grads()  # as the worker keeps such hooks out
     if work.attention == "eager":
         model.set_attn_implementation("eager")
-    batch = _real_batch(wrapped, work)
+    batch = made_batch(wrapped, work)
     trained = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     ledger = Ledger()
@@ -60,7 +60,7 @@ def measured_peak(model: Any, plan: Plan, work: Workload, steps: int = 2) -> int
     return ledger.peak
 
 
-def _real_batch(model: Any, work: Workload) -> dict[str, Any]:
+def made_batch(model: Any, work: Workload) -> dict[str, Any]:
     """A batch that the real model has accepted, with random pixels."""
 
     def attempt(call: Callable[[], Any]) -> Any:
@@ -71,4 +71,6 @@ def _real_batch(model: Any, work: Workload) -> dict[str, Any]:
     for value in batch.layout.inputs.values():
         if value.is_floating_point():
             value.normal_()
+    if "flattened_patches" in batch.layout.inputs:
+        batch.inputs["flattened_patches"][..., :2] = 1  # a patch's row and column are no pixels
     return batch.inputs
