@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ def apply_kernels(model: Any, settings: Settings, device: str, batch: Callable[[
         if is_out_of_memory(error):
             raise
         undo.all()
-        return Applied("kernels", False, f"Liger’s kernels do not run with this model here ({type(error).__name__}).")
+        return Applied("kernels", False, _failure(error))
     differ = _difference(before, after)
     if not differ <= TOLERANCE.get(model.get_base_model().dtype, FINE):  # NaN is no agreement
         undo.all()
@@ -101,6 +102,13 @@ def _put_in(base: Any) -> None:
     from liger_kernel.transformers import _apply_liger_kernel_to_instance
 
     _apply_liger_kernel_to_instance(model=base, **PARTS)
+
+
+def _failure(error: Exception) -> str:
+    """Why kernels that were tried are not taken, in a sentence."""
+    if isinstance(error, ImportError):  # it imports what only other versions of transformers have
+        return f"liger-kernel {version('liger-kernel')} does not fit transformers {version('transformers')} here."
+    return f"Liger’s kernels do not run with this model here ({type(error).__name__})."
 
 
 Learned = tuple[float, dict[str, float]]

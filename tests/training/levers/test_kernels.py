@@ -144,3 +144,18 @@ def test_without_the_package_nothing_is_tried(learner: tuple[Any, dict[str, Any]
     if kernels.installed():
         pytest.skip("liger-kernel is installed here")
     assert "not installed" in apply_kernels(model, Settings(), "cuda", pytest.fail).reason
+
+
+def test_kernels_for_another_transformers_name_both_versions(
+    liger: Liger, learner: tuple[Any, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = learner
+
+    def missing(base: Any) -> None:
+        raise ImportError("cannot import name 'LigerOutput'")
+
+    liger.does = missing
+    monkeypatch.setattr(kernels, "version", {"liger-kernel": "0.8.5", "transformers": "5.23.0"}.__getitem__)
+    done = apply_kernels(model, Settings(), "cuda", lambda: batch)
+    assert not done.on
+    assert done.reason == "liger-kernel 0.8.5 does not fit transformers 5.23.0 here."
