@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import transformers
 
+from core import cli
+from core.cli.jobs import demo_spec
 from core.errors import SourceRefused
+from core.jobs.local import LocalBackend
 from core.models.build import build_on_meta
 from core.models.classes import check_teachable
 from core.models.inspection import inspect_model
 from core.models.trainable import refuse_unteachable, writes_words
 from core.models.zoo import as_source
-from core.spec import Inspection
+from core.spec import Inspection, Source, write
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,21 @@ def test_a_model_of_words_that_reads_more_than_it_writes_is_taught() -> None:
     made = _inspected("mllama", text_config={"num_hidden_layers": 4, "cross_attention_layers": [1]})
     refuse_unteachable(made)
     assert writes_words(made)
+
+
+def test_the_command_line_refuses_it_before_a_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(LocalBackend, "submit", lambda *_: pytest.fail("a worker was to be started"))
+    model = {
+        "model_type": "udop",
+        "architectures": ["UdopForConditionalGeneration"],
+        "num_layers": 1,
+        "num_decoder_layers": 1,
+    }
+    (tmp_path / "udop").mkdir()
+    (tmp_path / "udop" / "config.json").write_text(json.dumps(model))
+    spec = replace(demo_spec("digits"), model=Source("folder", str(tmp_path / "udop")))
+    write(spec, tmp_path / "spec.json")
+    assert cli.main(["train", str(tmp_path / "spec.json")]) == 1
+    assert "where on the page each word stands" in capsys.readouterr().err

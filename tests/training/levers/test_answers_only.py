@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import ChameleonForConditionalGeneration, LlavaForConditionalGeneration
 
 from core.evaluation.scores import head_form, token_losses
 from core.spec import Settings
@@ -37,6 +38,12 @@ def test_a_model_that_takes_columns_only_gets_columns() -> None:
     assert head_form(model) == "columns"
     assert_alike(loss_and_gradients(model, batch), expected)
     assert seen[0].ndim == 1
+
+
+def test_logits_that_a_model_changes_by_token_keep_their_axes() -> None:
+    """Chameleon forbids its codes of pictures in logits [B, K, V], which single positions would make [N, V]."""
+    assert head_form(ChameleonForConditionalGeneration) == "columns"
+    assert head_form(LlavaForConditionalGeneration) == "positions"
 
 
 def test_only_answers_go_through_the_head() -> None:
