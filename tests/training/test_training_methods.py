@@ -109,7 +109,9 @@ def test_checkpointing_changes_no_loss(colours: Source, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", [BOTH, PROJECTOR_IN_FULL], ids=["lora", "the projector in full"])
-@pytest.mark.parametrize(("quantization", "part"), [("8bit", "all"), ("4bit", "all"), ("4bit", "language")])
+@pytest.mark.parametrize(
+    ("quantization", "part"), [("8bit", "all"), ("4bit", "all"), ("4bit", "language"), ("8bit", "language")]
+)
 def test_a_packed_model_learns_and_saves_the_same_adapter(
     quantization: str, part: str, selection: Selection, colours: Source, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ def levers(folder: Path) -> dict[str, bool]:
     return {point["name"]: point["on"] for point in of_kind(folder, "lever")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "again"])
 def test_a_job_learns_the_same_with_and_without_them(checkpointing: bool, new_job: Callable[..., Path]) -> None:
     fast = new_job("fast", checkpointing=checkpointing, epochs=2.0, steps=None)
@@ -48,6 +49,7 @@ def test_a_job_learns_the_same_with_and_without_them(checkpointing: bool, new_jo
     assert all(reason.endswith(".") for reason in reasons)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["rows", "pictures"])
 def test_rows_that_share_a_picture_learn_the_same_from_kept_features(
     order: str, shared: Source, new_job: Callable[..., Path]
@@ -59,7 +61,7 @@ def test_rows_that_share_a_picture_learn_the_same_from_kept_features(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("quantization", "part"), [("8bit", "all"), ("4bit", "all")])
+@pytest.mark.parametrize(("quantization", "part"), [("8bit", "all"), ("4bit", "all"), ("8bit", "language")])
 def test_packed_weights_learn_the_same_with_each_lever(
     quantization: str, part: str, shared: Source, new_job: Callable[..., Path]
 ) -> None:
@@ -69,11 +71,14 @@ def test_packed_weights_learn_the_same_with_each_lever(
     expected = losses(slow)
     for only in (None, "vision_cache", "shared_pictures", "packing", "fused_lora"):
         fast = new_job(only or "all", **same, without=tuple(name for name in LEVERS if only not in (None, name)))
-        assert losses(fast) == pytest.approx(expected, abs=1e-5), only
-        assert looks(fast) == pytest.approx(looks(slow), abs=1e-5), only
+        # A sum in another order moves a number by its last digit, and one that is rounded to 8 bits by a whole step.
+        rounded = quantization == "8bit" and only in (None, "shared_pictures")
+        near = {"rel": 1e-3} if rounded else {"abs": 1e-5}
+        assert losses(fast) == pytest.approx(expected, **near), only
+        assert looks(fast) == pytest.approx(looks(slow), **near), only
         assert levers(fast)["fused_lora"] is False
         if only in (None, "vision_cache"):  # a tower packed to 8 bits computes otherwise in training than in looks
-            assert levers(fast)["vision_cache"] is (quantization == "4bit")
+            assert levers(fast)["vision_cache"] is (quantization == "4bit" or part == "language")
 
 
 METHODS: dict[str, tuple[Recipe, bool]] = {
