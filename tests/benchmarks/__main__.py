@@ -15,6 +15,7 @@ SUBJECTS = (
     "memory",
     "toggle",
     "point_delay",
+    "redraw",
     "eta",
     "open_page_cost",
     "digits",
