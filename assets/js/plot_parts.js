@@ -26,9 +26,8 @@ export function smooth(values, weight) {
   });
 }
 
-// A chart is some 400 columns wide: of each stretch only the lowest and the highest value are drawn, so that no peak is
-// lost. Twice as many points take twice as long to draw, at every new step.
-const MOST = 400;
+// A screen has no more than so many columns: of each only the lowest and the highest value are drawn, so that no peak is lost.
+const MOST = 800;
 
 export function thin(x, y) {
   if (y.length <= MOST) return [x, y];

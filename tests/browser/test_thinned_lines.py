@@ -20,7 +20,7 @@ THINNED = """async () => {
 def test_peaks_gaps_and_the_newest_value_stay(tab: Tab) -> None:
     found = tab.page.evaluate(THINNED)
     steps, values = found["thinned"]
-    assert len(steps) == len(values) <= 420
+    assert len(steps) == len(values) <= 820
     drawn = dict(zip(steps, values, strict=True))
     assert (drawn[1234], drawn[3210]) == (50, -50)
     assert drawn[4321] is None
