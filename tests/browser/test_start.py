@@ -72,11 +72,8 @@ def test_start_right_after_the_projector_was_switched(tab: Tab, delay: int) -> N
     tab.ask("void (window.chosen = studio.choice)")
     tab.ask("void (studio.choice = () => JSON.stringify({ ...JSON.parse(window.chosen()), dataset: 'demo:none' }))")
 
-    def slowly(route: Route) -> None:
-        tab.page.wait_for_timeout(delay)
-        route.continue_()
-
-    tab.page.route("**/studio/advice", slowly)
+    later = f"new Promise((go) => setTimeout(go, {delay}))"
+    tab.ask(f"void (window.fetch = ((real) => (...asked) => {later}.then(() => real(...asked)))(window.fetch))")
     for pause in (0, delay):
         switch_projector(tab)
         tab.page.wait_for_timeout(pause)
@@ -86,7 +83,6 @@ def test_start_right_after_the_projector_was_switched(tab: Tab, delay: int) -> N
         press(tab)
         tab.wait(f"!studio.state.starting && {SAID} && !{SAID}.startsWith({json.dumps(NO_ANSWER)})")
         expect(tab.page.locator("#why-not")).to_contain_text("Not started")
-    tab.page.unroute("**/studio/advice")
 
 
 def test_what_the_page_presses_by_itself_takes_no_refusal_away(tab: Tab) -> None:
@@ -115,6 +111,7 @@ def test_a_refusal_of_what_was_chosen_before_does_not_hold_a_start_up(tab: Tab) 
     assert not str(tab.ask(SAID)).startswith(NO_ANSWER)
     for route in held:
         route.continue_()
+    tab.page.unroute_all(behavior="wait")
 
 
 def test_a_press_while_a_job_runs_says_so(tab: Tab) -> None:
