@@ -87,14 +87,14 @@ def _steps(model: Any, resolved: Resolved, part: str, work: Workload) -> float:
 
     from core.evaluation.scores import token_losses
     from core.lora.wrap import wrap
-    from tests.memory.measuring import _real_batch
+    from tests.memory.measuring import made_batch
 
     wrapped = wrap(model, plan_of(resolved, part)).train()
     if work.checkpointing:
         wrapped.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
         wrapped.get_base_model().disable_input_require_grads()  # as the worker keeps such hooks out
     with torch.device("cuda"):
-        batch = _real_batch(wrapped, work)
+        batch = made_batch(wrapped, work)
     trained = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.data = parameter.data.float()
