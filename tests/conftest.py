@@ -1,4 +1,4 @@
-"""How the suite is run: one thread a process, and which tests stay together when processes share them.
+"""How the suite is run: one thread a process, and which files begin first when processes share them.
 
 What it does not do: make data or models; each folder has its own.
 """
@@ -8,13 +8,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
+from itertools import zip_longest
 
 import pytest
 
-HERE = Path(__file__).parent
-TOGETHER = ("browser", "zoo")
-"""Folders that one process runs as a whole: one server and one Chromium at a time, and the zoo built once."""
 LIMITS = {
     "core.jobs.store": ("_BUSY_MS",),
     "core.memory.cards": ("_ASK_SECONDS",),
@@ -30,15 +27,17 @@ FAR = 120
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups the tests by file or folder; groups that take long begin first, so that the processes end together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    rank = dict.fromkeys(map(group_of, items), len(TOGETHER) + 1)
-    rank |= {group_of(item): len(TOGETHER) for item in items if item.get_closest_marker("slow")}
-    rank |= {folder: place for place, folder in enumerate(TOGETHER)}
-    items.sort(key=lambda item: rank[group_of(item)])
+    """Files that take long begin first, so that processes which share the suite by files end together.
+
+    Those that drive a browser alternate with others: two servers and two Chromiums at a time would take much memory.
+    """
+    browser = dict.fromkeys(item.path for item in items if item.path.parent.name == "browser")
+    slow = dict.fromkeys(item.path for item in items if item.get_closest_marker("slow") and item.path not in browser)
+    rest = dict.fromkeys(item.path for item in items if item.path not in browser and item.path not in slow)
+    first = [path for pair in zip_longest(browser, slow) for path in pair if path is not None]
+    place = {path: at for at, path in enumerate((*first, *rest))}
+    items.sort(key=lambda item: place[item.path])
 
 
 def pytest_collection_finish() -> None:
@@ -53,9 +52,3 @@ def pytest_runtest_setup() -> None:
     for name in LIMITS.keys() & sys.modules.keys():
         for limit in LIMITS.pop(name):
             setattr(sys.modules[name], limit, FAR * getattr(sys.modules[name], limit))
-
-
-def group_of(item: pytest.Item) -> str:
-    """The folder that stays together, or the file."""
-    folder, *below = item.path.relative_to(HERE).parts
-    return folder if folder in TOGETHER else "/".join((folder, *below))

@@ -68,7 +68,7 @@ def enough_rows(batch: int, tokens: int, parameters: int, cores: int) -> int:
         cores: of the CPU.
 
     >>> enough_rows(8, 150, 100_000_000, 2), enough_rows(8, 150, 1_000_000, 2)
-    (1, 8)
+    (2, 8)
     """
     parts = (rows for rows in range(1, batch) if batch % rows == 0)
     return next((n for n in parts if n * tokens >= max(FILLED, ENOUGH * cores / max(1, parameters))), batch)

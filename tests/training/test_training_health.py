@@ -210,7 +210,7 @@ def test_a_learning_rate_of_one_ends_a_real_job_at_weights_that_were_sound(tmp_p
     plan = make_plan(demo_inspection(), selection, Recipe(rank=4, alpha=8.0))
     settings = Settings(
         **SHORT
-        | {"steps": 60, "learning_rate": 1.0, "eval_every": 8, "eval_rows": 16, "final_rows": 16}
+        | {"steps": 60, "learning_rate": 1.0, "eval_every": 2, "eval_rows": 16, "final_rows": 16}
         | {"schedule": "constant", "warmup_steps": 0}
     )
     trainable = budget(demo_inspection(), plan).trainable
