@@ -193,8 +193,8 @@ def test_ten_times_the_pictures_are_listed_and_found_in_about_ten_times_the_time
         assert all(found.find(f"{number}.png", "rows.csv").size == 100 for number in range(count))
         return time.process_time() - start
 
-    few = min(seconds(1_000), seconds(1_001))
-    assert seconds(10_000) < 40 * few
+    pairs = [(seconds(1_000 + turn), seconds(10_000 + turn)) for turn in range(3)]  # in turns: others work here too
+    assert min(many for _, many in pairs) < 40 * min(few for few, _ in pairs)
 
 
 def test_a_file_name_that_is_no_unicode_is_left_out(tmp_path: Path):

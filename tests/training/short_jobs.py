@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
+from math import isclose
 from pathlib import Path
 
 from core.lora.budget import budget
 from core.lora.plan import make_plan
 from core.models.inspection import inspect_source
 from core.models.source import DEMO_MODEL
-from core.spec import Inspection, Recipe, Selection, Settings, Source, Spec, Status, read
+from core.spec import Inspection, Recipe, Score, Selection, Settings, Source, Spec, Status, read
 
 COLOURS = {"seven": (220, 30, 30), "left": (30, 160, 40), "moon": (40, 60, 220)}
 """Answers to learn and the colours they stand for; words that the demo model would not say of a colour by itself."""
@@ -48,3 +50,10 @@ def of_kind(folder: Path, kind: str) -> list[dict]:
 
 def status_of(folder: Path) -> Status:
     return read(Status, folder / "status.json")
+
+
+def same(one: Score, other: Score) -> bool:
+    """Whether two looks found the same; losses as far as 32 bits and levers let them agree (1e-5)."""
+    assert one.loss is not None
+    assert other.loss is not None
+    return isclose(one.loss, other.loss, rel_tol=1e-5) and replace(one, loss=0.0) == replace(other, loss=0.0)
