@@ -134,7 +134,7 @@ class ByMemory:
         if asked and way.rows != settings.at_once:
             rows += f", the most under {settings.at_once:,} that it can be cut into"
         if not asked and way.rows == self._fewest != settings.batch_size:
-            rows += ": the processor has enough to do with them, and more would take more memory and no less time"
+            rows += ": the processor has enough to do with them, and more would take more memory and hardly less time"
         return (
             Choice("at_once", way.rows, f"{rows}. {why}", "you" if asked else "studio"),
             Choice(
