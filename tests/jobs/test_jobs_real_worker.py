@@ -31,14 +31,15 @@ def short_spec(steps: int) -> Spec:
 
 
 def test_training_outlives_its_server_and_the_next_one_finds_every_point(tmp_path: Path):
-    server, job = serve(tmp_path, to_json(short_spec(40)))
+    server, job = serve(tmp_path, to_json(short_spec(120)))
     first = LocalBackend(tmp_path)
     wait_for(lambda: first.status(job, "anna").step >= 3)
     end(server)
+    assert first.status(job, "anna").state == "running", "the server is gone, and most of the steps are still to come"
     backend = LocalBackend(tmp_path)
     wait_for(lambda: backend.status(job, "anna").state == "finished")
     points, _ = backend.metrics(job, "anna")
-    assert [point["step"] for point in points if point["kind"] == "train"] == list(range(1, 41))
+    assert [point["step"] for point in points if point["kind"] == "train"] == list(range(1, 121))
     with zipfile.ZipFile(backend.artifact(job, "anna")) as archive:
         names = archive.namelist()
         assert len(names) == 5
